@@ -1,0 +1,146 @@
+// The conversation between a client's connection and the serving actors: one generation, from request to last token.
+#pragma once
+
+#include "engine/sampler.hpp"
+#include "engine/sampling_params.hpp"
+#include "policies/token.hpp"
+
+#include <boost/json/array.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace souffleur {
+
+/// Names one generation between net and actors; chosen by net, never reused within a process.
+using request_id = std::uint64_t;
+
+struct chat_prompt {
+  boost::json::array messages;
+  boost::json::array tools;
+};
+struct text_prompt {
+  std::string text;
+};
+struct token_prompt {
+  std::vector<token_id> tokens;
+};
+
+/// `souffleur.speculation` of a request.
+struct speculation_options {
+  bool enabled = true;
+  std::optional<int> max_draft;
+};
+
+/// One generation. `n > 1` of OpenAI arrives as n requests with seeds of their own.
+struct generation_request {
+  request_id id = 0;
+  std::string tenant;
+  std::variant<chat_prompt, text_prompt, token_prompt> prompt;
+  sampling_params sampling;
+  bool max_tokens_given = false; ///< else: as many as the context allows, bounded by configuration
+  bool seed_given = false;
+  speculation_options speculation;
+  bool cache = true; ///< `souffleur.cache.mode` other than "off"
+  int priority = 0;
+  std::chrono::milliseconds timeout{0}; ///< 0: the configuration's
+};
+
+/// The prompt is tokenised and admitted.
+struct generation_accepted {
+  int n_prompt_tokens = 0;
+  std::uint64_t seed = 0;
+};
+
+struct generated_token {
+  token_id id = 0;
+  token_origin origin = token_origin::model;
+  std::string bytes;                      ///< the token's own bytes
+  std::optional<token_logprobs> logprobs; ///< if asked for
+};
+
+/// What one step made. `text` is whole UTF-8 characters, may be empty while a stop string could still begin.
+struct generation_delta {
+  std::vector<generated_token> tokens;
+  std::string text;
+};
+
+enum class finish_reason : std::uint8_t { stop, length, cancelled };
+
+constexpr const char* to_string(finish_reason reason) {
+  switch (reason) {
+  case finish_reason::stop: return "stop";
+  case finish_reason::length: return "length";
+  case finish_reason::cancelled: return "cancelled";
+  }
+  return "stop";
+}
+
+struct generation_usage {
+  int n_prompt_tokens = 0;
+  int n_cached_tokens = 0; ///< of the prompt, found in the prefix cache
+  int n_output_tokens = 0;
+  int n_drafted_tokens = 0;
+  int n_accepted_tokens = 0; ///< drafted tokens that stood
+  int n_steps = 0;           ///< verifier steps that this generation took part in after prefill
+  double queue_ms = 0;
+  double prefill_ms = 0;
+  double decode_ms = 0;
+  bool answered_from_cache = false; ///< response cache hit
+};
+
+struct generation_finished {
+  finish_reason reason = finish_reason::stop;
+  std::string stop_string; ///< the stop string met, if one was
+  generation_usage usage;
+};
+
+/// `status` is an HTTP status; `code`, `parameter` as in OpenAI's error object (may be empty).
+struct generation_failed {
+  int status = 500;
+  std::string code;
+  std::string message;
+  std::string parameter;
+  int retry_after_s = 0; ///< with 429 and 503
+};
+
+using generation_event =
+    std::variant<generation_accepted, generation_delta, generation_finished, generation_failed>;
+
+/// Called on an actor's thread, in order: [accepted, delta*, finished] or any prefix of it followed by failed.
+/// Exactly one of finished and failed comes, and nothing after it. Must not block: post and return.
+using generation_sink = std::function<void(generation_event)>;
+
+/// What a model list entry and a tokeniser endpoint need.
+struct served_model {
+  std::string name;
+  std::string fingerprint;
+  int context_length = 0;
+  int vocabulary_size = 0;
+  std::int64_t created_s = 0; ///< Unix time at which the server started
+};
+
+/// The serving actors as seen from outside: plain C++, callable from any thread.
+class generation_service {
+public:
+  virtual ~generation_service() = default;
+  virtual void submit(generation_request request, generation_sink sink) = 0;
+  /// Ends a generation; its sink gets finished{cancelled} unless it has ended already.
+  virtual void cancel(request_id id) = 0;
+  virtual const served_model& model() const = 0;
+  virtual std::vector<token_id> tokenize(const std::string& text, bool parse_special) const = 0;
+  virtual std::string detokenize(const std::vector<token_id>& tokens) const = 0;
+  /// Prometheus text.
+  virtual std::string metrics() const = 0;
+  /// False while starting, draining or restarting what cannot be done without.
+  virtual bool ready() const = 0;
+};
+
+} // namespace souffleur

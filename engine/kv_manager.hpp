@@ -1,0 +1,72 @@
+// Who holds which KV page: running sequences, the shared prefix tree, or nobody.
+#pragma once
+
+#include "policies/eviction_policy.hpp"
+#include "policies/token.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace souffleur {
+
+/// Page counts of the pool. free + cached + pinned + owned == total at every quiet moment.
+struct kv_occupancy {
+  int n_total = 0;
+  int n_free = 0;
+  int n_cached = 0; ///< in the tree, evictable
+  int n_pinned = 0; ///< in the tree, in use by a sequence
+  int n_owned = 0;  ///< by one sequence alone
+};
+
+struct kv_counters {
+  std::uint64_t n_queried_tokens = 0; ///< prompt tokens looked up
+  std::uint64_t n_hit_tokens = 0;     ///< of them, found
+  std::uint64_t n_evicted_pages = 0;
+};
+
+/// Page allocator and radix prefix tree behind one set of verbs. Plain object; one owner calls it.
+///
+/// Invariants: a page has exactly one owner class; a pinned page is never evicted; the tree holds only pages that
+/// are fully covered by committed tokens. After a failed call everything is as before it.
+class kv_manager {
+public:
+  kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction);
+  ~kv_manager();
+
+  /// Starts a sequence: finds the longest cached prefix of `prompt` (whole pages, at most prompt.size() - 1 tokens)
+  /// within `salt`'s namespace and pins it. Returns the number of tokens found. REQUIRES: id is not live.
+  int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt);
+  /// Makes the sequence's page list cover `n_tokens` positions, evicting from the tree if need be. False if even
+  /// that does not suffice; then nothing changed.
+  bool reserve(sequence_id id, int n_tokens);
+  /// Drops pages beyond `n_tokens` positions that the sequence owns alone.
+  void truncate(sequence_id id, int n_tokens);
+  /// Declares that the pages hold verified KV of exactly `tokens` (the whole sequence from position 0): full pages
+  /// become shareable; duplicates of pages already in the tree are freed and replaced by the tree's.
+  void publish(sequence_id id, std::span<const token_id> tokens);
+  /// Ends the sequence: unpins its prefix and frees its own pages.
+  void end(sequence_id id);
+
+  /// Page of position p is pages(id)[p / page_tokens]. Valid until the next call for this id.
+  std::span<const page_id> pages(sequence_id id) const;
+  bool live(sequence_id id) const;
+  /// Tokens of `prompt` that begin() would find now. Changes nothing.
+  int peek(std::string_view salt, std::span<const token_id> prompt) const;
+
+  kv_occupancy occupancy() const;
+  kv_counters counters() const;
+  /// Drops every unpinned cached page.
+  void clear_cache();
+  /// Empty if all invariants hold; else what is broken.
+  std::string check_integrity() const;
+
+private:
+  struct core;
+  std::unique_ptr<core> core_;
+};
+
+} // namespace souffleur

@@ -1,0 +1,36 @@
+// Which unpinned leaf of the radix tree goes first.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+namespace souffleur {
+
+/// What is known of a cached prefix node. Times are ticks of the tree's logical clock, not wall time.
+struct cached_node {
+  std::uint64_t created = 0;
+  std::uint64_t last_used = 0;
+  std::uint64_t hits = 0;
+  int n_pages = 0;
+};
+
+/// Orders leaves: the smallest key is evicted first; ties fall to the older node.
+struct eviction_key {
+  double first = 0;
+  double second = 0;
+  auto operator<=>(const eviction_key&) const = default;
+};
+
+class eviction_policy {
+public:
+  virtual ~eviction_policy() = default;
+  virtual std::string_view name() const = 0;
+  virtual eviction_key key(const cached_node& node) const = 0;
+};
+
+/// Names: "lru", "lfu", "fifo". Null if the name is unknown.
+std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name);
+
+} // namespace souffleur

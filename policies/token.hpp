@@ -1,0 +1,34 @@
+// The words that every layer shares.
+#pragma once
+
+#include <cstdint>
+
+namespace souffleur {
+
+/// Index into the model's vocabulary.
+using token_id = std::int32_t;
+
+/// Index of a page in the KV pool.
+using page_id = std::int32_t;
+
+/// Names one running generation inside the engine; never reused within a process.
+using sequence_id = std::uint64_t;
+
+/// Tokens whose keys and values share one page of the KV pool.
+inline constexpr int page_tokens = 16;
+
+/// Who thought of a token first. The target model confirms each of them.
+enum class token_origin : std::uint8_t { model, prompt_lookup, suffix, draft_model, cache };
+
+constexpr const char* to_string(token_origin origin) {
+  switch (origin) {
+  case token_origin::model: return "model";
+  case token_origin::prompt_lookup: return "prompt_lookup";
+  case token_origin::suffix: return "suffix";
+  case token_origin::draft_model: return "draft";
+  case token_origin::cache: return "cache";
+  }
+  return "model";
+}
+
+} // namespace souffleur
