@@ -1,0 +1,310 @@
+#include "engine/kv/radix_tree.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+namespace souffleur {
+
+struct radix_tree::node {
+  std::vector<page_key> keys;
+  std::vector<page_id> pages; ///< as many as keys; none only in a root
+  std::map<page_key, node*> children;
+  node* parent = nullptr;
+  const std::string* salt = nullptr; ///< of a root
+  cached_node use;
+  std::uint64_t serial = 0;
+  int n_pins = 0;
+  bool ranked = false;
+  rank place; ///< in evictable_, if ranked
+
+  int n_pages() const { return static_cast<int>(pages.size()); }
+};
+
+namespace {
+
+std::size_t n_common(std::span<const page_key> a, std::span<const page_key> b) {
+  return static_cast<std::size_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+} // namespace
+
+std::vector<page_key> to_page_keys(std::span<const token_id> tokens) {
+  auto keys = std::vector<page_key>(tokens.size() / page_tokens);
+  for (auto i = std::size_t{0}; i < keys.size(); ++i) {
+    std::ranges::copy(tokens.subspan(i * page_tokens, page_tokens), keys[i].begin());
+  }
+  return keys;
+}
+
+radix_tree::radix_tree(const eviction_policy* policy) : policy_(policy) {}
+radix_tree::~radix_tree() = default;
+
+int radix_tree::match(std::string_view salt, std::span<const page_key> keys) const {
+  const auto root = roots_.find(salt);
+  auto n_matched = std::size_t{0};
+  for (const auto* at = root == roots_.end() ? nullptr : root->second; at && n_matched < keys.size();) {
+    const auto child = at->children.find(keys[n_matched]);
+    if (child == at->children.end()) {
+      break;
+    }
+    const auto n = n_common(child->second->keys, keys.subspan(n_matched));
+    n_matched += n;
+    at = n < child->second->keys.size() ? nullptr : child->second;
+  }
+  return static_cast<int>(n_matched);
+}
+
+radix_tree::node* radix_tree::pin(std::string_view salt, std::span<const page_key> keys,
+                                  std::vector<page_id>& pages) {
+  auto n_matched = std::size_t{0};
+  auto* end = descend(root_of(salt), keys, n_matched);
+  ++clock_;
+  for (auto* at = end; at; at = at->parent) {
+    add_pin(at);
+    at->use.last_used = clock_;
+    ++at->use.hits;
+  }
+  std::ranges::copy(path_pages(end), std::back_inserter(pages));
+  return end;
+}
+
+radix_tree::node* radix_tree::advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
+                                      std::vector<page_id>& surplus) {
+  auto n_present = std::size_t{0};
+  auto* end = descend(from, keys, n_present);
+  auto page = n_present;
+  for (const auto* at = end; at != from; at = at->parent) {
+    page -= at->pages.size();
+    for (auto i = std::size_t{0}; i < at->pages.size(); ++i) {
+      surplus.push_back(std::exchange(pages[page + i], at->pages[i]));
+    }
+  }
+  ++clock_;
+  if (n_present < keys.size()) {
+    end = append(end, end == from, keys.subspan(n_present), pages.subspan(n_present));
+  }
+  for (auto* at = end; at != from; at = at->parent) {
+    add_pin(at);
+  }
+  for (auto* at = end; at; at = at->parent) {
+    at->use.last_used = clock_;
+  }
+  return end;
+}
+
+void radix_tree::unpin(node* pinned) {
+  for (auto* at = pinned; at;) {
+    auto* parent = at->parent;
+    if (--at->n_pins == 0) {
+      n_pinned_ -= at->n_pages();
+      n_cached_ += at->n_pages();
+      refresh(at);
+      drop_if_empty(at);
+    }
+    at = parent;
+  }
+}
+
+void radix_tree::evict(int n, std::vector<page_id>& pages) {
+  for (; n > 0 && !evictable_.empty(); --n) {
+    auto* victim = &nodes_.at(evictable_.begin()->serial);
+    const auto last_key = victim->keys.back();
+    pages.push_back(victim->pages.back());
+    victim->keys.pop_back();
+    victim->pages.pop_back();
+    --n_cached_;
+    refresh(victim);
+    if (victim->pages.empty()) {
+      auto* parent = victim->parent;
+      parent->children.erase(last_key);
+      nodes_.erase(victim->serial);
+      refresh(parent);
+      drop_if_empty(parent);
+    }
+  }
+}
+
+radix_tree::node* radix_tree::make_node(node* parent) {
+  auto& made = nodes_[next_serial_];
+  made.serial = next_serial_++;
+  made.parent = parent;
+  made.use.created = made.use.last_used = clock_;
+  return &made;
+}
+
+radix_tree::node* radix_tree::root_of(std::string_view salt) {
+  if (const auto found = roots_.find(salt); found != roots_.end()) {
+    return found->second;
+  }
+  auto* root = make_node(nullptr);
+  root->salt = &roots_.emplace(salt, root).first->first;
+  return root;
+}
+
+/// The new node takes the first `n_head` pages and a copy of the pins and of the history.
+radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
+  const auto n = static_cast<std::ptrdiff_t>(n_head);
+  auto* head = make_node(whole->parent);
+  head->keys.assign(whole->keys.begin(), whole->keys.begin() + n);
+  head->pages.assign(whole->pages.begin(), whole->pages.begin() + n);
+  head->use = whole->use;
+  head->n_pins = whole->n_pins;
+  whole->keys.erase(whole->keys.begin(), whole->keys.begin() + n);
+  whole->pages.erase(whole->pages.begin(), whole->pages.begin() + n);
+  whole->parent->children.at(head->keys.front()) = head;
+  head->children.emplace(whole->keys.front(), whole);
+  whole->parent = head;
+  refresh(whole);
+  return head;
+}
+
+/// Follows `keys` down from `from`; splits the last node so that the result ends where the match does.
+radix_tree::node* radix_tree::descend(node* from, std::span<const page_key> keys, std::size_t& n_matched) {
+  n_matched = 0;
+  auto* at = from;
+  while (n_matched < keys.size()) {
+    const auto child = at->children.find(keys[n_matched]);
+    if (child == at->children.end()) {
+      break;
+    }
+    at = child->second;
+    const auto n = n_common(at->keys, keys.subspan(n_matched));
+    n_matched += n;
+    if (n < at->keys.size()) {
+      return split(at, n);
+    }
+  }
+  return at;
+}
+
+/// A leaf that one sequence alone has made and nobody has found yet grows `in_place`; its history is that of
+/// the addition too, and nobody else's pin grows with it.
+radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const page_key> keys,
+                                     std::span<const page_id> pages) {
+  auto* to = end;
+  if (!in_place || !end->parent || !end->children.empty() || end->n_pins != 1 || end->use.hits != 0) {
+    to = make_node(end);
+    end->children.emplace(keys.front(), to);
+    refresh(end);
+  }
+  to->keys.insert(to->keys.end(), keys.begin(), keys.end());
+  to->pages.insert(to->pages.end(), pages.begin(), pages.end());
+  (to->n_pins > 0 ? n_pinned_ : n_cached_) += static_cast<int>(pages.size());
+  return to;
+}
+
+void radix_tree::add_pin(node* one) {
+  if (one->n_pins++ == 0) {
+    n_cached_ -= one->n_pages();
+    n_pinned_ += one->n_pages();
+    refresh(one);
+  }
+}
+
+/// Brings the node's place among the evictable leaves up to date.
+void radix_tree::refresh(node* one) {
+  if (one->ranked) {
+    evictable_.erase(one->place);
+  }
+  one->ranked = one->parent && one->n_pins == 0 && one->children.empty() && !one->pages.empty();
+  if (one->ranked) {
+    one->place = rank_of(*one);
+    evictable_.insert(one->place);
+  }
+}
+
+/// Forgets a salt that nobody uses, so that salts do not pile up.
+void radix_tree::drop_if_empty(node* one) {
+  if (!one->parent && one->n_pins == 0 && one->children.empty()) {
+    roots_.erase(roots_.find(*one->salt));
+    nodes_.erase(one->serial);
+  }
+}
+
+radix_tree::rank radix_tree::rank_of(const node& one) const {
+  auto use = one.use;
+  use.n_pages = one.n_pages();
+  return {.key = policy_ ? policy_->key(use) : eviction_key{}, .created = use.created, .serial = one.serial};
+}
+
+std::vector<page_id> radix_tree::path_pages(const node* end) const {
+  auto n = std::size_t{0};
+  for (const auto* at = end; at; at = at->parent) {
+    n += at->pages.size();
+  }
+  auto pages = std::vector<page_id>(n);
+  for (const auto* at = end; at; at = at->parent) {
+    n -= at->pages.size();
+    std::ranges::copy(at->pages, pages.begin() + static_cast<std::ptrdiff_t>(n));
+  }
+  return pages;
+}
+
+std::vector<page_id> radix_tree::all_pages() const {
+  auto pages = std::vector<page_id>{};
+  for (const auto& [serial, one] : nodes_) {
+    pages.insert(pages.end(), one.pages.begin(), one.pages.end());
+  }
+  return pages;
+}
+
+std::string radix_tree::check_node(const node& one) const {
+  const auto named = [&one](std::string what) { return "node " + std::to_string(one.serial) + ": " + what; };
+  if (one.keys.size() != one.pages.size() || one.pages.empty() != !one.parent) {
+    return named("wrong number of pages");
+  }
+  if (one.parent) {
+    const auto self = one.parent->children.find(one.keys.front());
+    if (self == one.parent->children.end() || self->second != &one) {
+      return named("not a child of its parent");
+    }
+  } else if (const auto root = roots_.find(*one.salt); root == roots_.end() || root->second != &one) {
+    return named("not the root of its salt");
+  } else if (one.children.empty() && one.n_pins == 0) {
+    return named("a salt that nobody uses");
+  }
+  for (const auto& [key, child] : one.children) {
+    if (child->parent != &one || child->keys.empty() || child->keys.front() != key) {
+      return named("a child that belongs elsewhere");
+    }
+  }
+  const auto evictable = one.parent && one.children.empty() && one.n_pins == 0;
+  if (one.ranked != evictable ||
+      (one.ranked && (one.place != rank_of(one) || !evictable_.contains(one.place)))) {
+    return named("wrong place in the order of eviction");
+  }
+  return {};
+}
+
+std::string radix_tree::check(std::span<const node* const> pins) const {
+  auto n_pins = std::unordered_map<const node*, int>{};
+  for (const auto* pinned : pins) {
+    for (const auto* at = pinned; at; at = at->parent) {
+      ++n_pins[at];
+    }
+  }
+  auto n_cached = 0;
+  auto n_pinned = 0;
+  auto n_ranked = std::size_t{0};
+  auto n_children = std::size_t{0};
+  for (const auto& [serial, one] : nodes_) {
+    if (auto broken = check_node(one); !broken.empty()) {
+      return broken;
+    }
+    const auto expected = n_pins.find(&one);
+    if (one.n_pins != (expected == n_pins.end() ? 0 : expected->second)) {
+      return "node " + std::to_string(serial) + ": wrong number of pins";
+    }
+    (one.n_pins > 0 ? n_pinned : n_cached) += one.n_pages();
+    n_ranked += one.ranked;
+    n_children += one.children.size();
+  }
+  if (n_cached != n_cached_ || n_pinned != n_pinned_) {
+    return "tree: wrong page counts";
+  }
+  return n_ranked != evictable_.size() || n_children + roots_.size() != nodes_.size() ? "tree: lost nodes"
+                                                                                      : "";
+}
+
+} // namespace souffleur

@@ -1,0 +1,97 @@
+// Prefix tree over whole pages of tokens: which committed prefix lies in which KV pages.
+#pragma once
+
+#include "policies/eviction_policy.hpp"
+#include "policies/token.hpp"
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace souffleur {
+
+/// The tokens of one page.
+using page_key = std::array<token_id, page_tokens>;
+
+/// Cuts `tokens` into pages; a partial page at the end is left out.
+std::vector<page_key> to_page_keys(std::span<const token_id> tokens);
+
+/// Radix tree after RadixAttention (arXiv 2312.07104), one root a salt.
+///
+/// A pin holds the whole path from its node to the root, so an unpinned node has only unpinned descendants
+/// and every unpinned page can be evicted. A pinned node always ends exactly where its holders' prefixes end
+/// or run on: a node is split where a match ends, and the node object keeps the tail, so that pins taken
+/// earlier stay where they were.
+class radix_tree {
+public:
+  struct node;
+
+  /// `policy` outlives the tree. Without one, the oldest leaf goes first.
+  explicit radix_tree(const eviction_policy* policy);
+  ~radix_tree();
+  radix_tree(const radix_tree&) = delete;
+  radix_tree& operator=(const radix_tree&) = delete;
+
+  /// Pages that pin() would find now.
+  int match(std::string_view salt, std::span<const page_key> keys) const;
+  /// Finds the longest cached prefix of `keys`, appends its pages to `pages`, counts a hit on it and pins it.
+  /// The result stands for the pin until unpin() or advance(); it is the salt's root if nothing was found.
+  node* pin(std::string_view salt, std::span<const page_key> keys, std::vector<page_id>& pages);
+  /// Moves the pin `from` down to the end of `keys`, which follow the prefix that it covers and lie in
+  /// `pages`. Where the tree has some already, the tree's pages replace those in `pages`, which are appended
+  /// to `surplus`; the rest become the tree's.
+  node* advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
+                std::vector<page_id>& surplus);
+  void unpin(node* pinned);
+
+  /// Evicts up to `n` unpinned pages, each the last one of the leaf that the policy ranks lowest at that
+  /// moment, and appends them to `pages`.
+  void evict(int n, std::vector<page_id>& pages);
+
+  int n_cached() const { return n_cached_; }
+  int n_pinned() const { return n_pinned_; }
+
+  /// Pages from the root to the end of `end`.
+  std::vector<page_id> path_pages(const node* end) const;
+  std::vector<page_id> all_pages() const;
+  /// Recomputes everything, given the pins that are out. Empty, or what is broken.
+  std::string check(std::span<const node* const> pins) const;
+
+private:
+  /// Place in the order of eviction; unique.
+  struct rank {
+    eviction_key key;
+    std::uint64_t created = 0;
+    std::uint64_t serial = 0;
+    auto operator<=>(const rank&) const = default;
+  };
+
+  node* make_node(node* parent);
+  node* root_of(std::string_view salt);
+  node* split(node* whole, std::size_t n_head);
+  node* descend(node* from, std::span<const page_key> keys, std::size_t& n_matched);
+  node* append(node* end, bool in_place, std::span<const page_key> keys, std::span<const page_id> pages);
+  void add_pin(node* one);
+  void refresh(node* one);
+  void drop_if_empty(node* one);
+  rank rank_of(const node& one) const;
+  std::string check_node(const node& one) const;
+
+  const eviction_policy* policy_;
+  std::unordered_map<std::uint64_t, node>
+      nodes_; ///< by serial; owns them all, so that no depth costs call stack
+  std::map<std::string, node*, std::less<>> roots_;
+  std::set<rank> evictable_; ///< the unpinned leaves
+  std::uint64_t clock_ = 0;
+  std::uint64_t next_serial_ = 0;
+  int n_cached_ = 0;
+  int n_pinned_ = 0;
+};
+
+} // namespace souffleur
