@@ -52,7 +52,6 @@ struct kv_manager::core {
     auto evicted = std::vector<page_id>{};
     tree.evict(n, evicted);
     give_back(evicted);
-    counters.n_evicted_pages += evicted.size();
   }
 
   std::string check_holders() const;
@@ -92,6 +91,7 @@ bool kv_manager::reserve(sequence_id id, int n_tokens) {
     return false;
   }
   core_->evict(n_missing);
+  core_->counters.n_evicted_pages += static_cast<std::uint64_t>(n_missing);
   return core_->pool.take(n_more, held->pages);
 }
 

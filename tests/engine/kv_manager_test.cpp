@@ -1,0 +1,333 @@
+// The manager against a naive oracle that knows every cached page by its salt and its text, with the pages'
+// contents shadowed. Planted bugs that the random histories caught: see the list at the property.
+#include "engine/kv_manager.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace souffleur {
+namespace {
+
+struct test_lru : eviction_policy {
+  std::string_view name() const override { return "lru"; }
+  eviction_key key(const cached_node& node) const override {
+    return {static_cast<double>(node.last_used), 0};
+  }
+};
+
+struct test_lfu : eviction_policy {
+  std::string_view name() const override { return "lfu"; }
+  eviction_key key(const cached_node& node) const override {
+    return {static_cast<double>(node.hits), static_cast<double>(node.last_used)};
+  }
+};
+
+constexpr auto max_pages = 10;
+
+/// One letter a page: only the last token of a page tells it from others.
+std::vector<token_id> tokens_of(const std::string& text, int n) {
+  auto tokens = std::vector<token_id>(static_cast<std::size_t>(n), 0);
+  for (auto p = page_tokens - 1; p < n; p += page_tokens) {
+    tokens[static_cast<std::size_t>(p)] = text[static_cast<std::size_t>(p / page_tokens)];
+  }
+  return tokens;
+}
+
+std::string text_of(unsigned bits) {
+  auto text = std::string(max_pages, 'a');
+  for (auto& letter : text) {
+    letter = static_cast<char>('a' + bits % 2);
+    bits /= 2;
+  }
+  return text;
+}
+
+struct command {
+  int kind, id, salt, n, text;
+};
+
+struct shadow_sequence {
+  std::string salt, text;
+  int n_tokens = 0; ///< with KV
+  int n_shared = 0; ///< pages
+  int n_pages = 0;
+};
+
+struct shadow_page {
+  std::uint64_t last_used = 0;
+  std::uint64_t hits = 0;
+};
+
+/// Runs commands on a manager and on the oracle; every difference fails the property.
+class history {
+public:
+  history(int n_pages, bool lfu) : lfu_(lfu), n_total_(n_pages), content_(static_cast<std::size_t>(n_pages)) {
+    auto policy = lfu ? std::unique_ptr<eviction_policy>(new test_lfu) : std::make_unique<test_lru>();
+    kv_ = std::make_unique<kv_manager>(n_pages, std::move(policy));
+  }
+
+  void run(const command& c) {
+    const auto id = static_cast<sequence_id>(c.id);
+    if (!live_.contains(id)) {
+      c.kind == 7 ? clear() : begin(id, c);
+    } else if (c.kind <= 2) {
+      grow(id, c.n);
+    } else if (c.kind == 3) {
+      truncate(id, c);
+    } else if (c.kind <= 5) {
+      publish(id);
+    } else {
+      kv_->end(id);
+      live_.erase(id);
+    }
+    compare();
+  }
+
+private:
+  using place = std::pair<std::string, std::string>; ///< salt, text from the start to the end of the page
+
+  static std::string written(const shadow_sequence& s, int position) {
+    return s.salt + "/" + s.text.substr(0, static_cast<std::size_t>((position + 1) / page_tokens)) + "/" +
+           std::to_string(position);
+  }
+
+  bool pinned(const place& at) const {
+    return std::ranges::any_of(live_, [&](const auto& one) {
+      const auto& s = one.second;
+      return s.salt == at.first &&
+             s.text.substr(0, static_cast<std::size_t>(s.n_shared)).starts_with(at.second);
+    });
+  }
+
+  int n_pinned() const {
+    return static_cast<int>(
+        std::ranges::count_if(cache_, [&](const auto& one) { return pinned(one.first); }));
+  }
+
+  int n_owned() const {
+    auto n = 0;
+    for (const auto& [id, s] : live_) {
+      n += s.n_pages - s.n_shared;
+    }
+    return n;
+  }
+
+  int n_free() const { return n_total_ - static_cast<int>(cache_.size()) - n_owned(); }
+
+  void evict() {
+    auto victim = cache_.end();
+    for (auto at = cache_.begin(); at != cache_.end(); ++at) {
+      const auto next = std::next(at);
+      const auto has_child = next != cache_.end() && next->first.first == at->first.first &&
+                             next->first.second.starts_with(at->first.second);
+      const auto key = [this](const shadow_page& p) { return std::pair(lfu_ ? p.hits : 0, p.last_used); };
+      if (!has_child && !pinned(at->first) &&
+          (victim == cache_.end() || key(at->second) < key(victim->second))) {
+        victim = at;
+      }
+    }
+    RC_ASSERT(victim != cache_.end());
+    cache_.erase(victim);
+  }
+
+  int n_found(const std::string& salt, const std::string& text, int n_tokens) const {
+    auto n = 0;
+    while (n < (n_tokens - 1) / page_tokens &&
+           cache_.contains({salt, text.substr(0, static_cast<std::size_t>(n + 1))})) {
+      ++n;
+    }
+    return n;
+  }
+
+  void begin(sequence_id id, const command& c) {
+    auto s = shadow_sequence{.salt = std::string(1, static_cast<char>('A' + c.salt)),
+                             .text = text_of(static_cast<unsigned>(c.text))};
+    const auto prompt = tokens_of(s.text, c.n);
+    s.n_shared = s.n_pages = n_found(s.salt, s.text, c.n);
+    s.n_tokens = s.n_shared * page_tokens;
+    RC_ASSERT(kv_->peek(s.salt, prompt) == s.n_tokens);
+    RC_ASSERT(kv_->begin(id, s.salt, prompt) == s.n_tokens);
+    n_queried_ += prompt.size();
+    n_hit_ += static_cast<std::uint64_t>(s.n_tokens);
+    touch(s, 1);
+    live_[id] = s;
+  }
+
+  void touch(const shadow_sequence& s, std::uint64_t hits) {
+    ++clock_;
+    for (auto n = 1; n <= s.n_shared; ++n) {
+      auto& page = cache_[{s.salt, s.text.substr(0, static_cast<std::size_t>(n))}];
+      page.last_used = clock_;
+      page.hits += hits;
+    }
+  }
+
+  void grow(sequence_id id, int n) {
+    auto& s = live_[id];
+    const auto n_tokens = std::min(s.n_tokens + n, max_pages * page_tokens);
+    const auto n_pages = std::max((n_tokens + page_tokens - 1) / page_tokens, s.n_pages);
+    const auto n_more = n_pages - s.n_pages;
+    const auto fits = n_more <= n_free() + static_cast<int>(cache_.size()) - n_pinned();
+    const auto before = std::vector(kv_->pages(id).begin(), kv_->pages(id).end());
+    RC_ASSERT(kv_->reserve(id, n_tokens) == fits);
+    RC_ASSERT(std::ranges::equal(kv_->pages(id).first(before.size()), before));
+    if (!fits) {
+      return;
+    }
+    while (n_free() < n_more) {
+      evict();
+      ++n_evicted_;
+    }
+    s.n_pages = n_pages;
+    RC_ASSERT(static_cast<int>(kv_->pages(id).size()) == n_pages);
+    for (; s.n_tokens < n_tokens; ++s.n_tokens) {
+      const auto page = kv_->pages(id)[static_cast<std::size_t>(s.n_tokens / page_tokens)];
+      content_[static_cast<std::size_t>(page)][s.n_tokens % page_tokens] = written(s, s.n_tokens);
+    }
+  }
+
+  /// As after rejected drafts: the text goes on differently from there.
+  void truncate(sequence_id id, const command& c) {
+    auto& s = live_[id];
+    kv_->truncate(id, s.n_tokens - c.n);
+    const auto n_kept = std::max(s.n_tokens - c.n, 0);
+    s.n_pages = std::min(std::max((n_kept + page_tokens - 1) / page_tokens, s.n_shared), s.n_pages);
+    s.n_tokens = std::max(n_kept, s.n_shared * page_tokens);
+    const auto n_full = static_cast<std::size_t>(s.n_tokens / page_tokens);
+    s.text = s.text.substr(0, n_full) + text_of(static_cast<unsigned>(c.text)).substr(n_full);
+  }
+
+  void publish(sequence_id id) {
+    auto& s = live_[id];
+    kv_->publish(id, tokens_of(s.text, s.n_tokens));
+    if (s.n_tokens / page_tokens > s.n_shared) {
+      s.n_shared = s.n_tokens / page_tokens;
+      touch(s, 0);
+    }
+  }
+
+  void clear() {
+    kv_->clear_cache();
+    while (static_cast<int>(cache_.size()) > n_pinned()) {
+      evict();
+    }
+  }
+
+  void compare() {
+    RC_ASSERT(kv_->check_integrity() == "");
+    const auto o = kv_->occupancy();
+    RC_ASSERT(o.n_total == n_total_);
+    RC_ASSERT(o.n_free + o.n_cached + o.n_pinned + o.n_owned == n_total_);
+    RC_ASSERT(o.n_free == n_free());
+    RC_ASSERT(o.n_owned == n_owned());
+    RC_ASSERT(o.n_pinned == n_pinned());
+    RC_ASSERT(kv_->counters().n_evicted_pages == n_evicted_);
+    RC_ASSERT(kv_->counters().n_queried_tokens == n_queried_);
+    RC_ASSERT(kv_->counters().n_hit_tokens == n_hit_);
+    for (const auto& [at, page] : cache_) {
+      const auto n = static_cast<int>(at.second.size()) * page_tokens;
+      auto prompt = tokens_of(at.second, n);
+      prompt.push_back(0);
+      RC_ASSERT(kv_->peek(at.first, prompt) == n);
+    }
+    compare_contents();
+  }
+
+  void compare_contents() {
+    auto n_holders = std::map<page_id, int>{};
+    for (const auto& [id, s] : live_) {
+      const auto pages = kv_->pages(id);
+      RC_ASSERT(static_cast<int>(pages.size()) == s.n_pages);
+      for (const auto page : pages) {
+        ++n_holders[page];
+      }
+      for (auto p = 0; p < s.n_tokens; ++p) {
+        const auto page = static_cast<std::size_t>(pages[static_cast<std::size_t>(p / page_tokens)]);
+        RC_ASSERT(content_[page][static_cast<std::size_t>(p % page_tokens)] == written(s, p));
+      }
+    }
+    for (const auto& [id, s] : live_) {
+      for (const auto page : kv_->pages(id).subspan(static_cast<std::size_t>(s.n_shared))) {
+        RC_ASSERT(n_holders[page] == 1);
+      }
+    }
+  }
+
+  bool lfu_;
+  int n_total_;
+  std::unique_ptr<kv_manager> kv_;
+  std::vector<std::array<std::string, page_tokens>>
+      content_; ///< what each slot of each page was computed from
+  std::map<sequence_id, shadow_sequence> live_;
+  std::map<place, shadow_page> cache_;
+  std::uint64_t clock_ = 0, n_evicted_ = 0, n_queried_ = 0, n_hit_ = 0;
+};
+
+// @MUTANTS@
+RC_GTEST_PROP(KvManager, AgreesWithTheOracleAfterEveryCommandOfAnyHistory, ()) {
+  const auto commands = *rc::gen::container<std::vector<std::tuple<int, int, int, int, int>>>(
+      200, rc::gen::tuple(rc::gen::inRange(0, 8), rc::gen::inRange(0, 5), rc::gen::inRange(0, 2),
+                          rc::gen::inRange(0, 90), rc::gen::inRange(0, 1 << max_pages)));
+  const auto n_pages = *rc::gen::inRange(1, 25);
+  auto h = history(n_pages, *rc::gen::arbitrary<bool>());
+  for (const auto& [kind, id, salt, n, text] : commands) {
+    h.run({kind, id, salt, n, n % 3 ? text & 7 : text});
+  }
+}
+
+TEST(KvManager, FindsAtMostAllButOneTokenOfThePrompt) {
+  auto kv = kv_manager(8, std::make_unique<test_lru>());
+  const auto tokens = tokens_of("abc", 48);
+  kv.begin(1, "", tokens);
+  ASSERT_TRUE(kv.reserve(1, 48));
+  kv.publish(1, tokens);
+  EXPECT_EQ(kv.begin(2, "", tokens), 32);
+  EXPECT_EQ(kv.peek("other", tokens), 0);
+  EXPECT_EQ(kv.check_integrity(), "");
+}
+
+TEST(KvManager, TwoSequencesThatComputedTheSameEndUpWithTheSamePages) {
+  auto kv = kv_manager(8, std::make_unique<test_lru>());
+  const auto tokens = tokens_of("abc", 50);
+  for (const auto id : {1, 2}) {
+    kv.begin(static_cast<sequence_id>(id), "", tokens);
+    ASSERT_TRUE(kv.reserve(static_cast<sequence_id>(id), 50));
+  }
+  kv.publish(1, tokens);
+  kv.publish(2, tokens);
+  EXPECT_TRUE(std::ranges::equal(kv.pages(1).first(3), kv.pages(2).first(3)));
+  EXPECT_NE(kv.pages(1)[3], kv.pages(2)[3]);
+  EXPECT_EQ(kv.occupancy().n_free, 3);
+  kv.end(1);
+  kv.end(2);
+  EXPECT_EQ(kv.occupancy().n_cached, 3);
+  kv.clear_cache();
+  EXPECT_EQ(kv.occupancy().n_free, 8);
+  EXPECT_EQ(kv.counters().n_evicted_pages, 0U);
+}
+
+TEST(KvManager, IgnoresCallsForSequencesThatAreNotLiveAndImpossibleLengths) {
+  auto kv = kv_manager(2, nullptr);
+  EXPECT_FALSE(kv.reserve(1, 1));
+  kv.truncate(1, 0);
+  kv.publish(1, tokens_of("a", 16));
+  kv.end(1);
+  EXPECT_TRUE(kv.pages(1).empty());
+  EXPECT_EQ(kv.begin(1, "", {}), 0);
+  EXPECT_FALSE(kv.reserve(1, INT_MAX));
+  EXPECT_TRUE(kv.reserve(1, -5));
+  kv.truncate(1, INT_MIN);
+  kv.publish(1, tokens_of("ab", 32));
+  EXPECT_EQ(kv.check_integrity(), "");
+  EXPECT_EQ(kv.occupancy().n_free, 2);
+}
+
+} // namespace
+} // namespace souffleur

@@ -1,0 +1,89 @@
+#include "engine/kv/radix_tree.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+
+namespace souffleur {
+namespace {
+
+std::vector<page_key> keys_of(const std::string& text) {
+  auto keys = std::vector<page_key>(text.size());
+  for (auto i = std::size_t{0}; i < text.size(); ++i) {
+    keys[i].fill(text[i]);
+  }
+  return keys;
+}
+
+/// Publishes `text` for a sequence that ends at once; its pages count on from `first`.
+void insert(radix_tree& tree, const std::string& text, page_id first) {
+  auto pages = std::vector<page_id>(text.size());
+  std::ranges::generate(pages, [&] { return first++; });
+  auto surplus = std::vector<page_id>{};
+  auto found = std::vector<page_id>{};
+  auto* root = tree.pin("", {}, found);
+  tree.unpin(tree.advance(root, keys_of(text), pages, surplus));
+}
+
+TEST(RadixTree, CutsTokensIntoWholePages) {
+  EXPECT_EQ(to_page_keys(std::vector<token_id>(47, 3)).size(), 2U);
+  EXPECT_TRUE(to_page_keys({}).empty());
+}
+
+TEST(RadixTree, FindsTheSameAfterASplit) {
+  auto tree = radix_tree(nullptr);
+  insert(tree, "abcd", 0);
+  insert(tree, "abxy", 10);
+  EXPECT_EQ(tree.n_cached(), 6);
+  auto pages = std::vector<page_id>{};
+  auto* pin = tree.pin("", keys_of("abcz"), pages);
+  EXPECT_EQ(pages, (std::vector<page_id>{0, 1, 2}));
+  EXPECT_EQ(tree.n_pinned(), 3);
+  EXPECT_EQ(tree.match("", keys_of("abcd")), 4);
+  EXPECT_EQ(tree.check(std::vector<const radix_tree::node*>{pin}), "");
+  EXPECT_NE(tree.check({}), "");
+}
+
+// Pages past the match stay evictable: without the split the pin would hold them too.
+TEST(RadixTree, EvictsTheTailBehindAPinButNeverThePin) {
+  auto tree = radix_tree(nullptr);
+  insert(tree, "abcd", 0);
+  auto pages = std::vector<page_id>{};
+  auto* pin = tree.pin("", keys_of("ab"), pages);
+  auto evicted = std::vector<page_id>{};
+  tree.evict(100, evicted);
+  EXPECT_EQ(evicted, (std::vector<page_id>{3, 2}));
+  tree.unpin(pin);
+  tree.evict(100, evicted);
+  EXPECT_EQ(evicted, (std::vector<page_id>{3, 2, 1, 0}));
+  EXPECT_EQ(tree.check({}), "");
+}
+
+TEST(RadixTree, KeepsSaltsApart) {
+  auto tree = radix_tree(nullptr);
+  insert(tree, "ab", 0);
+  EXPECT_EQ(tree.match("other", keys_of("ab")), 0);
+}
+
+RC_GTEST_PROP(RadixTree, HoldsTheSamePathsInWhateverOrderTheyCome, ()) {
+  const auto word = rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::elementOf(std::string("ab"))));
+  const auto words = *rc::gen::resize(6, rc::gen::container<std::vector<std::string>>(word));
+  auto forth = radix_tree(nullptr);
+  auto back = radix_tree(nullptr);
+  auto first = page_id{0};
+  for (auto i = std::size_t{0}; i < words.size(); ++i, first += 100) {
+    insert(forth, words[i], first);
+    insert(forth, words[i], first + 50);
+    insert(back, words[words.size() - 1 - i], first);
+  }
+  RC_ASSERT(forth.n_cached() == back.n_cached());
+  for (const auto& one : words) {
+    RC_ASSERT(forth.match("", keys_of(one)) == static_cast<int>(one.size()));
+    RC_ASSERT(back.match("", keys_of(one)) == static_cast<int>(one.size()));
+  }
+  RC_ASSERT(forth.check({}) == "");
+}
+
+} // namespace
+} // namespace souffleur
