@@ -60,6 +60,26 @@ TEST(RadixTree, EvictsTheTailBehindAPinButNeverThePin) {
   EXPECT_EQ(tree.check({}), "");
 }
 
+struct test_lfu : eviction_policy {
+  std::string_view name() const override { return "lfu"; }
+  eviction_key key(const cached_node& node) const override { return {static_cast<double>(node.hits), 0}; }
+};
+
+// Planted: a head that starts with no hits (the history property is too coarse to see it).
+TEST(RadixTree, SplitCopiesTheHistory) {
+  const auto policy = test_lfu();
+  auto tree = radix_tree(&policy);
+  insert(tree, "ab", 0);
+  insert(tree, "x", 10);
+  auto pages = std::vector<page_id>{};
+  for (const auto* text : {"ab", "ab", "ab", "x", "x", "x", "x", "a", "a"}) {
+    tree.unpin(tree.pin("", keys_of(text), pages));
+  }
+  auto evicted = std::vector<page_id>{};
+  tree.evict(100, evicted);
+  EXPECT_EQ(evicted, (std::vector<page_id>{1, 10, 0}));
+}
+
 TEST(RadixTree, KeepsSaltsApart) {
   auto tree = radix_tree(nullptr);
   insert(tree, "ab", 0);
