@@ -14,4 +14,11 @@ struct distribution {
   std::vector<double> probabilities;
 };
 
+/// Inverse CDF in ascending token order: the first token whose cumulative probability exceeds `uniform`.
+/// Rounding of the sum falls to the last token; an empty law gives 0.
+token_id token_at(const distribution& law, double uniform);
+
+/// The most likely token; ties fall to the lowest id, an empty law gives 0.
+token_id most_likely(const distribution& law);
+
 } // namespace souffleur
