@@ -270,10 +270,10 @@ private:
   std::uint64_t clock_ = 0, n_evicted_ = 0, n_queried_ = 0, n_hit_ = 0;
 };
 
-// Planted and caught: pins not moved on publish; no split; a split without the pins; shared pages freed on end; growing
-// a leaf in place that others pin or have found; publish without touching the path; one root for all salts; duplicates
-// not freed, or freed but still listed; a parent left out of the order of eviction; eviction before the check that it
-// suffices; a match of the whole prompt.
+// Planted and caught: pins not moved on publish; no split; a split without the pins; shared pages freed on
+// end; growing a leaf in place that others pin or have found; publish without touching the path; one root for
+// all salts; duplicates not freed, or freed but still listed; a parent left out of the order of eviction;
+// eviction before the check that it suffices; a match of the whole prompt.
 RC_GTEST_PROP(KvManager, AgreesWithTheOracleAfterEveryCommandOfAnyHistory, ()) {
   const auto argument = [](int end) { return rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, end)); };
   const auto commands = *rc::gen::container<std::vector<std::tuple<int, int, int, int, int>>>(
