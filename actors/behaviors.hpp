@@ -1,0 +1,95 @@
+// The actors: each is a core object behind a mailbox. A handler calls one method of its core and sends what it returns.
+#pragma once
+
+#include "actors/answer_book.hpp"
+#include "actors/draft_book.hpp"
+#include "actors/handles.hpp"
+#include "actors/request_preparation.hpp"
+#include "actors/scheduler_core.hpp"
+#include "actors/serving_config.hpp"
+#include "actors/serving_metrics.hpp"
+#include "actors/step_runner.hpp"
+#include "engine/kv_manager.hpp"
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace souffleur {
+
+struct verifier_state {
+  std::unique_ptr<step_runner> runner;
+};
+/// Runs detached: a handler computes for milliseconds.
+verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,
+                                       std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
+                                       const std::string& acceptance);
+
+struct kv_state {
+  std::unique_ptr<kv_manager> kv;
+};
+kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,
+                                  const std::string& eviction);
+
+struct drafter_state {
+  draft_book book;
+};
+drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self);
+
+struct cache_state {
+  std::unique_ptr<answer_book> book;
+};
+cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self, std::size_t max_bytes,
+                                          std::chrono::seconds ttl);
+
+/// The counters live outside, so they go on after a restart.
+metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self, std::shared_ptr<serving_metrics> metrics);
+
+struct intake_state {
+  intake_peers to;
+  prompt_format format;
+  serving_config config;
+};
+intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self, prompt_format format,
+                                   const serving_config& config);
+
+struct scheduler_state {
+  std::unique_ptr<scheduler_core> core;
+  peers_ptr to;
+  serving_config config;
+  std::uint64_t n_steps = 0;
+  bool busy = false; ///< a round is under way
+  // Answers of the round under way.
+  std::uint64_t n_rounds = 0;
+  int n_awaited = 0;
+  kv_supply_ptr supply;
+  draft_offer_ptr offer;
+  steady_time round_started{};
+  double core_us = 0; ///< time inside the core during this round
+};
+scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
+                                         const serving_config& config, std::shared_ptr<const tokenizer> vocabulary);
+
+/// What the supervisor needs to start, and to start again, each of the others.
+struct ensemble {
+  serving_config config;
+  std::shared_ptr<language_model> model;
+  prompt_format format;
+  std::shared_ptr<serving_metrics> metrics;
+  std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
+};
+
+struct supervisor_state {
+  ensemble parts;
+  peers to;
+  scheduler_actor scheduler;
+  intake_actor intake;
+  compat::watch_list watched;
+  std::map<std::string, int> n_restarts;
+  bool stopping = false;
+};
+supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
+                                           ensemble parts);
+
+} // namespace souffleur

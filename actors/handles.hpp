@@ -1,0 +1,84 @@
+// The typed interfaces of all actors, and the registration of their message types. Include this only in .cpp files
+// of this folder: it pulls in CAF.
+#pragma once
+
+#include "actors/caf_compat.hpp"
+#include "actors/messages/admission.hpp"
+#include "actors/messages/draft.hpp"
+#include "actors/messages/generation.hpp"
+#include "actors/messages/kv.hpp"
+#include "actors/messages/report.hpp"
+#include "actors/messages/response_cache.hpp"
+#include "actors/messages/step.hpp"
+
+namespace souffleur {
+
+/// A request on its way into the actors.
+struct submission {
+  std::shared_ptr<generation_request> request;
+  std::shared_ptr<reply_handle> reply;
+};
+
+using admission_ptr = std::shared_ptr<const admitted_request>;
+
+using verifier_actor = caf::typed_actor<compat::rpc<step_result_ptr(step_plan_ptr)>>;
+using kv_actor = caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>>;
+using drafter_actor = caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>>;
+using cache_actor = caf::typed_actor<compat::rpc<cache_reply(cache_lookup)>, compat::rpc<void(cache_insertion)>>;
+using metrics_actor = caf::typed_actor<compat::rpc<void(step_report)>, compat::rpc<void(request_report)>>;
+
+/// The actors that others send to; the supervisor sends a new set when one was restarted.
+struct peers {
+  verifier_actor verifier;
+  kv_actor kv;
+  drafter_actor drafter; ///< null: speculation is off
+  cache_actor cache;
+  metrics_actor metrics;
+};
+using peers_ptr = std::shared_ptr<const peers>;
+
+/// The kv manager was replaced: every page list held by the scheduler is void.
+struct kv_reset {};
+/// Wake-up of the step loop, from the scheduler to itself.
+struct next_round {};
+
+using scheduler_actor =
+    caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>, compat::rpc<void(peers_ptr)>,
+                     compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>>;
+
+struct intake_peers {
+  scheduler_actor scheduler;
+  cache_actor cache;
+};
+using intake_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(intake_peers)>>;
+
+/// Asks the supervisor to kill one actor, by name; for fault tests.
+struct kill_order {
+  std::string actor;
+};
+struct shutdown_order {};
+using supervisor_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
+                                          compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
+
+} // namespace souffleur
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::submission)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::admission_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cancellation)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_plan_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_result_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_demand_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_supply_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_demand_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_offer_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_lookup)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_insertion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::request_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::peers_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::intake_peers)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_reset)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::next_round)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kill_order)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::shutdown_order)

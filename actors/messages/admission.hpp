@@ -1,0 +1,33 @@
+// From intake to scheduler: a request that passed every check and is ready to run.
+#pragma once
+
+#include "actors/reply_handle.hpp"
+#include "actors/messages/generation.hpp"
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace souffleur {
+
+using steady_time = std::chrono::steady_clock::time_point;
+
+struct admitted_request {
+  request_id id = 0;
+  std::string tenant;
+  std::vector<token_id> prompt;
+  std::shared_ptr<const sampling_params> sampling;
+  speculation_options speculation;
+  int priority = 0;
+  steady_time arrival;
+  steady_time deadline;
+  std::string cache_key; ///< empty: the answer is not to be stored
+  std::shared_ptr<reply_handle> reply;
+};
+
+struct cancellation {
+  request_id id = 0;
+};
+
+} // namespace souffleur

@@ -1,0 +1,58 @@
+// The conversation between scheduler and kv manager: all page traffic of a step in one message each way.
+#pragma once
+
+#include "engine/kv_manager.hpp"
+#include "policies/token.hpp"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace souffleur {
+
+/// Verified tokens of a sequence from position 0, whose full pages may now be shared.
+struct kv_publication {
+  sequence_id id = 0;
+  std::vector<token_id> tokens;
+};
+
+/// A new sequence: look up its prefix, then make room for `n_tokens` positions.
+struct kv_opening {
+  sequence_id id = 0;
+  std::string salt;
+  std::vector<token_id> prompt;
+  int n_tokens = 0;
+};
+
+/// Make a running sequence's pages cover `n_tokens` positions; drop what lies beyond.
+struct kv_reservation {
+  sequence_id id = 0;
+  int n_tokens = 0;
+};
+
+/// Carried out in the order of the members.
+struct kv_demand {
+  std::vector<kv_publication> publications; ///< may name sequences that end in the same demand
+  std::vector<sequence_id> endings;
+  std::vector<kv_reservation> reservations;
+  std::vector<kv_opening> openings;
+};
+
+struct kv_grant {
+  sequence_id id = 0;
+  bool granted = false;
+  int n_cached_tokens = 0; ///< openings: tokens whose KV was found
+  std::vector<page_id> pages;
+};
+
+struct kv_supply {
+  std::vector<kv_grant> reservations; ///< in the demand's order
+  std::vector<kv_grant> openings;     ///< in the demand's order; a refused one is not live
+  kv_occupancy occupancy;
+  kv_counters counters;
+};
+
+using kv_demand_ptr = std::shared_ptr<const kv_demand>;
+using kv_supply_ptr = std::shared_ptr<const kv_supply>;
+
+} // namespace souffleur

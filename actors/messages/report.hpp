@@ -1,0 +1,35 @@
+// What the other actors tell the metrics actor.
+#pragma once
+
+#include "actors/messages/generation.hpp"
+#include "engine/kv_manager.hpp"
+
+namespace souffleur {
+
+/// One step, where its time went. Wall microseconds.
+struct step_report {
+  int n_rows = 0;
+  int n_prefill_rows = 0;
+  int n_draft_rows = 0;
+  int n_accepted = 0;
+  int n_output_tokens = 0;
+  int n_running = 0;
+  int n_waiting = 0;
+  double forward_us = 0;
+  double sampling_us = 0;
+  double scheduling_us = 0; ///< planning and committing in the scheduler
+  double messages_us = 0;   ///< the rest: hops, kv manager, drafter
+  bool idle = false;        ///< no forward pass took place; only gauges count
+  kv_occupancy kv;
+  kv_counters kv_counters_now;
+};
+
+/// One request's end.
+struct request_report {
+  std::string outcome; ///< finish reason, or "error"
+  generation_usage usage;
+  double ttft_ms = -1; ///< < 0: no token was made
+  double e2e_ms = 0;
+};
+
+} // namespace souffleur

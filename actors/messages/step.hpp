@@ -1,0 +1,51 @@
+// The conversation between scheduler and verifier: one message each way per step, whatever the batch.
+#pragma once
+
+#include "engine/sampler.hpp"
+#include "engine/sampling_params.hpp"
+#include "policies/token.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace souffleur {
+
+/// The rows of one sequence in a step. Holds everything that sampling needs, so the verifier keeps no sequence state
+/// and can be replaced between two steps.
+struct planned_sequence {
+  sequence_id id = 0;
+  std::vector<page_id> pages;
+  int first_position = 0;
+  std::vector<token_id> tokens; ///< committed tokens not yet in KV, then the draft
+  int n_draft = 0;              ///< how many of `tokens`, at the end, are drafted
+  bool samples = true;          ///< false for a prefill chunk that does not reach the last committed token
+  int n_output = 0;             ///< tokens sampled so far
+  std::shared_ptr<const sampling_params> sampling;
+  std::shared_ptr<const token_counts> counts; ///< of the committed tokens; null without penalties
+};
+
+struct step_plan {
+  std::uint64_t step = 0;
+  std::vector<planned_sequence> sequences;
+};
+
+struct sequence_outcome {
+  sequence_id id = 0;
+  std::vector<token_id> tokens;         ///< sampled in this step; empty if the sequence did not sample
+  int n_accepted = 0;                   ///< how many of `tokens`, at the front, were drafted
+  std::vector<token_logprobs> logprobs; ///< one per token, if asked for
+};
+
+struct step_result {
+  std::uint64_t step = 0;
+  std::vector<sequence_outcome> outcomes; ///< in the plan's order
+  double forward_us = 0;
+  double sampling_us = 0;
+};
+
+using step_plan_ptr = std::shared_ptr<const step_plan>;
+using step_result_ptr = std::shared_ptr<const step_result>;
+
+} // namespace souffleur

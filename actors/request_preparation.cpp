@@ -1,0 +1,143 @@
+#include "actors/request_preparation.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace souffleur {
+
+namespace {
+
+generation_failed bad_request(std::string code, std::string message, std::string parameter) {
+  return {400, std::move(code), std::move(message), std::move(parameter), 0};
+}
+
+using token_list = std::vector<token_id>;
+
+std::variant<token_list, generation_failed> tokens_of(const chat_prompt& chat, const prompt_format& format) {
+  chat_input input;
+  input.messages = chat.messages;
+  input.tools = chat.tools;
+  if (const auto bos = format.vocabulary->bos())
+    input.bos_token = std::string{format.vocabulary->piece(*bos)};
+  if (const auto ends = format.vocabulary->end_tokens(); !ends.empty())
+    input.eos_token = std::string{format.vocabulary->piece(ends.front())};
+  const auto rendered = format.chat->render(input);
+  if (!rendered)
+    return bad_request("invalid_messages", "The model's chat template rejects the messages: " + rendered.error(),
+                       "messages");
+  return format.vocabulary->encode(*rendered, true);
+}
+
+std::variant<token_list, generation_failed> tokens_of(const text_prompt& prompt, const prompt_format& format) {
+  auto tokens = format.vocabulary->encode(prompt.text, true);
+  if (const auto bos = format.vocabulary->bos(); bos && format.vocabulary->adds_bos())
+    tokens.insert(tokens.begin(), *bos);
+  return tokens;
+}
+
+std::variant<token_list, generation_failed> tokens_of(const token_prompt& prompt, const prompt_format& format) {
+  const int n_vocabulary = format.vocabulary->vocabulary_size();
+  for (std::size_t i = 0; i < prompt.tokens.size(); ++i)
+    if (prompt.tokens[i] < 0 || prompt.tokens[i] >= n_vocabulary)
+      return bad_request("invalid_token",
+                         "prompt[" + std::to_string(i) + "] is " + std::to_string(prompt.tokens[i]) +
+                             "; the vocabulary has ids 0 to " + std::to_string(n_vocabulary - 1) + ".",
+                         "prompt");
+  return prompt.tokens;
+}
+
+void put(std::string& key, const void* bytes, std::size_t size) {
+  key.append(reinterpret_cast<const char*>(&size), sizeof(size));
+  key.append(static_cast<const char*>(bytes), size);
+}
+
+template <class T>
+  requires std::is_arithmetic_v<T>
+void put(std::string& key, T value) {
+  put(key, &value, sizeof(value));
+}
+
+void put(std::string& key, const std::string& text) { put(key, text.data(), text.size()); }
+
+void put(std::string& key, const std::vector<token_id>& tokens) {
+  put(key, tokens.data(), tokens.size() * sizeof(token_id));
+}
+
+} // namespace
+
+std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
+                            const std::vector<token_id>& prompt, const sampling_params& sampling) {
+  std::string key;
+  put(key, tenant);
+  put(key, fingerprint);
+  put(key, prompt);
+  put(key, sampling.temperature);
+  put(key, sampling.top_k);
+  put(key, sampling.top_p);
+  put(key, sampling.min_p);
+  put(key, sampling.repetition_penalty);
+  put(key, sampling.presence_penalty);
+  put(key, sampling.frequency_penalty);
+  put(key, sampling.logit_bias.size());
+  for (const auto& [token, bias] : sampling.logit_bias) {
+    put(key, token);
+    put(key, bias);
+  }
+  // A greedy answer is the same for every seed.
+  put(key, sampling.temperature == 0 ? std::uint64_t{0} : sampling.seed);
+  put(key, sampling.max_tokens);
+  put(key, sampling.min_tokens);
+  put(key, static_cast<int>(sampling.ignore_eos));
+  put(key, sampling.stop.size());
+  for (const auto& stop : sampling.stop)
+    put(key, stop);
+  put(key, sampling.stop_token_ids);
+  return key;
+}
+
+std::variant<admitted_request, generation_failed> prepare(const generation_request& request,
+                                                          const prompt_format& format, const serving_config& config,
+                                                          std::uint64_t fresh_seed) {
+  auto tokens = std::visit([&](const auto& prompt) { return tokens_of(prompt, format); }, request.prompt);
+  if (auto* failed = std::get_if<generation_failed>(&tokens))
+    return std::move(*failed);
+  admitted_request admitted;
+  admitted.prompt = std::move(std::get<token_list>(tokens));
+  const int n_prompt = static_cast<int>(admitted.prompt.size());
+  if (n_prompt == 0)
+    return bad_request("empty_prompt", "The prompt is empty.", "prompt");
+  // One page more than the tokens: the draft rows of the last steps need a place.
+  const int n_pool = (config.n_kv_pages - 1) * page_tokens - config.max_draft;
+  const int n_limit = std::min(format.context_length, n_pool);
+  if (n_prompt >= n_limit)
+    return bad_request("context_length_exceeded",
+                       "The prompt has " + std::to_string(n_prompt) + " tokens; this server takes at most " +
+                           std::to_string(n_limit - 1) + ".",
+                       std::holds_alternative<chat_prompt>(request.prompt) ? "messages" : "prompt");
+  auto sampling = request.sampling;
+  for (const auto& [token, bias] : sampling.logit_bias)
+    if (token < 0 || token >= format.vocabulary->vocabulary_size())
+      return bad_request("invalid_token", "logit_bias names token " + std::to_string(token) +
+                                              ", which is not in the vocabulary.",
+                         "logit_bias");
+  const int n_wanted = request.max_tokens_given ? sampling.max_tokens : config.max_output_tokens;
+  sampling.max_tokens = std::min({n_wanted, config.max_output_tokens, n_limit - n_prompt});
+  sampling.min_tokens = std::min(sampling.min_tokens, sampling.max_tokens);
+  if (!request.seed_given)
+    sampling.seed = fresh_seed;
+
+  admitted.id = request.id;
+  admitted.tenant = request.tenant;
+  admitted.speculation = request.speculation;
+  admitted.priority = request.priority;
+  const auto caching = make_cache_policy(config.cache_policy);
+  const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache, sampling.n_logprobs >= 0,
+                                  false};
+  if (caching->may_serve(candidate))
+    admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling);
+  admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));
+  return admitted;
+}
+
+} // namespace souffleur

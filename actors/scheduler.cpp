@@ -1,0 +1,157 @@
+// The step loop: scheduler → (kv manager ‖ drafter) → scheduler → verifier → scheduler.
+#include "actors/behaviors.hpp"
+
+namespace souffleur {
+
+namespace {
+
+using self_pointer = scheduler_actor::stateful_pointer<scheduler_state>;
+
+constexpr std::chrono::seconds kv_timeout{10};
+constexpr std::chrono::milliseconds retry_pause{20};
+
+double us_between(steady_time from, steady_time to) {
+  return std::chrono::duration<double, std::micro>(to - from).count();
+}
+
+void begin_round(self_pointer self);
+
+void report(scheduler_state& state) {
+  for (auto& insertion : state.core->take_insertions())
+    compat::anon_send(state.to->cache, std::move(insertion));
+  for (auto& ended : state.core->take_reports())
+    compat::anon_send(state.to->metrics, std::move(ended));
+}
+
+/// The round ends; the next one begins through the mailbox, so that cancels and admissions come in between.
+void end_round(self_pointer self) {
+  auto& state = compat::state_of(self);
+  state.busy = false;
+  report(state);
+  if (state.core->has_work())
+    compat::anon_send(caf::actor_cast<scheduler_actor>(self), next_round{});
+}
+
+void retry_later(self_pointer self) {
+  compat::state_of(self).busy = false;
+  self->delayed_send(self, retry_pause, next_round{});
+}
+
+void commit(self_pointer self, const step_result& result) {
+  auto& state = compat::state_of(self);
+  const auto start = std::chrono::steady_clock::now();
+  state.core->commit(result, start);
+  const auto end = std::chrono::steady_clock::now();
+  auto step = state.core->last_step();
+  step.scheduling_us = state.core_us + us_between(start, end);
+  step.messages_us =
+      us_between(state.round_started, end) - step.scheduling_us - step.forward_us - step.sampling_us;
+  compat::anon_send(state.to->metrics, step);
+  end_round(self);
+}
+
+void run_step(self_pointer self) {
+  auto& state = compat::state_of(self);
+  const auto start = std::chrono::steady_clock::now();
+  auto plan = state.core->plan(*state.supply, state.offer.get(), start);
+  state.core_us += us_between(start, std::chrono::steady_clock::now());
+  if (!plan) {
+    compat::anon_send(state.to->metrics, state.core->last_step());
+    end_round(self);
+    return;
+  }
+  plan->step = ++state.n_steps;
+  compat::request(self, state.to->verifier, state.config.step_timeout,
+                  step_plan_ptr{std::make_shared<const step_plan>(std::move(*plan))})
+      .then([self](const step_result_ptr& result) { commit(self, *result); },
+            [self](const caf::error& why) {
+              auto& state = compat::state_of(self);
+              state.core->step_failed(caf::to_string(why), std::chrono::steady_clock::now());
+              report(state);
+              retry_later(self);
+            });
+}
+
+/// One answer of round `n_round` is in, or will not come. Answers to a round that was given up are ignored.
+void arrived(self_pointer self, std::uint64_t n_round) {
+  auto& state = compat::state_of(self);
+  if (state.n_rounds == n_round && --state.n_awaited == 0)
+    run_step(self);
+}
+
+void ask_drafter(self_pointer self, draft_demand demand) {
+  auto& state = compat::state_of(self);
+  state.offer = nullptr;
+  if (!state.to->drafter || (demand.wishes.empty() && demand.ended.empty()))
+    return;
+  ++state.n_awaited;
+  const auto n_round = state.n_rounds;
+  compat::request(self, state.to->drafter, state.config.draft_budget,
+                  draft_demand_ptr{std::make_shared<const draft_demand>(std::move(demand))})
+      .then(
+          [self, n_round](const draft_offer_ptr& offer) {
+            if (compat::state_of(self).n_rounds == n_round)
+              compat::state_of(self).offer = offer;
+            arrived(self, n_round);
+          },
+          // Late or dead: this step goes on without drafts.
+          [self, n_round](const caf::error&) { arrived(self, n_round); });
+}
+
+void begin_round(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.busy || !state.to || !state.core->has_work())
+    return;
+  state.busy = true;
+  state.round_started = std::chrono::steady_clock::now();
+  auto demand = state.core->begin_round(state.round_started);
+  state.core_us = us_between(state.round_started, std::chrono::steady_clock::now());
+  state.n_awaited = 1;
+  const auto n_round = ++state.n_rounds;
+  ask_drafter(self, std::move(demand.drafts));
+  compat::request(self, state.to->kv, kv_timeout,
+                  kv_demand_ptr{std::make_shared<const kv_demand>(std::move(demand.kv))})
+      .then(
+          [self, n_round](const kv_supply_ptr& supply) {
+            compat::state_of(self).supply = supply;
+            arrived(self, n_round);
+          },
+          [self](const caf::error&) { // its successor is empty; everything is computed again
+            auto& state = compat::state_of(self);
+            state.core->kv_lost();
+            ++state.n_rounds;
+            retry_later(self);
+          });
+}
+
+} // namespace
+
+scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
+                                         std::shared_ptr<const tokenizer> vocabulary) {
+  auto& state = compat::state_of(self);
+  state.config = config;
+  state.core = std::make_unique<scheduler_core>(config, std::move(vocabulary));
+  return {
+      [self](const admission_ptr& request) {
+        compat::state_of(self).core->admit(*request);
+        begin_round(self);
+      },
+      [self](const cancellation& cancelled) {
+        auto& state = compat::state_of(self);
+        state.core->cancel(cancelled.id, std::chrono::steady_clock::now());
+        report(state);
+        begin_round(self);
+      },
+      [self](const peers_ptr& to) {
+        auto& state = compat::state_of(self);
+        if (state.to && state.to->drafter != to->drafter)
+          state.core->drafter_lost();
+        state.to = to;
+        begin_round(self);
+      },
+      [self](kv_reset) { compat::state_of(self).core->kv_lost(); },
+      [self](next_round) { begin_round(self); },
+  };
+}
+
+} // namespace souffleur

@@ -1,0 +1,424 @@
+#include "actors/scheduler_core.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace souffleur {
+
+namespace {
+
+double ms_between(steady_time from, steady_time to) {
+  return std::chrono::duration<double, std::milli>(to - from).count();
+}
+
+constexpr int max_openings_per_round = 16;
+constexpr int max_step_attempts = 3;
+constexpr double acceptance_decay = 0.9;
+
+} // namespace
+
+scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary)
+    : config_(config), vocabulary_(std::move(vocabulary)),
+      scheduling_(make_scheduling_policy(config.scheduling_policy)),
+      drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy)) {}
+
+void scheduler_core::admit(admitted_request request) {
+  waiting_.push_back(std::make_unique<sequence>(std::move(request), vocabulary_));
+}
+
+void scheduler_core::cancel(request_id id, steady_time now) {
+  if (auto* who = find_running(id)) {
+    finish(*who, finish_reason::cancelled, now);
+    sweep();
+    return;
+  }
+  const auto i = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == id; });
+  if (i == waiting_.end())
+    return;
+  auto who = std::move(*i);
+  waiting_.erase(i);
+  who->request.reply->finish({finish_reason::cancelled, "", who->usage});
+  retire(*who, "cancelled", now);
+}
+
+bool scheduler_core::has_work() const {
+  return !running_.empty() || !endings_.empty() || !drafter_endings_.empty() || !waiting_.empty();
+}
+
+void scheduler_core::expire(steady_time now) {
+  const generation_failed late{504, "deadline_exceeded", "The request's time ran out before it was complete.", "", 0};
+  for (auto& who : running_)
+    if (who->request.deadline <= now)
+      fail(*who, late, now);
+  sweep();
+  std::erase_if(waiting_, [&](sequence_ptr& who) {
+    if (who->request.deadline > now)
+      return false;
+    who->request.reply->fail(late);
+    retire(*who, "error", now);
+    return true;
+  });
+}
+
+scheduler_core::round scheduler_core::begin_round(steady_time now) {
+  expire(now);
+  round demand;
+  demand.kv.publications = std::exchange(last_publications_, {});
+  if (!endings_.empty())
+    starved_ = false;
+  demand.kv.endings = std::exchange(endings_, {});
+  demand.drafts.ended = std::exchange(drafter_endings_, {});
+  reserved_.clear();
+  opened_.clear();
+  demand_of_running(demand);
+  demand_of_waiting(demand);
+  return demand;
+}
+
+void scheduler_core::demand_of_running(round& demand) {
+  const int n_decoding =
+      static_cast<int>(std::count_if(running_.begin(), running_.end(), [](auto& who) { return who->decodes(); }));
+  for (auto& who : running_) {
+    who->n_draft_wished = 0;
+    if (who->decodes() && who->request.speculation.enabled) {
+      draft_situation now;
+      now.n_running = n_decoding;
+      now.max_draft_tokens = std::min(config_.max_draft, who->request.speculation.max_draft.value_or(config_.max_draft));
+      now.n_remaining_tokens = who->n_remaining();
+      now.n_recently_proposed = static_cast<int>(who->recently_proposed + 0.5);
+      now.n_recently_accepted = static_cast<int>(who->recently_accepted + 0.5);
+      who->n_draft_wished = std::max(0, std::min(drafting_->n_draft_tokens(now), who->n_remaining() - 1));
+      if (who->n_draft_wished > 0)
+        demand.drafts.wishes.push_back(wish_of(*who));
+    }
+    const int n_full_pages = who->n_computed / page_tokens;
+    const bool publishes = config_.prefix_cache && n_full_pages > who->n_published_pages;
+    if (publishes) {
+      demand.kv.publications.push_back(publication_of(*who));
+      who->n_published_pages = n_full_pages;
+    }
+    const int n_needed = who->n_tokens() + who->n_draft_wished;
+    // A publication may replace pages by the tree's, so the page list has to be asked for again.
+    if (publishes || n_needed > who->n_covered()) {
+      demand.kv.reservations.push_back({who->id(), n_needed});
+      reserved_.push_back(who->id());
+    }
+  }
+}
+
+void scheduler_core::demand_of_waiting(round& demand) {
+  if (waiting_.empty() || (starved_ && !running_.empty()))
+    return;
+  std::vector<waiting_request> views;
+  std::unordered_map<sequence_id, const sequence*> by_id;
+  std::uint64_t arrival = 0;
+  for (const auto& who : waiting_) {
+    views.push_back({who->id(), arrival++, who->request.priority, who->n_prompt, 0});
+    by_id[who->id()] = who.get();
+  }
+  const int n_slots = std::min(config_.max_running - n_running(), max_openings_per_round);
+  for (const auto id : scheduling_->order(views)) {
+    if (static_cast<int>(opened_.size()) >= n_slots)
+      break;
+    const auto& who = *by_id.at(id);
+    demand.kv.openings.push_back({id, salt_of(who), who.tokens, who.n_tokens() + 1});
+    opened_.push_back(id);
+  }
+}
+
+draft_wish scheduler_core::wish_of(sequence& who) const {
+  const int offset = std::min(who.n_known_to_drafter, who.n_tokens());
+  return {who.id(), offset, {who.tokens.begin() + offset, who.tokens.end()}, who.n_draft_wished};
+}
+
+kv_publication scheduler_core::publication_of(const sequence& who) {
+  return {who.id(), {who.tokens.begin(), who.tokens.begin() + who.n_computed}};
+}
+
+std::string scheduler_core::salt_of(const sequence& who) const {
+  return config_.prefix_cache ? who.request.tenant : who.request.tenant + '\0' + std::to_string(who.id());
+}
+
+std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const draft_offer* offer, steady_time now) {
+  report_ = {};
+  report_.kv = supply.occupancy;
+  report_.kv_counters_now = supply.counters;
+  apply_reservations(supply);
+  apply_openings(supply, now);
+  std::unordered_map<sequence_id, const draft_proposal*> proposals;
+  if (offer)
+    for (const auto& proposal : offer->proposals)
+      proposals[proposal.id] = &proposal;
+
+  step_plan step;
+  planned_.clear();
+  int n_decoding = static_cast<int>(
+      std::count_if(running_.begin(), running_.end(), [](const auto& who) { return who->decodes(); }));
+  int budget = config_.max_batch_tokens;
+  const auto add = [&](const sequence& who, int n_rows, const std::vector<token_id>& draft) {
+    step.sequences.push_back(rows_of(who, n_rows, draft));
+    planned_.push_back({who.id(), n_rows, static_cast<int>(draft.size())});
+    budget -= n_rows + static_cast<int>(draft.size());
+    report_.n_draft_rows += static_cast<int>(draft.size());
+  };
+  for (auto& who : running_) {
+    if (!who->decodes())
+      continue;
+    --n_decoding;
+    std::vector<token_id> draft;
+    if (const auto found = proposals.find(who->id()); found != proposals.end()) {
+      who->n_known_to_drafter = found->second->n_known;
+      draft = found->second->tokens;
+    }
+    const int room = std::min({who->n_draft_wished, who->n_covered() - who->n_tokens(), budget - 1 - n_decoding});
+    draft.resize(std::min<std::size_t>(draft.size(), static_cast<std::size_t>(std::max(room, 0))));
+    if (budget > 0 && who->n_covered() >= who->n_tokens())
+      add(*who, 1, draft);
+  }
+  for (auto& who : running_) {
+    if (who->decodes() || budget <= 0)
+      continue;
+    const int n_rows = std::min({who->n_pending(), config_.prefill_chunk, budget});
+    report_.n_prefill_rows += n_rows;
+    add(*who, n_rows, {});
+  }
+  report_.n_rows = config_.max_batch_tokens - budget;
+  report_.n_running = n_running();
+  report_.n_waiting = n_waiting();
+  report_.idle = step.sequences.empty();
+  if (step.sequences.empty())
+    return std::nullopt;
+  return step;
+}
+
+void scheduler_core::apply_reservations(const kv_supply& supply) {
+  bool short_of_pages = false;
+  for (std::size_t i = 0; i < reserved_.size() && i < supply.reservations.size(); ++i) {
+    auto* who = find_running(reserved_[i]);
+    if (!who)
+      continue;
+    const auto& grant = supply.reservations[i];
+    who->pages = grant.pages;
+    // Without pages for its draft a sequence goes on without; without one for its own token somebody must yield.
+    short_of_pages |= !grant.granted && who->n_covered() < who->n_tokens();
+  }
+  if (short_of_pages)
+    preempt_last();
+}
+
+void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
+  for (std::size_t i = 0; i < opened_.size() && i < supply.openings.size(); ++i) {
+    const auto& grant = supply.openings[i];
+    const auto found =
+        std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == opened_[i]; });
+    if (found == waiting_.end()) { // cancelled while the kv manager worked
+      if (grant.granted)
+        endings_.push_back(opened_[i]);
+      continue;
+    }
+    if (!grant.granted) {
+      starved_ = true;
+      continue;
+    }
+    auto who = std::move(*found);
+    waiting_.erase(found);
+    who->pages = grant.pages;
+    who->n_computed = grant.n_cached_tokens;
+    who->n_published_pages = grant.n_cached_tokens / page_tokens;
+    if (!who->ever_admitted) {
+      who->ever_admitted = true;
+      who->admitted_at = now;
+      who->usage.queue_ms = ms_between(who->request.arrival, now);
+      who->usage.n_cached_tokens = grant.n_cached_tokens;
+    }
+    running_.push_back(std::move(who));
+  }
+  // With nobody running and nothing about to be released, a refusal is final.
+  if (starved_ && running_.empty() && endings_.empty() && !waiting_.empty()) {
+    auto who = std::move(waiting_.front());
+    waiting_.pop_front();
+    starved_ = false;
+    who->request.reply->fail({503, "kv_pool_exhausted", "The request does not fit into the KV pool.", "", 1});
+    retire(*who, "error", now);
+  }
+}
+
+void scheduler_core::preempt_last() {
+  if (running_.empty())
+    return;
+  auto who = std::move(running_.back());
+  running_.pop_back();
+  if (config_.prefix_cache)
+    last_publications_.push_back(publication_of(*who));
+  endings_.push_back(who->id());
+  who->lose_kv();
+  waiting_.push_front(std::move(who));
+  starved_ = true;
+}
+
+planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_rows,
+                                         const std::vector<token_id>& draft) const {
+  planned_sequence rows;
+  rows.id = who.id();
+  rows.pages = who.pages;
+  rows.first_position = who.n_computed;
+  const auto first = who.tokens.begin() + who.n_computed;
+  rows.tokens.assign(first, first + n_committed_rows);
+  rows.tokens.insert(rows.tokens.end(), draft.begin(), draft.end());
+  rows.n_draft = static_cast<int>(draft.size());
+  rows.samples = n_committed_rows == who.n_pending();
+  rows.n_output = who.n_output();
+  rows.sampling = who.request.sampling;
+  if (who.counts && rows.samples)
+    rows.counts = std::make_shared<const token_counts>(*who.counts);
+  return rows;
+}
+
+void scheduler_core::commit(const step_result& result, steady_time now) {
+  n_failed_steps_ = 0;
+  report_.forward_us = result.forward_us;
+  report_.sampling_us = result.sampling_us;
+  for (std::size_t i = 0; i < planned_.size() && i < result.outcomes.size(); ++i) {
+    auto* who = find_running(planned_[i].id);
+    if (!who)
+      continue;
+    const auto& outcome = result.outcomes[i];
+    who->n_computed += planned_[i].n_committed_rows + outcome.n_accepted;
+    report_.n_accepted += outcome.n_accepted;
+    if (planned_[i].n_draft > 0) {
+      who->usage.n_drafted_tokens += planned_[i].n_draft;
+      who->usage.n_accepted_tokens += outcome.n_accepted;
+      who->recently_proposed = acceptance_decay * who->recently_proposed + planned_[i].n_draft;
+      who->recently_accepted = acceptance_decay * who->recently_accepted + outcome.n_accepted;
+    }
+    if (!outcome.tokens.empty())
+      append(*who, outcome, now);
+  }
+  sweep();
+}
+
+bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, steady_time now) {
+  const auto& sampling = *who.request.sampling;
+  if (who.n_output() == 0) {
+    who.first_token_at = now;
+    who.usage.prefill_ms = ms_between(who.admitted_at, now);
+  } else {
+    ++who.usage.n_steps;
+  }
+  generation_delta delta;
+  std::optional<finish_reason> end;
+  for (std::size_t i = 0; i < outcome.tokens.size() && !end; ++i) {
+    const auto token = outcome.tokens[i];
+    who.tokens.push_back(token);
+    ++report_.n_output_tokens;
+    if (who.counts)
+      ++who.counts->output[token];
+    const bool is_end = (!sampling.ignore_eos && vocabulary_->is_end(token)) ||
+                        std::count(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) > 0;
+    if (is_end) {
+      end = finish_reason::stop;
+      break;
+    }
+    generated_token made;
+    made.id = token;
+    made.origin = static_cast<int>(i) < outcome.n_accepted ? token_origin::prompt_lookup : token_origin::model;
+    made.bytes = std::string{vocabulary_->piece(token)};
+    if (i < outcome.logprobs.size())
+      made.logprobs = outcome.logprobs[i];
+    delta.text += who.text.push(token);
+    delta.tokens.push_back(std::move(made));
+    if (who.text.stopped())
+      end = finish_reason::stop;
+    else if (who.n_output() >= sampling.max_tokens)
+      end = finish_reason::length;
+  }
+  who.n_computed = std::min(who.n_computed, who.n_tokens() - 1);
+  who.usage.n_output_tokens = who.n_output();
+  if (end && !who.text.stopped())
+    delta.text += who.text.flush();
+  if (!who.request.cache_key.empty()) {
+    who.answer.tokens.insert(who.answer.tokens.end(), delta.tokens.begin(), delta.tokens.end());
+    who.answer.text += delta.text;
+  }
+  if (!delta.tokens.empty() || !delta.text.empty())
+    who.request.reply->delta(std::move(delta));
+  if (end)
+    finish(who, *end, now);
+  return !end;
+}
+
+void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now) {
+  if (who.n_output() > 0)
+    who.usage.decode_ms = ms_between(who.first_token_at, now);
+  const generation_finished end{reason, who.text.matched_stop(), who.usage};
+  if (!who.request.cache_key.empty() && reason == finish_reason::stop) {
+    who.answer.end = end;
+    insertions_.push_back({who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
+  }
+  // The kv manager is told before the client: a client that sees the end may already ask again.
+  if (config_.prefix_cache && who.n_computed / page_tokens > who.n_published_pages)
+    last_publications_.push_back(publication_of(who));
+  endings_.push_back(who.id());
+  ended_.insert(who.id());
+  who.request.reply->finish(end);
+  retire(who, to_string(reason), now);
+}
+
+void scheduler_core::fail(sequence& who, generation_failed why, steady_time now) {
+  endings_.push_back(who.id());
+  ended_.insert(who.id());
+  who.request.reply->fail(std::move(why));
+  retire(who, "error", now);
+}
+
+void scheduler_core::retire(sequence& who, const std::string& outcome, steady_time now) {
+  drafter_endings_.push_back(who.id());
+  const double ttft_ms = who.n_output() > 0 ? ms_between(who.request.arrival, who.first_token_at) : -1;
+  reports_.push_back({outcome, who.usage, ttft_ms, ms_between(who.request.arrival, now)});
+}
+
+void scheduler_core::sweep() {
+  std::erase_if(running_, [&](const sequence_ptr& who) { return ended_.contains(who->id()); });
+  ended_.clear();
+}
+
+void scheduler_core::step_failed(const std::string& why, steady_time now) {
+  if (++n_failed_steps_ < max_step_attempts)
+    return;
+  n_failed_steps_ = 0;
+  for (const auto& rows : planned_)
+    if (auto* who = find_running(rows.id))
+      fail(*who, {500, "step_failed", "The model could not compute this request: " + why, "", 0}, now);
+  sweep();
+}
+
+void scheduler_core::kv_lost() {
+  endings_.clear();
+  last_publications_.clear();
+  while (!running_.empty()) {
+    endings_.push_back(running_.back()->id()); // in case it was only slow and still holds them
+    running_.back()->lose_kv();
+    waiting_.push_front(std::move(running_.back()));
+    running_.pop_back();
+  }
+  starved_ = false;
+}
+
+void scheduler_core::drafter_lost() {
+  for (auto& who : running_)
+    who->n_known_to_drafter = 0;
+  for (auto& who : waiting_)
+    who->n_known_to_drafter = 0;
+}
+
+sequence* scheduler_core::find_running(sequence_id id) {
+  if (ended_.contains(id))
+    return nullptr;
+  const auto i = std::find_if(running_.begin(), running_.end(), [&](const auto& who) { return who->id() == id; });
+  return i == running_.end() ? nullptr : i->get();
+}
+
+std::vector<cache_insertion> scheduler_core::take_insertions() { return std::exchange(insertions_, {}); }
+std::vector<request_report> scheduler_core::take_reports() { return std::exchange(reports_, {}); }
+
+} // namespace souffleur

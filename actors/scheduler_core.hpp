@@ -1,0 +1,106 @@
+// Continuous batching with chunked prefill: the scheduler without its mailbox.
+#pragma once
+
+#include "actors/messages/draft.hpp"
+#include "actors/messages/kv.hpp"
+#include "actors/messages/report.hpp"
+#include "actors/messages/response_cache.hpp"
+#include "actors/messages/step.hpp"
+#include "actors/sequence.hpp"
+#include "actors/serving_config.hpp"
+#include "policies/draft_policy.hpp"
+#include "policies/scheduling_policy.hpp"
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <unordered_set>
+#include <vector>
+
+namespace souffleur {
+
+/// A round is: begin_round → (kv manager, drafter) → plan → (verifier) → commit. Between rounds anything may be
+/// admitted or cancelled, also while a step is under way; what was cancelled then costs nothing in the next step.
+///
+/// Invariants: every admitted request ends exactly once through its reply handle; a step has at most
+/// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill).
+class scheduler_core {
+public:
+  struct round {
+    kv_demand kv;
+    draft_demand drafts;
+  };
+
+  scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary);
+
+  void admit(admitted_request request);
+  void cancel(request_id id, steady_time now);
+  bool has_work() const;
+
+  /// Expires deadlines and says what the round needs of the kv manager and the drafter.
+  round begin_round(steady_time now);
+  /// The step's rows, or nothing if nobody can run. `offer` is null if no drafter answered in time.
+  std::optional<step_plan> plan(const kv_supply& supply, const draft_offer* offer, steady_time now);
+  /// Appends what was sampled, streams it, ends what is complete.
+  void commit(const step_result& result, steady_time now);
+  /// The step brought nothing. It is tried again; after three failures in a row its requests end with an error.
+  void step_failed(const std::string& why, steady_time now);
+  /// The kv manager was replaced by an empty one: whatever ran is computed again from its tokens.
+  void kv_lost();
+  /// The drafter was replaced: it is sent whole sequences again.
+  void drafter_lost();
+
+  std::vector<cache_insertion> take_insertions();
+  std::vector<request_report> take_reports();
+  const step_report& last_step() const { return report_; }
+  int n_running() const { return static_cast<int>(running_.size()); }
+  int n_waiting() const { return static_cast<int>(waiting_.size()); }
+
+private:
+  using sequence_ptr = std::unique_ptr<sequence>;
+  struct planned_rows {
+    sequence_id id = 0;
+    int n_committed_rows = 0;
+    int n_draft = 0;
+  };
+
+  void expire(steady_time now);
+  void demand_of_running(round& demand);
+  void demand_of_waiting(round& demand);
+  draft_wish wish_of(sequence& who) const;
+  void apply_reservations(const kv_supply& supply);
+  void apply_openings(const kv_supply& supply, steady_time now);
+  void preempt_last();
+  planned_sequence rows_of(const sequence& who, int n_committed_rows, const std::vector<token_id>& draft) const;
+  /// Returns false if the sequence ended.
+  bool append(sequence& who, const sequence_outcome& outcome, steady_time now);
+  void finish(sequence& who, finish_reason reason, steady_time now);
+  void fail(sequence& who, generation_failed why, steady_time now);
+  void retire(sequence& who, const std::string& outcome, steady_time now);
+  void sweep();
+  sequence* find_running(sequence_id id);
+  static kv_publication publication_of(const sequence& who);
+  std::string salt_of(const sequence& who) const;
+
+  serving_config config_;
+  std::shared_ptr<const tokenizer> vocabulary_;
+  std::unique_ptr<scheduling_policy> scheduling_;
+  std::unique_ptr<draft_policy> drafting_;
+
+  std::deque<sequence_ptr> waiting_;
+  std::vector<sequence_ptr> running_; ///< in order of admission
+  std::unordered_set<sequence_id> ended_; ///< of running_, until swept
+  std::vector<kv_publication> last_publications_; ///< of sequences that left running_
+  std::vector<sequence_id> endings_;              ///< the kv manager is to release these
+  std::vector<sequence_id> drafter_endings_;
+  std::vector<sequence_id> opened_; ///< in this round's order
+  std::vector<sequence_id> reserved_;
+  std::vector<planned_rows> planned_;
+  std::vector<cache_insertion> insertions_;
+  std::vector<request_report> reports_;
+  step_report report_;
+  bool starved_ = false; ///< an opening was refused and nothing has ended since
+  int n_failed_steps_ = 0;
+};
+
+} // namespace souffleur

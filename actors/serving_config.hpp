@@ -1,0 +1,40 @@
+// Every setting of the serving actors, with the default that serves.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+namespace souffleur {
+
+struct serving_config {
+  std::string model_name = "default";
+  int n_kv_pages = 2048;
+
+  std::string scheduling_policy = "fcfs";
+  int max_batch_tokens = 512; ///< rows per step
+  int prefill_chunk = 256;    ///< rows of one prompt per step
+  int max_running = 32;
+  int max_waiting = 256;
+  int max_output_tokens = 4096;
+  std::chrono::milliseconds request_timeout{600'000};
+  std::chrono::milliseconds step_timeout{120'000};
+
+  std::string eviction_policy = "lru";
+  bool prefix_cache = true;
+
+  std::string acceptance_policy = "coupled";
+  std::string draft_policy = "adaptive";
+  std::string drafter = "prompt_lookup"; ///< or "off"
+  int max_draft = 8;
+  std::chrono::microseconds draft_budget{2000};
+
+  std::string cache_policy = "off";
+  std::size_t cache_max_bytes = 64 << 20;
+  std::chrono::seconds cache_ttl{3600};
+
+  std::string window_policy = "full";
+  int max_restarts = 16; ///< of any one actor before the process gives up
+};
+
+} // namespace souffleur

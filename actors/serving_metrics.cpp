@@ -1,0 +1,135 @@
+#include "actors/serving_metrics.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include <map>
+
+namespace souffleur {
+
+namespace {
+
+using prometheus::Counter;
+using prometheus::Gauge;
+using prometheus::Histogram;
+using labels = std::map<std::string, std::string>;
+
+const Histogram::BucketBoundaries latency_buckets_s = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
+                                                       0.75,  1,     2.5,  5,    7.5,  10,   20,   40,  80,  160};
+const Histogram::BucketBoundaries step_buckets_s = {1e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3,
+                                                    2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1,  0.2,  0.5,  1};
+
+} // namespace
+
+struct serving_metrics::registry {
+  explicit registry(std::string model_name) : common{{"model_name", std::move(model_name)}} {}
+
+  prometheus::Registry all;
+  labels common;
+
+  Counter& counter(const std::string& name, const std::string& help, const labels& more = {}) {
+    return prometheus::BuildCounter().Name(name).Help(help).Labels(common).Register(all).Add(more);
+  }
+  Gauge& gauge(const std::string& name, const std::string& help, const labels& more = {}) {
+    return prometheus::BuildGauge().Name(name).Help(help).Labels(common).Register(all).Add(more);
+  }
+  Histogram& histogram(const std::string& name, const std::string& help, const labels& more,
+                       const Histogram::BucketBoundaries& buckets) {
+    return prometheus::BuildHistogram().Name(name).Help(help).Labels(common).Register(all).Add(more, buckets);
+  }
+
+  Gauge& running{gauge("vllm:num_requests_running", "Requests in the batch.")};
+  Gauge& waiting{gauge("vllm:num_requests_waiting", "Requests that wait to be admitted.")};
+  Gauge& kv_usage{gauge("vllm:kv_cache_usage_perc", "Share of KV pages that running sequences hold; 1 is all.")};
+  Gauge& kv_free{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "free"}})};
+  Gauge& kv_cached{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "cached"}})};
+  Gauge& kv_pinned{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "pinned"}})};
+  Gauge& kv_owned{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "owned"}})};
+  Counter& kv_evicted{counter("souffleur_kv_evicted_pages_total", "Pages evicted from the prefix tree.")};
+  Counter& prefix_queries{counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix tree.")};
+  Counter& prefix_hits{counter("vllm:prefix_cache_hits_total", "Prompt tokens found in the prefix tree.")};
+  Counter& prompt_tokens{counter("vllm:prompt_tokens_total", "Prompt tokens of finished requests.")};
+  Counter& generation_tokens{counter("vllm:generation_tokens_total", "Tokens generated.")};
+  Counter& draft_tokens{counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted.")};
+  Counter& accepted_tokens{counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted.")};
+  Counter& steps{counter("souffleur_steps_total", "Forward passes of the target model.")};
+  Counter& prefill_rows{counter("souffleur_prefill_rows_total", "Prompt tokens computed (not found in the tree).")};
+  Counter& cache_answers{counter("souffleur_response_cache_hits_total", "Requests answered by the response cache.")};
+  Histogram& ttft{histogram("vllm:time_to_first_token_seconds", "From arrival to the first token.", {},
+                            latency_buckets_s)};
+  Histogram& e2e{histogram("vllm:e2e_request_latency_seconds", "From arrival to the end.", {}, latency_buckets_s)};
+  Histogram& queue{histogram("vllm:request_queue_time_seconds", "From arrival to admission.", {}, latency_buckets_s)};
+  Histogram& tpot{histogram("vllm:request_time_per_output_token_seconds", "Decode time per token after the first.",
+                            {}, latency_buckets_s)};
+  Histogram& forward{part("forward")};
+  Histogram& sampling{part("sampling")};
+  Histogram& scheduling{part("scheduling")};
+  Histogram& messages{part("messages")};
+  kv_counters seen;
+
+  Histogram& part(const std::string& name) {
+    return histogram("souffleur_step_seconds", "Where a step's time goes.", {{"part", name}}, step_buckets_s);
+  }
+};
+
+serving_metrics::serving_metrics(const std::string& model_name) : registry_(std::make_unique<registry>(model_name)) {}
+serving_metrics::~serving_metrics() = default;
+
+void serving_metrics::record(const step_report& report) {
+  auto& r = *registry_;
+  r.running.Set(report.n_running);
+  r.waiting.Set(report.n_waiting);
+  r.kv_free.Set(report.kv.n_free);
+  r.kv_cached.Set(report.kv.n_cached);
+  r.kv_pinned.Set(report.kv.n_pinned);
+  r.kv_owned.Set(report.kv.n_owned);
+  if (report.kv.n_total > 0)
+    r.kv_usage.Set(static_cast<double>(report.kv.n_pinned + report.kv.n_owned) / report.kv.n_total);
+  // A restarted kv manager counts from zero again.
+  const auto grown = [](std::uint64_t now, std::uint64_t before) {
+    return static_cast<double>(now >= before ? now - before : now);
+  };
+  const auto& now = report.kv_counters_now;
+  r.prefix_queries.Increment(grown(now.n_queried_tokens, r.seen.n_queried_tokens));
+  r.prefix_hits.Increment(grown(now.n_hit_tokens, r.seen.n_hit_tokens));
+  r.kv_evicted.Increment(grown(now.n_evicted_pages, r.seen.n_evicted_pages));
+  r.seen = now;
+  if (report.idle)
+    return;
+  r.steps.Increment();
+  r.prefill_rows.Increment(report.n_prefill_rows);
+  r.generation_tokens.Increment(report.n_output_tokens);
+  r.draft_tokens.Increment(report.n_draft_rows);
+  r.accepted_tokens.Increment(report.n_accepted);
+  r.forward.Observe(report.forward_us * 1e-6);
+  r.sampling.Observe(report.sampling_us * 1e-6);
+  r.scheduling.Observe(report.scheduling_us * 1e-6);
+  r.messages.Observe(report.messages_us * 1e-6);
+}
+
+void serving_metrics::record(const request_report& report) {
+  auto& r = *registry_;
+  r.counter("vllm:request_success_total", "Requests by how they ended.", {{"finished_reason", report.outcome}})
+      .Increment();
+  r.prompt_tokens.Increment(report.usage.n_prompt_tokens);
+  if (report.usage.answered_from_cache)
+    r.cache_answers.Increment();
+  r.e2e.Observe(report.e2e_ms * 1e-3);
+  r.queue.Observe(report.usage.queue_ms * 1e-3);
+  if (report.ttft_ms >= 0)
+    r.ttft.Observe(report.ttft_ms * 1e-3);
+  if (report.usage.n_output_tokens > 1)
+    r.tpot.Observe(report.usage.decode_ms * 1e-3 / (report.usage.n_output_tokens - 1));
+}
+
+void serving_metrics::record_restart(const std::string& actor) {
+  registry_->counter("souffleur_actor_restarts_total", "Actors restarted by the supervisor.", {{"actor", actor}})
+      .Increment();
+}
+
+std::string serving_metrics::text() const { return prometheus::TextSerializer{}.Serialize(registry_->all.Collect()); }
+
+} // namespace souffleur

@@ -1,0 +1,27 @@
+// Counters, gauges and histograms under vLLM's names where vLLM has them, ours elsewhere.
+#pragma once
+
+#include "actors/messages/report.hpp"
+
+#include <memory>
+#include <string>
+
+namespace souffleur {
+
+/// Thread-safe.
+class serving_metrics {
+public:
+  explicit serving_metrics(const std::string& model_name);
+  ~serving_metrics();
+  void record(const step_report& report);
+  void record(const request_report& report);
+  void record_restart(const std::string& actor);
+  /// Prometheus text exposition.
+  std::string text() const;
+
+private:
+  struct registry;
+  std::unique_ptr<registry> registry_;
+};
+
+} // namespace souffleur

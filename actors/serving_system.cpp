@@ -1,0 +1,138 @@
+#include "actors/serving_system.hpp"
+
+#include "actors/behaviors.hpp"
+#include "policies/window_policy.hpp"
+
+#include <atomic>
+
+namespace souffleur {
+
+namespace {
+
+/// Pool handlers take microseconds; two threads are enough and leave the cores to the verifier.
+constexpr std::size_t n_pool_threads = 2;
+
+struct caf_config : caf::actor_system_config {
+  caf_config() {
+    // Work stealing lets a message wait behind its sender's computation for milliseconds.
+#ifdef SOUFFLEUR_CAF_017
+    set("scheduler.policy", caf::atom("sharing"));
+    set("scheduler.max-threads", n_pool_threads);
+#else
+    set("caf.scheduler.policy", "sharing");
+    set("caf.scheduler.max-threads", n_pool_threads);
+#endif
+  }
+};
+
+class caf_serving_system final : public serving_system {
+public:
+  caf_serving_system(const serving_config& config, loaded_model loaded,
+                     std::function<void(const std::string&)> on_give_up)
+      : vocabulary_(loaded.vocabulary), metrics_(std::make_shared<serving_metrics>(config.model_name)),
+        credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting)), system_(caf_config_) {
+    model_.name = config.model_name;
+    model_.fingerprint = loaded.model->fingerprint();
+    model_.context_length = loaded.model->context_length();
+    model_.vocabulary_size = loaded.model->vocabulary_size();
+    model_.created_s = std::chrono::duration_cast<std::chrono::seconds>(
+                           std::chrono::system_clock::now().time_since_epoch())
+                           .count();
+    ensemble parts;
+    parts.config = config;
+    parts.model = loaded.model;
+    parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length};
+    parts.metrics = metrics_;
+    parts.give_up = [this, on_give_up](const std::string& why) {
+      ready_ = false;
+      if (on_give_up)
+        on_give_up(why);
+    };
+    supervisor_ = system_.spawn(supervisor, std::move(parts));
+  }
+
+  ~caf_serving_system() override {
+    ready_ = false;
+    compat::anon_send(supervisor_, shutdown_order{});
+    supervisor_ = nullptr;
+    system_.await_all_actors_done();
+  }
+
+  void submit(generation_request request, generation_sink sink) override {
+    if (!credits_->take()) {
+      sink(generation_failed{429, "overloaded", "The server's queue is full; try again later.", "", 1});
+      return;
+    }
+    auto reply = std::make_shared<reply_handle>(std::move(sink), credits_);
+    if (!ready_) {
+      reply->fail({503, "shutting_down", "The server is shutting down.", "", 1});
+      return;
+    }
+    compat::anon_send(supervisor_,
+                      submission{std::make_shared<generation_request>(std::move(request)), std::move(reply)});
+  }
+
+  void cancel(request_id id) override {
+    if (ready_)
+      compat::anon_send(supervisor_, cancellation{id});
+  }
+
+  void kill(const std::string& actor) override { compat::anon_send(supervisor_, kill_order{actor}); }
+  const served_model& model() const override { return model_; }
+  std::vector<token_id> tokenize(const std::string& text, bool parse_special) const override {
+    return vocabulary_->encode(text, parse_special);
+  }
+  std::string detokenize(const std::vector<token_id>& tokens) const override {
+    return vocabulary_->decode(tokens, true);
+  }
+  std::string metrics() const override { return metrics_->text(); }
+  bool ready() const override { return ready_; }
+
+private:
+  std::shared_ptr<const tokenizer> vocabulary_;
+  std::shared_ptr<serving_metrics> metrics_;
+  std::shared_ptr<admission_credits> credits_;
+  served_model model_;
+  std::atomic<bool> ready_{true};
+  caf_config caf_config_;
+  caf::actor_system system_;
+  supervisor_actor supervisor_; ///< must go before the system
+};
+
+/// Empty if the name is known, else the complaint.
+template <class Policy>
+std::string complaint(const std::unique_ptr<Policy>& made, const std::string& key, const std::string& name,
+                      const std::string& known) {
+  return made ? "" : key + ": unknown policy \"" + name + "\"; known: " + known;
+}
+
+std::string first_complaint(const serving_config& config) {
+  for (const auto& text :
+       {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy", config.scheduling_policy,
+                  "fcfs, priority"),
+        complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
+                  "lru, lfu, fifo"),
+        complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
+                  config.acceptance_policy, "greedy, coupled"),
+        complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
+                  "fixed, adaptive, off"),
+        complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy, "off, exact"),
+        complaint(make_window_policy(config.window_policy), "window.policy", config.window_policy, "full")})
+    if (!text.empty())
+      return text;
+  if (config.drafter != "off" && config.drafter != "prompt_lookup")
+    return "speculation.drafter: unknown drafter \"" + config.drafter + "\"; known: prompt_lookup, off";
+  return "";
+}
+
+} // namespace
+
+result<std::unique_ptr<serving_system>> serving_system::start(const serving_config& config, loaded_model loaded,
+                                                              std::function<void(const std::string&)> on_give_up) {
+  if (auto why = first_complaint(config); !why.empty())
+    return failure{why};
+  return std::unique_ptr<serving_system>{
+      std::make_unique<caf_serving_system>(config, std::move(loaded), std::move(on_give_up))};
+}
+
+} // namespace souffleur

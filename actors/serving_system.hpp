@@ -1,0 +1,36 @@
+// The whole ensemble behind one plain interface: what the server's main and an embedding program start.
+#pragma once
+
+#include "actors/messages/generation.hpp"
+#include "actors/serving_config.hpp"
+#include "engine/chat_template.hpp"
+#include "engine/language_model.hpp"
+#include "engine/result.hpp"
+#include "engine/tokenizer.hpp"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace souffleur {
+
+/// What has to be loaded before the actors can start.
+struct loaded_model {
+  std::shared_ptr<language_model> model;
+  std::shared_ptr<const tokenizer> vocabulary;
+  std::shared_ptr<const chat_template> chat;
+};
+
+/// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits for all
+/// actors and joins their threads.
+class serving_system : public generation_service {
+public:
+  /// Fails on an unknown policy name, which the error spells out together with the known ones. `on_give_up` is called
+  /// from an actor's thread when an actor has used up its restarts.
+  static result<std::unique_ptr<serving_system>> start(const serving_config& config, loaded_model loaded,
+                                                       std::function<void(const std::string&)> on_give_up);
+  /// Kills one actor (verifier, kv_manager, drafter, response_cache, metrics, scheduler, intake); for fault tests.
+  virtual void kill(const std::string& actor) = 0;
+};
+
+} // namespace souffleur

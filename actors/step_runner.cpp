@@ -1,0 +1,94 @@
+#include "actors/step_runner.hpp"
+
+#include <chrono>
+
+namespace souffleur {
+
+namespace {
+
+int n_logit_rows(const planned_sequence& rows) { return rows.samples ? rows.n_draft + 1 : 0; }
+
+double us_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+}
+
+} // namespace
+
+step_runner::step_runner(std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
+                         const std::string& acceptance)
+    : model_(std::move(model)), end_tokens_(std::move(end_tokens)), greedy_(make_acceptance_policy("greedy")),
+      sampled_(make_acceptance_policy(acceptance)) {}
+
+step_result step_runner::run(const step_plan& plan) {
+  std::vector<sequence_rows> batch;
+  std::size_t n_rows = 0;
+  for (const auto& rows : plan.sequences) {
+    batch.push_back({rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows)});
+    n_rows += static_cast<std::size_t>(n_logit_rows(rows));
+  }
+  const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
+  if (logits_.size() < n_rows * vocabulary)
+    logits_.resize(n_rows * vocabulary);
+  scratch_.resize(vocabulary);
+
+  step_result result;
+  result.step = plan.step;
+  auto start = std::chrono::steady_clock::now();
+  model_->forward(batch, std::span{logits_}.first(n_rows * vocabulary));
+  result.forward_us = us_since(start);
+
+  start = std::chrono::steady_clock::now();
+  std::size_t row = 0;
+  for (const auto& rows : plan.sequences) {
+    const auto n = static_cast<std::size_t>(n_logit_rows(rows));
+    result.outcomes.push_back(verify(rows, std::span{logits_}.subspan(row * vocabulary, n * vocabulary)));
+    row += n;
+  }
+  result.sampling_us = us_since(start);
+  return result;
+}
+
+sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<const float> logits) {
+  sequence_outcome outcome;
+  outcome.id = rows.id;
+  if (!rows.samples)
+    return outcome;
+  const auto& sampling = *rows.sampling;
+  const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
+  const int n_committed = static_cast<int>(rows.tokens.size()) - rows.n_draft;
+  const auto draft = std::span{rows.tokens}.subspan(static_cast<std::size_t>(n_committed));
+  const auto row_logits = [&](int row) {
+    return logits.subspan(static_cast<std::size_t>(row) * vocabulary, vocabulary);
+  };
+
+  // Row i's penalties see the draft before it as if it had been output.
+  token_counts counts;
+  if (rows.counts)
+    counts = *rows.counts;
+  distribution law;
+  const auto target_row = [&](int row) -> const distribution& {
+    if (rows.counts && row > 0)
+      ++counts.output[draft[static_cast<std::size_t>(row - 1)]];
+    const auto raw = row_logits(row);
+    std::copy(raw.begin(), raw.end(), scratch_.begin());
+    const bool too_short = rows.n_output + row < sampling.min_tokens;
+    law = next_token_distribution(scratch_, sampling, rows.counts ? &counts : nullptr,
+                                  too_short ? std::span<const token_id>{end_tokens_} : std::span<const token_id>{});
+    return law;
+  };
+  const auto uniform = [&](int row) {
+    const auto position = static_cast<std::uint64_t>(rows.first_position + n_committed + row);
+    return counter_uniform(sampling.seed, position, rng_purpose::sample);
+  };
+  const auto& policy = sampling.temperature == 0 ? *greedy_ : *sampled_;
+  auto verdict = verify_chain(policy, draft, target_row, uniform);
+  outcome.n_accepted = verdict.n_accepted;
+  outcome.tokens = std::move(verdict.tokens);
+  if (sampling.n_logprobs >= 0)
+    for (std::size_t i = 0; i < outcome.tokens.size(); ++i)
+      outcome.logprobs.push_back(
+          logprobs_of(row_logits(static_cast<int>(i)), outcome.tokens[i], sampling.n_logprobs));
+  return outcome;
+}
+
+} // namespace souffleur

@@ -1,0 +1,129 @@
+#include "actors/behaviors.hpp"
+
+namespace souffleur {
+
+namespace {
+
+using self_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
+
+void start(self_pointer self, const std::string& name);
+
+template <class Handle>
+void watch(self_pointer self, const std::string& name, const Handle& who) {
+  compat::state_of(self).watched.watch(self, who, [self, name](const caf::error& why) {
+    auto& state = compat::state_of(self);
+    if (state.stopping)
+      return;
+    state.parts.metrics->record_restart(name);
+    if (++state.n_restarts[name] <= state.parts.config.max_restarts) {
+      start(self, name);
+      return;
+    }
+    state.stopping = true;
+    state.parts.give_up(name + " failed " + std::to_string(state.n_restarts[name]) +
+                        " times, last with: " + caf::to_string(why));
+  });
+}
+
+void introduce(supervisor_state& state) {
+  compat::urgent_send(state.scheduler, peers_ptr{std::make_shared<const peers>(state.to)});
+  compat::urgent_send(state.intake, intake_peers{state.scheduler, state.to.cache});
+}
+
+void spawn_part(self_pointer self, const std::string& name) {
+  auto& state = compat::state_of(self);
+  const auto& config = state.parts.config;
+  const auto& vocabulary = state.parts.format.vocabulary;
+  if (name == "verifier") {
+    const auto ends = vocabulary->end_tokens();
+    state.to.verifier = self->spawn<caf::detached>(
+        verifier, state.parts.model, std::vector<token_id>{ends.begin(), ends.end()}, config.acceptance_policy);
+    watch(self, name, state.to.verifier);
+  } else if (name == "kv_manager") {
+    state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy);
+    watch(self, name, state.to.kv);
+    if (state.scheduler)
+      compat::urgent_send(state.scheduler, kv_reset{});
+  } else if (name == "drafter") {
+    state.to.drafter = self->spawn(drafter);
+    watch(self, name, state.to.drafter);
+  } else if (name == "response_cache") {
+    state.to.cache = self->spawn(response_cache, config.cache_max_bytes, config.cache_ttl);
+    watch(self, name, state.to.cache);
+  } else if (name == "metrics") {
+    state.to.metrics = self->spawn(metrics_keeper, state.parts.metrics);
+    watch(self, name, state.to.metrics);
+  } else if (name == "scheduler") {
+    state.scheduler = self->spawn(scheduler, config, vocabulary);
+    watch(self, name, state.scheduler);
+    // The pages of the dead scheduler's sequences have no owner any more: start over with an empty pool.
+    if (state.to.kv)
+      self->send_exit(state.to.kv, caf::exit_reason::kill);
+  } else if (name == "intake") {
+    state.intake = self->spawn(intake, state.parts.format, config);
+    watch(self, name, state.intake);
+  }
+}
+
+void start(self_pointer self, const std::string& name) {
+  spawn_part(self, name);
+  introduce(compat::state_of(self));
+}
+
+caf::actor part_of(const supervisor_state& state, const std::string& name) {
+  if (name == "verifier")
+    return caf::actor_cast<caf::actor>(state.to.verifier);
+  if (name == "kv_manager")
+    return caf::actor_cast<caf::actor>(state.to.kv);
+  if (name == "drafter")
+    return caf::actor_cast<caf::actor>(state.to.drafter);
+  if (name == "response_cache")
+    return caf::actor_cast<caf::actor>(state.to.cache);
+  if (name == "metrics")
+    return caf::actor_cast<caf::actor>(state.to.metrics);
+  if (name == "scheduler")
+    return caf::actor_cast<caf::actor>(state.scheduler);
+  return caf::actor_cast<caf::actor>(state.intake);
+}
+
+constexpr const char* part_names[] = {"metrics",   "response_cache", "drafter", "kv_manager",
+                                      "verifier", "scheduler",      "intake"};
+
+bool wanted(const supervisor_state& state, const std::string& name) {
+  return name != "drafter" || state.parts.config.drafter != "off";
+}
+
+void shut_down(self_pointer self) {
+  auto& state = compat::state_of(self);
+  state.stopping = true;
+  for (const std::string name : {"intake", "scheduler", "verifier", "kv_manager", "drafter", "response_cache",
+                                 "metrics"})
+    if (wanted(state, name))
+      self->send_exit(part_of(state, name), caf::exit_reason::user_shutdown);
+  self->quit();
+}
+
+} // namespace
+
+supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
+  auto& state = compat::state_of(self);
+  state.parts = std::move(parts);
+  for (const std::string name : part_names)
+    if (wanted(state, name) && name != "scheduler" && name != "intake")
+      spawn_part(self, name);
+  state.scheduler = self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary);
+  watch(self, "scheduler", state.scheduler);
+  spawn_part(self, "intake");
+  introduce(state);
+  return {
+      [self](const submission& arrived) { compat::anon_send(compat::state_of(self).intake, arrived); },
+      [self](const cancellation& cancelled) { compat::urgent_send(compat::state_of(self).scheduler, cancelled); },
+      [self](const kill_order& order) {
+        if (wanted(compat::state_of(self), order.actor))
+          self->send_exit(part_of(compat::state_of(self), order.actor), caf::exit_reason::kill);
+      },
+      [self](shutdown_order) { shut_down(self); },
+  };
+}
+
+} // namespace souffleur
