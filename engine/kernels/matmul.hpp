@@ -1,49 +1,56 @@
-// Products of float activations with the quantised matrices of a GGUF file.
+// Quantised matrix times a few or many rows of activations.
 #pragma once
 
 #include "engine/gguf.hpp"
-#include "engine/kernels/isa.hpp"
 #include "engine/kernels/thread_team.hpp"
 
 #include <cstddef>
-#include <memory>
+#include <cstdint>
 #include <span>
+#include <vector>
 
 namespace souffleur {
 
-struct packed_layout;
+enum class isa : std::uint8_t { portable, avx2 };
 
-/// A weight matrix (n_out rows, n_in columns), repacked once for the kernels of one instruction set.
-/// Codes, scales and minima are those of the file: nothing is requantised. Copies share the (immutable)
-/// weights.
+/// The best that this CPU has; the environment variable SOUFFLEUR_ISA=portable|avx2 lowers it.
+isa best_isa();
+
+/// How eight interleaved rows are stored; see matmul.cpp.
+enum class packed_layout : std::uint8_t { nibble, byte, real };
+
+/// Weights W (n_out, n_in), repacked once: eight output rows interleaved, blocks of 32 inputs, scales widened to
+/// float. Every weight value is kept exactly: w = scale * q + min.
 class packed_matrix {
 public:
-  packed_matrix() = default;
+  /// `source`: n_out rows of GGUF blocks. REQUIRES: n_in is a multiple of the type's block.
+  static packed_matrix pack(tensor_type type, std::span<const std::byte> source, int n_out, int n_in);
 
-  /// `src`: rows of GGUF blocks, row-major. REQUIRES: n_in a multiple of the type's block, `src` of matching
-  /// size, cpu_has(level).
-  static packed_matrix pack(tensor_type type, std::span<const std::byte> src, int n_out, int n_in, isa level);
-
-  int n_out() const;
-  int n_in() const;
-  std::size_t size_bytes() const;
-
-  /// For the kernels. REQUIRES: made by `pack`.
-  const packed_layout& layout() const { return *layout_; }
+  int n_out() const { return n_out_; }
+  int n_in() const { return n_in_; }
+  packed_layout layout() const { return layout_; }
+  bool has_min() const { return has_min_; }
+  int n_groups() const { return n_groups_; }
+  std::size_t size_bytes() const { return data_.size(); }
+  std::size_t block_bytes() const;
+  const std::byte* row_group(int index) const;
 
 private:
-  std::shared_ptr<const packed_layout> layout_;
+  int n_out_ = 0;
+  int n_in_ = 0;
+  packed_layout layout_ = packed_layout::real;
+  bool has_min_ = false;
+  int n_groups_ = 1; ///< scales per block of 32
+  std::vector<std::byte> data_;
 };
 
-/// y[m][o] = sum over k of x[m][k] * W[o][k].
-/// `x`: (n_rows, n_in) contiguous, finite; `y`: (n_rows, n_out), rows `y_stride` floats apart, not
-/// overlapping `x`. Under quantised weights each 32 activations of a row are rounded to int8 with one scale
-/// of their own. Invariant: a row's result is bit-identical for any n_rows, any place in the batch and any
-/// size of the team.
-void matmul(const packed_matrix& w, const float* x, int n_rows, float* y, std::ptrdiff_t y_stride,
-            thread_team& team);
+/// y[m][o] = sum over k of x[m][k] * W[o][k]. x is (n_rows, n_in), y is (n_rows, n_out) with rows `y_stride` apart.
+/// Activations are rounded to int8 per block of 32 (not for float weights). A row's result is bit-identical for any
+/// n_rows and any number of threads: its operations and their order do not depend on its neighbours.
+void matmul(const packed_matrix& weights, const float* x, int n_rows, float* y, std::ptrdiff_t y_stride,
+            thread_team& team, isa level);
 
-/// Dequantises one row of weights into `out` (n_in,): equal to `dequantize`. REQUIRES: 0 <= row < n_out.
-void unpack_row(const packed_matrix& w, int row, float* out);
+/// Row `row` of W, exactly as the GGUF has it; (n_in,).
+void unpack_row(const packed_matrix& weights, int row, float* out);
 
 } // namespace souffleur

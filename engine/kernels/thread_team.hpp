@@ -1,59 +1,33 @@
-// A fixed set of threads that starts on a piece of work within microseconds.
+// A fixed set of threads that wakes fast between the many short kernels of a step and sleeps when there is none.
 #pragma once
 
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <span>
+#include <functional>
 #include <thread>
-#include <type_traits>
 #include <vector>
 
 namespace souffleur {
 
-/// `run` hands one callable to every member, the caller included, and returns when all have finished.
-/// Waiting members spin for some 50 us, then sleep. One thread calls `run` and `scratch` at a time.
+/// One caller at a time. A worker spins for some tens of microseconds after its last task, then sleeps in the kernel.
 class thread_team {
 public:
-  /// `n_threads` counts the caller; values below 1 mean 1.
   explicit thread_team(int n_threads);
   ~thread_team();
   thread_team(const thread_team&) = delete;
   thread_team& operator=(const thread_team&) = delete;
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
-
-  /// Calls f(thread_index, n_threads) on each member; the caller is thread 0. `f` must not throw or call
-  /// `run`.
-  template <class F>
-  void run(F&& f) {
-    using callable = std::remove_reference_t<F>;
-    run_erased([](const void* context, int index,
-                  int n) { (*static_cast<callable*>(const_cast<void*>(context)))(index, n); },
-               std::addressof(f));
-  }
-
-  /// Memory of at least `n_bytes`, 64-byte aligned, that the caller of `run` may use until its next
-  /// `scratch`.
-  std::byte* scratch(std::size_t n_bytes);
+  /// Calls task(thread_index, size()) once on every thread, the caller being index 0, and waits for all.
+  void run(const std::function<void(int, int)>& task);
 
 private:
-  using work_function = void (*)(const void*, int, int);
+  void work(int index);
 
-  void run_erased(work_function work, const void* context);
-  void work_loop(int index);
-
-  struct aligned_delete {
-    void operator()(std::byte* memory) const;
-  };
-
-  alignas(64) std::atomic<std::uint32_t> round_{0};
-  alignas(64) std::atomic<std::uint32_t> n_busy_{0};
-  work_function work_ = nullptr; ///< null asks the workers to end; published by round_
-  const void* context_ = nullptr;
-  std::unique_ptr<std::byte, aligned_delete> scratch_;
-  std::size_t scratch_bytes_ = 0;
+  const std::function<void(int, int)>* task_ = nullptr;
+  std::atomic<std::uint32_t> generation_{0};
+  std::atomic<int> n_left_{0};
+  std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
 };
 

@@ -1,0 +1,136 @@
+#include "engine/kernels/matmul.hpp"
+
+#include "engine/dequantize.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <random>
+
+namespace souffleur {
+namespace {
+
+const std::vector<tensor_type> all_types = {
+    tensor_type::f32,  tensor_type::f16,  tensor_type::bf16, tensor_type::q4_0, tensor_type::q4_1,
+    tensor_type::q5_0, tensor_type::q5_1, tensor_type::q8_0, tensor_type::q2_k, tensor_type::q3_k,
+    tensor_type::q4_k, tensor_type::q5_k, tensor_type::q6_k};
+
+/// Random quants under plausible scales: every byte random, then the half-precision scale fields overwritten.
+std::vector<std::byte> random_blocks(tensor_type type, int n_values, std::mt19937& random) {
+  const auto shape = block_shape_of(type);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(n_values / shape.n_values * shape.n_bytes));
+  for (auto& byte : bytes)
+    byte = static_cast<std::byte>(random() & 0xFFU);
+  std::uniform_real_distribution<float> scale(-0.1F, 0.1F);
+  const auto put_half = [&](std::size_t at) {
+    const auto half = float_to_half(scale(random));
+    std::memcpy(bytes.data() + at, &half, 2);
+  };
+  const auto n_bytes = static_cast<std::size_t>(shape.n_bytes);
+  for (std::size_t at = 0; at < bytes.size(); at += n_bytes) {
+    switch (type) {
+    case tensor_type::f32: {
+      const float value = scale(random);
+      std::memcpy(bytes.data() + at, &value, 4);
+      break;
+    }
+    case tensor_type::bf16: bytes[at + 1] = static_cast<std::byte>((random() & 0x80U) | 0x3DU); break;
+    case tensor_type::q6_k: put_half(at + 208); break;
+    case tensor_type::q3_k: put_half(at + 108); break;
+    case tensor_type::q2_k: put_half(at + 80); put_half(at + 82); break;
+    case tensor_type::q4_1:
+    case tensor_type::q5_1:
+    case tensor_type::q4_k:
+    case tensor_type::q5_k: put_half(at); put_half(at + 2); break;
+    default: put_half(at);
+    }
+  }
+  return bytes;
+}
+
+std::vector<float> dequantised(tensor_type type, const std::vector<std::byte>& bytes, int n_values) {
+  std::vector<float> values(static_cast<std::size_t>(n_values));
+  dequantize(type, bytes, values);
+  return values;
+}
+
+std::vector<float> random_rows(int n, std::mt19937& random) {
+  std::normal_distribution<float> normal;
+  std::vector<float> rows(static_cast<std::size_t>(n));
+  for (auto& value : rows)
+    value = normal(random);
+  return rows;
+}
+
+TEST(Matmul, KeepsEveryWeightExactly) {
+  std::mt19937 random{1};
+  for (const auto type : all_types) {
+    const int n_out = 11;
+    const int n_in = 512;
+    const auto bytes = random_blocks(type, n_out * n_in, random);
+    const auto expected = dequantised(type, bytes, n_out * n_in);
+    const auto packed = packed_matrix::pack(type, bytes, n_out, n_in);
+    std::vector<float> row(n_in);
+    for (int o = 0; o < n_out; ++o) {
+      unpack_row(packed, o, row.data());
+      for (int k = 0; k < n_in; ++k)
+        ASSERT_EQ(row[static_cast<std::size_t>(k)], expected[static_cast<std::size_t>(o * n_in + k)])
+            << to_string(type) << " row " << o << " column " << k;
+    }
+  }
+}
+
+TEST(Matmul, DiffersFromTheExactProductByActivationRoundingOnly) {
+  std::mt19937 random{2};
+  thread_team team{2};
+  for (const auto level : {isa::portable, best_isa()})
+    for (const auto type : all_types) {
+      const int n_out = 21;
+      const int n_in = 512;
+      const int n_rows = 7;
+      const auto bytes = random_blocks(type, n_out * n_in, random);
+      const auto w = dequantised(type, bytes, n_out * n_in);
+      const auto packed = packed_matrix::pack(type, bytes, n_out, n_in);
+      const auto x = random_rows(n_rows * n_in, random);
+      std::vector<float> y(static_cast<std::size_t>(n_rows * n_out));
+      matmul(packed, x.data(), n_rows, y.data(), n_out, team, level);
+      for (int m = 0; m < n_rows; ++m)
+        for (int o = 0; o < n_out; ++o) {
+          double exact = 0;
+          double bound = 1e-4;
+          for (int k = 0; k < n_in; ++k) {
+            const double weight = w[static_cast<std::size_t>(o * n_in + k)];
+            exact += weight * x[static_cast<std::size_t>(m * n_in + k)];
+            bound += std::fabs(weight) * 0.02; // half a step of 1/127 of a block's largest value, about 4 sigma
+          }
+          ASSERT_NEAR(y[static_cast<std::size_t>(m * n_out + o)], exact, bound) << to_string(type);
+        }
+    }
+}
+
+RC_GTEST_PROP(Matmul, ARowsResultDoesNotDependOnItsNeighboursOrThreads, ()) {
+  const auto type = *rc::gen::elementOf(all_types);
+  const int n_rows = *rc::gen::inRange(1, 14);
+  std::mt19937 random{*rc::gen::arbitrary<std::uint32_t>()};
+  const int n_out = 19;
+  const int n_in = 256;
+  const auto packed = packed_matrix::pack(type, random_blocks(type, n_out * n_in, random), n_out, n_in);
+  const auto x = random_rows(n_rows * n_in, random);
+  thread_team one{1};
+  thread_team many{*rc::gen::inRange(1, 4)};
+  for (const auto level : {isa::portable, best_isa()}) {
+    std::vector<float> together(static_cast<std::size_t>(n_rows * n_out));
+    matmul(packed, x.data(), n_rows, together.data(), n_out, many, level);
+    for (int m = 0; m < n_rows; ++m) {
+      std::vector<float> alone(n_out);
+      matmul(packed, x.data() + static_cast<std::ptrdiff_t>(m) * n_in, 1, alone.data(), n_out, one, level);
+      RC_ASSERT(std::memcmp(alone.data(), together.data() + static_cast<std::ptrdiff_t>(m) * n_out,
+                            sizeof(float) * n_out) == 0);
+    }
+  }
+}
+
+} // namespace
+} // namespace souffleur
