@@ -1,0 +1,166 @@
+#include "engine/model/load_model.hpp"
+
+#include "engine/dequantize.hpp"
+#include "engine/model/transformer.hpp"
+
+#include <cstring>
+
+namespace souffleur {
+
+namespace {
+
+constexpr int max_supported_head_dim = 256;
+
+/// Takes tensors out of a file, checking their shapes; the first complaint sticks.
+class weight_reader {
+public:
+  explicit weight_reader(const gguf_file& file) : file_(file) {}
+
+  packed_matrix matrix(const std::string& name, int n_out, int n_in) {
+    const auto* tensor = checked(name, {n_in, n_out});
+    return tensor ? packed_matrix::pack(tensor->type, tensor->data, n_out, n_in) : packed_matrix{};
+  }
+  std::vector<float> vector(const std::string& name, int n) {
+    const auto* tensor = checked(name, {n});
+    if (!tensor)
+      return {};
+    std::vector<float> values(static_cast<std::size_t>(n));
+    dequantize(tensor->type, tensor->data, values);
+    return values;
+  }
+  bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
+  const std::string& complaint() const { return complaint_; }
+
+private:
+  const gguf_tensor* checked(const std::string& name, const std::vector<std::int64_t>& shape) {
+    if (!complaint_.empty())
+      return nullptr;
+    const auto* tensor = file_.find_tensor(name);
+    if (!tensor)
+      complaint_ = "tensor \"" + name + "\": is missing";
+    else if (tensor->shape != shape)
+      complaint_ = "tensor \"" + name + "\": its shape does not fit the model's metadata";
+    else
+      return tensor;
+    return nullptr;
+  }
+  const gguf_file& file_;
+  std::string complaint_;
+};
+
+result<int> positive(const gguf_file& file, const std::string& key) {
+  const auto value = file.integer(key);
+  if (!value)
+    return failure{value.error()};
+  if (*value <= 0 || *value > (1 << 24))
+    return failure{key + ": " + std::to_string(*value) + " is out of range"};
+  return static_cast<int>(*value);
+}
+
+result<transformer_config> read_config(const gguf_file& file) {
+  const auto* architecture = file.find_string("general.architecture");
+  if (!architecture)
+    return failure{"general.architecture: is missing"};
+  if (*architecture != "llama" && *architecture != "qwen2")
+    return failure{"general.architecture: \"" + *architecture + "\" is not supported (llama and qwen2 are)"};
+  const auto prefix = *architecture + ".";
+  transformer_config config;
+  const std::pair<const char*, int*> fields[] = {
+      {"block_count", &config.n_layers},           {"attention.head_count", &config.n_heads},
+      {"embedding_length", &config.n_hidden},      {"feed_forward_length", &config.n_feed_forward},
+      {"context_length", &config.n_context}};
+  for (const auto& [key, field] : fields) {
+    const auto value = positive(file, prefix + key);
+    if (!value)
+      return failure{value.error()};
+    *field = *value;
+  }
+  config.n_kv_heads = static_cast<int>(file.integer_or(prefix + "attention.head_count_kv", config.n_heads));
+  config.head_dim =
+      static_cast<int>(file.integer_or(prefix + "attention.key_length", config.n_hidden / config.n_heads));
+  if (config.n_kv_heads <= 0 || config.n_heads % config.n_kv_heads != 0)
+    return failure{prefix + "attention.head_count_kv: does not divide the number of heads"};
+  if (config.head_dim <= 0 || config.head_dim % 2 != 0 || config.head_dim > max_supported_head_dim)
+    return failure{prefix + "attention.key_length: a head size of " + std::to_string(config.head_dim) +
+                   " is not supported"};
+  if (file.find_tensor("rope_freqs.weight"))
+    return failure{"tensor \"rope_freqs.weight\": scaled rotary frequencies are not supported"};
+  config.norm_epsilon = static_cast<float>(file.number_or(prefix + "attention.layer_norm_rms_epsilon", 1e-5));
+  config.rope_base = file.number_or(prefix + "rope.freq_base", 10000);
+  config.rope_interleaved = *architecture == "llama";
+  const auto* embedding = file.find_tensor("token_embd.weight");
+  if (!embedding || embedding->shape.size() != 2)
+    return failure{"tensor \"token_embd.weight\": is missing or no matrix"};
+  config.n_vocabulary = static_cast<int>(embedding->shape[1]);
+  return config;
+}
+
+transformer_layer read_layer(weight_reader& in, const transformer_config& c, int index) {
+  const auto name = [&](const char* part) { return "blk." + std::to_string(index) + "." + part; };
+  const int q_size = c.n_heads * c.head_dim;
+  const int kv_size = c.n_kv_heads * c.head_dim;
+  transformer_layer layer;
+  layer.attention_norm = in.vector(name("attn_norm.weight"), c.n_hidden);
+  layer.feed_forward_norm = in.vector(name("ffn_norm.weight"), c.n_hidden);
+  layer.q = in.matrix(name("attn_q.weight"), q_size, c.n_hidden);
+  layer.k = in.matrix(name("attn_k.weight"), kv_size, c.n_hidden);
+  layer.v = in.matrix(name("attn_v.weight"), kv_size, c.n_hidden);
+  layer.attention_output = in.matrix(name("attn_output.weight"), c.n_hidden, q_size);
+  layer.gate = in.matrix(name("ffn_gate.weight"), c.n_feed_forward, c.n_hidden);
+  layer.up = in.matrix(name("ffn_up.weight"), c.n_feed_forward, c.n_hidden);
+  layer.down = in.matrix(name("ffn_down.weight"), c.n_hidden, c.n_feed_forward);
+  if (in.has(name("attn_q.bias"))) {
+    layer.q_bias = in.vector(name("attn_q.bias"), q_size);
+    layer.k_bias = in.vector(name("attn_k.bias"), kv_size);
+    layer.v_bias = in.vector(name("attn_v.bias"), kv_size);
+  }
+  return layer;
+}
+
+/// FNV-1a over names, types and a sample of every tensor's bytes: cheap, and different for different weights.
+std::string fingerprint_of(const gguf_file& file) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  const auto mix = [&hash](const void* data, std::size_t n) {
+    const auto* bytes = static_cast<const unsigned char*>(data);
+    for (std::size_t i = 0; i < n; ++i)
+      hash = (hash ^ bytes[i]) * 1099511628211ULL;
+  };
+  constexpr std::size_t stride = 4093;
+  for (const auto& tensor : file.tensors()) {
+    mix(tensor.name.data(), tensor.name.size());
+    mix(&tensor.type, sizeof(tensor.type));
+    for (std::size_t at = 0; at < tensor.data.size(); at += stride)
+      mix(tensor.data.data() + at, 1);
+  }
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (int shift = 60; shift >= 0; shift -= 4)
+    text += digits[(hash >> shift) & 15U];
+  return text;
+}
+
+} // namespace
+
+result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_file> file,
+                                                   const model_options& options,
+                                                   const std::function<void(double)>& progress) {
+  const auto config = read_config(*file);
+  if (!config)
+    return failure{config.error()};
+  weight_reader in{*file};
+  transformer_weights weights;
+  weights.embedding = in.matrix("token_embd.weight", config->n_vocabulary, config->n_hidden);
+  if (in.has("output.weight"))
+    weights.output = in.matrix("output.weight", config->n_vocabulary, config->n_hidden);
+  weights.output_norm = in.vector("output_norm.weight", config->n_hidden);
+  for (int i = 0; i < config->n_layers && in.complaint().empty(); ++i) {
+    weights.layers.push_back(read_layer(in, *config, i));
+    if (progress)
+      progress(static_cast<double>(i + 1) / config->n_layers);
+  }
+  if (!in.complaint().empty())
+    return failure{in.complaint()};
+  return make_transformer(*config, std::move(weights), fingerprint_of(*file), options.n_kv_pages, options.n_threads);
+}
+
+} // namespace souffleur
