@@ -10,12 +10,13 @@ constexpr std::chrono::milliseconds cache_timeout{100};
 
 std::uint64_t fresh_seed() {
   thread_local std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
+  // A JSON number keeps 53 bits.
+  return ((static_cast<std::uint64_t>(device()) << 32) | device()) >> 11;
 }
 
 void replay(const stored_answer& stored, const admitted_request& request) {
   request.reply->accepted({static_cast<int>(request.prompt.size()), request.sampling->seed});
-  request.reply->delta({stored.tokens, stored.text});
+  request.reply->delta({stored.tokens, stored.tail});
   auto end = stored.end;
   end.usage = {};
   end.usage.n_prompt_tokens = static_cast<int>(request.prompt.size());

@@ -325,7 +325,7 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, stea
     made.bytes = std::string{vocabulary_->piece(token)};
     if (i < outcome.logprobs.size())
       made.logprobs = outcome.logprobs[i];
-    delta.text += who.text.push(token);
+    made.text = who.text.push(token);
     delta.tokens.push_back(std::move(made));
     if (who.text.stopped())
       end = finish_reason::stop;
@@ -335,12 +335,12 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, stea
   who.n_computed = std::min(who.n_computed, who.n_tokens() - 1);
   who.usage.n_output_tokens = who.n_output();
   if (end && !who.text.stopped())
-    delta.text += who.text.flush();
+    delta.tail = who.text.flush();
   if (!who.request.cache_key.empty()) {
     who.answer.tokens.insert(who.answer.tokens.end(), delta.tokens.begin(), delta.tokens.end());
-    who.answer.text += delta.text;
+    who.answer.tail = delta.tail;
   }
-  if (!delta.tokens.empty() || !delta.text.empty())
+  if (!delta.tokens.empty() || !delta.tail.empty())
     who.request.reply->delta(std::move(delta));
   if (end)
     finish(who, *end, now);

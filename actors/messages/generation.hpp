@@ -63,13 +63,21 @@ struct generated_token {
   token_id id = 0;
   token_origin origin = token_origin::model;
   std::string bytes;                      ///< the token's own bytes
+  std::string text;                       ///< what may be shown now that this token is known
   std::optional<token_logprobs> logprobs; ///< if asked for
 };
 
-/// What one step made. `text` is whole UTF-8 characters, may be empty while a stop string could still begin.
+/// What one step made. Texts are whole UTF-8 characters, and empty while a stop string could still begin.
 struct generation_delta {
   std::vector<generated_token> tokens;
-  std::string text;
+  std::string tail; ///< text held back until the end turned out not to be a stop string
+
+  std::string text() const {
+    std::string all;
+    for (const auto& token : tokens)
+      all += token.text;
+    return all + tail;
+  }
 };
 
 enum class finish_reason : std::uint8_t { stop, length, cancelled };

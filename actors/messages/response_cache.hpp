@@ -12,12 +12,12 @@ namespace souffleur {
 /// A finished answer as it was streamed.
 struct stored_answer {
   std::vector<generated_token> tokens;
-  std::string text;
+  std::string tail; ///< as in generation_delta
   generation_finished end;
   std::size_t size_bytes() const {
-    std::size_t bytes = text.size() + sizeof(*this);
+    std::size_t bytes = tail.size() + sizeof(*this);
     for (const auto& token : tokens)
-      bytes += sizeof(token) + token.bytes.size();
+      bytes += sizeof(token) + token.bytes.size() + token.text.size();
     return bytes;
   }
 };
