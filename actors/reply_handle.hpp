@@ -8,7 +8,8 @@
 
 namespace souffleur {
 
-/// Counts requests between admission and their last event; the only admission control (mailboxes are unbounded).
+/// Counts requests between admission and their last event; the only admission control (mailboxes are
+/// unbounded).
 class admission_credits {
 public:
   explicit admission_credits(int limit) : limit_(limit) {}
@@ -27,8 +28,9 @@ private:
   std::atomic<int> in_flight_{0};
 };
 
-/// Owns the error path of one request: whoever drops the last reference without having ended the generation (an actor
-/// that died with its state or its mailbox) thereby tells the client so. Exactly one terminal event is delivered.
+/// Owns the error path of one request: whoever drops the last reference without having ended the generation
+/// (an actor that died with its state or its mailbox) thereby tells the client so. Exactly one terminal event
+/// is delivered.
 class reply_handle {
 public:
   /// Takes over one credit that the caller took.
@@ -36,9 +38,7 @@ public:
       : sink_(std::move(sink)), credits_(std::move(credits)) {}
   reply_handle(const reply_handle&) = delete;
   reply_handle& operator=(const reply_handle&) = delete;
-  ~reply_handle() {
-    fail({503, "engine_restarted", "The part of the server that held this request was restarted; try again.", "", 1});
-  }
+  ~reply_handle();
 
   void accepted(generation_accepted event) { emit(std::move(event)); }
   void delta(generation_delta event) { emit(std::move(event)); }
@@ -47,16 +47,8 @@ public:
   bool ended() const { return ended_.load(); }
 
 private:
-  void emit(generation_event event) {
-    if (!ended_.load())
-      sink_(std::move(event));
-  }
-  void end(generation_event event) {
-    if (ended_.exchange(true))
-      return;
-    credits_->give_back();
-    sink_(std::move(event));
-  }
+  void emit(generation_event&& event);
+  void end(generation_event&& event);
 
   generation_sink sink_;
   std::shared_ptr<admission_credits> credits_;
