@@ -37,10 +37,15 @@ kv_supply carry_out(const kv_demand& demand, kv_manager& kv) {
     if (kv.live(id))
       kv.end(id);
   kv_supply supply;
-  for (const auto& wish : demand.reservations)
+  bool short_of_pages = false;
+  for (const auto& wish : demand.reservations) {
     supply.reservations.push_back(grant_of(wish, kv));
-  for (const auto& wish : demand.openings)
-    supply.openings.push_back(grant_of(wish, kv));
+    short_of_pages |= !supply.reservations.back().granted;
+  }
+  for (const auto& wish : demand.openings) {
+    supply.openings.push_back(short_of_pages ? kv_grant{wish.id, false, 0, {}} : grant_of(wish, kv));
+    short_of_pages |= !supply.openings.back().granted;
+  }
   supply.occupancy = kv.occupancy();
   supply.counters = kv.counters();
   return supply;

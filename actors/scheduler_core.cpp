@@ -32,7 +32,8 @@ void scheduler_core::cancel(request_id id, steady_time now) {
     sweep();
     return;
   }
-  const auto i = std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == id; });
+  const auto i =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == id; });
   if (i == waiting_.end())
     return;
   auto who = std::move(*i);
@@ -46,7 +47,8 @@ bool scheduler_core::has_work() const {
 }
 
 void scheduler_core::expire(steady_time now) {
-  const generation_failed late{504, "deadline_exceeded", "The request's time ran out before it was complete.", "", 0};
+  const generation_failed late{504, "deadline_exceeded", "The request's time ran out before it was complete.",
+                               "", 0};
   for (auto& who : running_)
     if (who->request.deadline <= now)
       fail(*who, late, now);
@@ -76,14 +78,15 @@ scheduler_core::round scheduler_core::begin_round(steady_time now) {
 }
 
 void scheduler_core::demand_of_running(round& demand) {
-  const int n_decoding =
-      static_cast<int>(std::count_if(running_.begin(), running_.end(), [](auto& who) { return who->decodes(); }));
+  const int n_decoding = static_cast<int>(
+      std::count_if(running_.begin(), running_.end(), [](auto& who) { return who->decodes(); }));
   for (auto& who : running_) {
     who->n_draft_wished = 0;
     if (who->decodes() && who->request.speculation.enabled) {
       draft_situation now;
       now.n_running = n_decoding;
-      now.max_draft_tokens = std::min(config_.max_draft, who->request.speculation.max_draft.value_or(config_.max_draft));
+      now.max_draft_tokens =
+          std::min(config_.max_draft, who->request.speculation.max_draft.value_or(config_.max_draft));
       now.n_remaining_tokens = who->n_remaining();
       now.n_recently_proposed = static_cast<int>(who->recently_proposed + 0.5);
       now.n_recently_accepted = static_cast<int>(who->recently_accepted + 0.5);
@@ -107,7 +110,8 @@ void scheduler_core::demand_of_running(round& demand) {
 }
 
 void scheduler_core::demand_of_waiting(round& demand) {
-  if (waiting_.empty() || (starved_ && !running_.empty()))
+  const int n_slots = std::min(config_.max_running - n_running(), max_openings_per_round);
+  if (waiting_.empty() || n_slots <= 0 || (starved_ && !running_.empty()))
     return;
   std::vector<waiting_request> views;
   std::unordered_map<sequence_id, const sequence*> by_id;
@@ -116,7 +120,6 @@ void scheduler_core::demand_of_waiting(round& demand) {
     views.push_back({who->id(), arrival++, who->request.priority, who->n_prompt, 0});
     by_id[who->id()] = who.get();
   }
-  const int n_slots = std::min(config_.max_running - n_running(), max_openings_per_round);
   for (const auto id : scheduling_->order(views)) {
     if (static_cast<int>(opened_.size()) >= n_slots)
       break;
@@ -139,7 +142,8 @@ std::string scheduler_core::salt_of(const sequence& who) const {
   return config_.prefix_cache ? who.request.tenant : who.request.tenant + '\0' + std::to_string(who.id());
 }
 
-std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const draft_offer* offer, steady_time now) {
+std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const draft_offer* offer,
+                                              steady_time now) {
   report_ = {};
   report_.kv = supply.occupancy;
   report_.kv_counters_now = supply.counters;
@@ -170,7 +174,8 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
       who->n_known_to_drafter = found->second->n_known;
       draft = found->second->tokens;
     }
-    const int room = std::min({who->n_draft_wished, who->n_covered() - who->n_tokens(), budget - 1 - n_decoding});
+    const int room =
+        std::min({who->n_draft_wished, who->n_covered() - who->n_tokens(), budget - 1 - n_decoding});
     draft.resize(std::min<std::size_t>(draft.size(), static_cast<std::size_t>(std::max(room, 0))));
     if (budget > 0 && who->n_covered() >= who->n_tokens())
       add(*who, 1, draft);
@@ -199,7 +204,8 @@ void scheduler_core::apply_reservations(const kv_supply& supply) {
       continue;
     const auto& grant = supply.reservations[i];
     who->pages = grant.pages;
-    // Without pages for its draft a sequence goes on without; without one for its own token somebody must yield.
+    // Without pages for its draft a sequence goes on without; without one for its own token somebody must
+    // yield.
     short_of_pages |= !grant.granted && who->n_covered() < who->n_tokens();
   }
   if (short_of_pages)
@@ -207,10 +213,11 @@ void scheduler_core::apply_reservations(const kv_supply& supply) {
 }
 
 void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
+  std::optional<sequence_id> refused; // the first one
   for (std::size_t i = 0; i < opened_.size() && i < supply.openings.size(); ++i) {
     const auto& grant = supply.openings[i];
-    const auto found =
-        std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == opened_[i]; });
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(),
+                                    [&](const auto& who) { return who->id() == opened_[i]; });
     if (found == waiting_.end()) { // cancelled while the kv manager worked
       if (grant.granted)
         endings_.push_back(opened_[i]);
@@ -218,6 +225,8 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
     }
     if (!grant.granted) {
       starved_ = true;
+      if (!refused)
+        refused = opened_[i];
       continue;
     }
     auto who = std::move(*found);
@@ -233,14 +242,20 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
     }
     running_.push_back(std::move(who));
   }
+  opened_.clear();
   // With nobody running and nothing about to be released, a refusal is final.
-  if (starved_ && running_.empty() && endings_.empty() && !waiting_.empty()) {
-    auto who = std::move(waiting_.front());
-    waiting_.pop_front();
-    starved_ = false;
-    who->request.reply->fail({503, "kv_pool_exhausted", "The request does not fit into the KV pool.", "", 1});
-    retire(*who, "error", now);
-  }
+  if (refused && running_.empty() && endings_.empty())
+    give_up(*refused, now);
+}
+
+void scheduler_core::give_up(sequence_id waiting, steady_time now) {
+  const auto found =
+      std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == waiting; });
+  auto who = std::move(*found);
+  waiting_.erase(found);
+  starved_ = false;
+  who->request.reply->fail({503, "kv_pool_exhausted", "The request does not fit into the KV pool.", "", 1});
+  retire(*who, "error", now);
 }
 
 void scheduler_core::preempt_last() {
@@ -321,7 +336,8 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, stea
     }
     generated_token made;
     made.id = token;
-    made.origin = static_cast<int>(i) < outcome.n_accepted ? token_origin::prompt_lookup : token_origin::model;
+    made.origin =
+        static_cast<int>(i) < outcome.n_accepted ? token_origin::prompt_lookup : token_origin::model;
     made.bytes = std::string{vocabulary_->piece(token)};
     if (i < outcome.logprobs.size())
       made.logprobs = outcome.logprobs[i];
@@ -353,7 +369,8 @@ void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now
   const generation_finished end{reason, who.text.matched_stop(), who.usage};
   if (!who.request.cache_key.empty() && reason == finish_reason::stop) {
     who.answer.end = end;
-    insertions_.push_back({who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
+    insertions_.push_back(
+        {who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
   }
   // The kv manager is told before the client: a client that sees the end may already ask again.
   if (config_.prefix_cache && who.n_computed / page_tokens > who.n_published_pages)
@@ -393,8 +410,12 @@ void scheduler_core::step_failed(const std::string& why, steady_time now) {
 }
 
 void scheduler_core::kv_lost() {
-  endings_.clear();
   last_publications_.clear();
+  // A grant or an outcome that is still on its way speaks of pages that are no longer ours.
+  endings_.insert(endings_.end(), opened_.begin(), opened_.end());
+  opened_.clear();
+  reserved_.clear();
+  planned_.clear();
   while (!running_.empty()) {
     endings_.push_back(running_.back()->id()); // in case it was only slow and still holds them
     running_.back()->lose_kv();
@@ -414,7 +435,8 @@ void scheduler_core::drafter_lost() {
 sequence* scheduler_core::find_running(sequence_id id) {
   if (ended_.contains(id))
     return nullptr;
-  const auto i = std::find_if(running_.begin(), running_.end(), [&](const auto& who) { return who->id() == id; });
+  const auto i =
+      std::find_if(running_.begin(), running_.end(), [&](const auto& who) { return who->id() == id; });
   return i == running_.end() ? nullptr : i->get();
 }
 

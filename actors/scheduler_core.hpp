@@ -19,8 +19,9 @@
 
 namespace souffleur {
 
-/// A round is: begin_round → (kv manager, drafter) → plan → (verifier) → commit. Between rounds anything may be
-/// admitted or cancelled, also while a step is under way; what was cancelled then costs nothing in the next step.
+/// A round is: begin_round → (kv manager, drafter) → plan → (verifier) → commit. Between rounds anything may
+/// be admitted or cancelled, also while a step is under way; what was cancelled then costs nothing in the
+/// next step.
 ///
 /// Invariants: every admitted request ends exactly once through its reply handle; a step has at most
 /// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill).
@@ -43,9 +44,11 @@ public:
   std::optional<step_plan> plan(const kv_supply& supply, const draft_offer* offer, steady_time now);
   /// Appends what was sampled, streams it, ends what is complete.
   void commit(const step_result& result, steady_time now);
-  /// The step brought nothing. It is tried again; after three failures in a row its requests end with an error.
+  /// The step brought nothing. It is tried again; after three failures in a row its requests end with an
+  /// error.
   void step_failed(const std::string& why, steady_time now);
-  /// The kv manager was replaced by an empty one: whatever ran is computed again from its tokens.
+  /// The kv manager was replaced by an empty one, or is silent: whatever ran is computed again from its
+  /// tokens, and the answers to the round under way are ignored.
   void kv_lost();
   /// The drafter was replaced: it is sent whole sequences again.
   void drafter_lost();
@@ -70,8 +73,11 @@ private:
   draft_wish wish_of(sequence& who) const;
   void apply_reservations(const kv_supply& supply);
   void apply_openings(const kv_supply& supply, steady_time now);
+  /// Ends a waiting request that no free pool could hold.
+  void give_up(sequence_id waiting, steady_time now);
   void preempt_last();
-  planned_sequence rows_of(const sequence& who, int n_committed_rows, const std::vector<token_id>& draft) const;
+  planned_sequence rows_of(const sequence& who, int n_committed_rows,
+                           const std::vector<token_id>& draft) const;
   /// Returns false if the sequence ended.
   bool append(sequence& who, const sequence_outcome& outcome, steady_time now);
   void finish(sequence& who, finish_reason reason, steady_time now);
@@ -88,8 +94,8 @@ private:
   std::unique_ptr<draft_policy> drafting_;
 
   std::deque<sequence_ptr> waiting_;
-  std::vector<sequence_ptr> running_; ///< in order of admission
-  std::unordered_set<sequence_id> ended_; ///< of running_, until swept
+  std::vector<sequence_ptr> running_;             ///< in order of admission
+  std::unordered_set<sequence_id> ended_;         ///< of running_, until swept
   std::vector<kv_publication> last_publications_; ///< of sequences that left running_
   std::vector<sequence_id> endings_;              ///< the kv manager is to release these
   std::vector<sequence_id> drafter_endings_;

@@ -30,7 +30,8 @@ struct kv_reservation {
   int n_tokens = 0;
 };
 
-/// Carried out in the order of the members.
+/// Carried out in the order of the members. After the first refusal every opening is refused: what is free
+/// then is kept for who came first.
 struct kv_demand {
   std::vector<kv_publication> publications; ///< may name sequences that end in the same demand
   std::vector<sequence_id> endings;

@@ -1,0 +1,187 @@
+// A model whose "keys and values" are the tokens themselves. Its logits are a hash of the tokens that it
+// finds in the pages, so a wrong page, a stale page or a row that was never computed gives other tokens: it
+// is the oracle of the actors' tests.
+#pragma once
+
+#include "engine/language_model.hpp"
+#include "engine/sampler.hpp"
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace souffleur::testing {
+
+inline constexpr int fake_vocabulary = 32;
+inline constexpr token_id fake_end = 31;
+inline constexpr token_id fake_bos = 30;
+
+inline std::uint64_t mixed(std::uint64_t x) {
+  x ^= x >> 31;
+  x *= 0x9E3779B97F4A7C15ULL;
+  x ^= x >> 29;
+  x *= 0xBF58476D1CE4E5B9ULL;
+  return x ^ (x >> 32);
+}
+
+inline std::uint64_t extended(std::uint64_t hash, token_id token) {
+  return mixed(hash * 31 + static_cast<std::uint64_t>(token) + 1);
+}
+
+/// Logits after a context with this hash and last token. Half of what decides is the last token alone, so
+/// texts repeat themselves and prompt lookup finds something.
+inline void fake_logits(std::uint64_t hash, token_id last, std::span<float> logits) {
+  for (std::size_t v = 0; v < logits.size(); ++v)
+    logits[v] = static_cast<float>(mixed(hash ^ (v << 40)) % 1024) / 512.0F;
+  logits[static_cast<std::size_t>((last * 7 + 3) % 13)] += 3.0F;
+  logits[static_cast<std::size_t>(fake_end)] -= 1.0F;
+}
+
+/// What a request must answer, computed alone, token by token, without pages.
+inline std::vector<token_id> expected_output(const std::vector<token_id>& prompt,
+                                             const sampling_params& sampling) {
+  auto tokens = prompt;
+  std::uint64_t hash = 0;
+  token_counts counts;
+  for (const auto token : prompt) {
+    hash = extended(hash, token);
+    ++counts.prompt[token];
+  }
+  std::vector<float> logits(fake_vocabulary);
+  while (static_cast<int>(tokens.size() - prompt.size()) < sampling.max_tokens) {
+    fake_logits(hash, tokens.back(), logits);
+    const int n_output = static_cast<int>(tokens.size() - prompt.size());
+    const auto forbidden =
+        n_output < sampling.min_tokens ? std::vector<token_id>{fake_end} : std::vector<token_id>{};
+    const auto law =
+        next_token_distribution(logits, sampling, sampling.has_penalties() ? &counts : nullptr, forbidden);
+    const auto token = token_at(law, counter_uniform(sampling.seed, tokens.size(), rng_purpose::sample));
+    tokens.push_back(token);
+    hash = extended(hash, token);
+    ++counts.output[token];
+    if (token == fake_end && !sampling.ignore_eos)
+      break;
+  }
+  return {tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end()};
+}
+
+class fake_model : public language_model {
+public:
+  explicit fake_model(int n_pages, int context_length = 4096)
+      : context_length_(context_length), n_pages_(n_pages),
+        slots_(static_cast<std::size_t>(n_pages) * page_tokens, unwritten) {}
+
+  int vocabulary_size() const override { return fake_vocabulary; }
+  int context_length() const override { return context_length_; }
+  int n_pages() const override { return n_pages_; }
+  const std::string& fingerprint() const override { return fingerprint_; }
+
+  void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
+    if (busy_.exchange(true))
+      complain("two threads are in forward at once");
+    ++n_forwards;
+    if (before_forward)
+      before_forward();
+    std::set<std::pair<page_id, int>> written;
+    for (const auto& rows : batch)
+      write(rows, written);
+    for (const auto& rows : batch)
+      logits = read(rows, logits);
+    if (!logits.empty())
+      complain("logits has more rows than the batch asks for");
+    busy_ = false;
+  }
+
+  /// The first breach of forward's contract; empty if there was none.
+  std::string complaint() const {
+    std::lock_guard lock{mutex_};
+    return complaint_;
+  }
+
+  /// Called in each forward pass; may throw or wait.
+  std::function<void()> before_forward;
+  std::atomic<int> n_forwards{0};
+
+  /// Clears what a throwing `before_forward` left behind.
+  void forward_has_thrown() { busy_ = false; }
+
+private:
+  static constexpr token_id unwritten = -1;
+
+  void complain(const std::string& what) {
+    std::lock_guard lock{mutex_};
+    if (complaint_.empty())
+      complaint_ = what;
+  }
+
+  token_id* slot(const sequence_rows& rows, int position) {
+    const auto page = static_cast<std::size_t>(position / page_tokens);
+    if (page >= rows.pages.size()) {
+      complain("position " + std::to_string(position) + " has no page");
+      return nullptr;
+    }
+    if (rows.pages[page] < 0 || rows.pages[page] >= n_pages_) {
+      complain("page outside the pool");
+      return nullptr;
+    }
+    return &slots_[static_cast<std::size_t>(rows.pages[page]) * page_tokens +
+                   static_cast<std::size_t>(position % page_tokens)];
+  }
+
+  void write(const sequence_rows& rows, std::set<std::pair<page_id, int>>& written) {
+    if (rows.tokens.empty())
+      complain("a sequence without rows");
+    if (rows.n_logit_rows > static_cast<int>(rows.tokens.size()))
+      complain("more logit rows than rows");
+    for (int i = 0; i < static_cast<int>(rows.tokens.size()); ++i) {
+      const int position = rows.first_position + i;
+      if (position >= context_length_)
+        complain("position beyond the context");
+      auto* place = slot(rows, position);
+      if (!place)
+        return;
+      const auto page = rows.pages[static_cast<std::size_t>(position / page_tokens)];
+      if (!written.insert({page, position % page_tokens}).second)
+        complain("two rows share a slot");
+      *place = rows.tokens[static_cast<std::size_t>(i)];
+    }
+  }
+
+  std::span<float> read(const sequence_rows& rows, std::span<float> logits) {
+    const int n_rows = static_cast<int>(rows.tokens.size());
+    std::uint64_t hash = 0;
+    for (int position = 0; position < rows.first_position + n_rows; ++position) {
+      const auto* place = slot(rows, position);
+      if (!place)
+        return logits;
+      if (*place == unwritten)
+        complain("row " + std::to_string(position) + " is read but was never computed");
+      hash = extended(hash, *place);
+      if (position >= rows.first_position + n_rows - rows.n_logit_rows) {
+        if (logits.size() < fake_vocabulary) {
+          complain("logits is too small");
+          return logits;
+        }
+        fake_logits(hash, *place, logits.first(fake_vocabulary));
+        logits = logits.subspan(fake_vocabulary);
+      }
+    }
+    return logits;
+  }
+
+  std::string fingerprint_ = "fake";
+  int context_length_;
+  int n_pages_;
+  std::vector<token_id> slots_;
+  std::atomic<bool> busy_{false};
+  mutable std::mutex mutex_;
+  std::string complaint_;
+};
+
+} // namespace souffleur::testing

@@ -1,0 +1,343 @@
+// The scheduler's core with the real kv manager, drafter and verifier around it, but no actors and no
+// threads: random histories of arrivals, cancellations, deadlines, lost answers and replaced partners, each
+// against what the model says alone. The list of planted bugs is at the property.
+#include "actors/draft_book.hpp"
+#include "actors/kv_step.hpp"
+#include "actors/scheduler_core.hpp"
+#include "actors/step_runner.hpp"
+#include "tests/actors/answer_recorder.hpp"
+#include "tests/actors/fake_model.hpp"
+#include "tests/actors/fake_text.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+namespace souffleur {
+namespace {
+
+using namespace souffleur::testing;
+using std::chrono::milliseconds;
+
+constexpr int max_prompt_tokens = 36;
+constexpr int max_output = 24;
+constexpr int min_pages = 6; ///< enough for the longest request alone, its drafts and one page more
+
+/// When something happens: the round is begun, then planned, then committed.
+enum moment { before_round, before_plan, before_commit, n_moments };
+
+enum event_kind {
+  arrival,
+  quiet,
+  cancelling,
+  time_passes,
+  kv_replaced,    ///< the supervisor says so, whatever answers are under way
+  kv_late,        ///< the demand is carried out, but the scheduler has given up the answer
+  drafter_gone,   ///< replaced by an empty one
+  drafter_late,   ///< it has done its work, but its offer comes too late
+  step_lost,      ///< the verifier died before it computed
+  step_unanswered ///< the verifier died after it computed
+};
+
+struct event {
+  event_kind kind = quiet;
+  moment when = before_round;
+  unsigned a = 0;
+  unsigned b = 0;
+};
+
+[[maybe_unused]] std::ostream& operator<<(std::ostream& out, const event& e) {
+  return out << "{" << e.kind << " at " << e.when << ", " << e.a << ", " << e.b << "}";
+}
+
+rc::Gen<event> any_event() {
+  const auto kind = rc::gen::weightedElement<event_kind>({{8, arrival},
+                                                          {4, quiet},
+                                                          {2, cancelling},
+                                                          {1, time_passes},
+                                                          {1, kv_replaced},
+                                                          {1, kv_late},
+                                                          {1, drafter_gone},
+                                                          {1, drafter_late},
+                                                          {1, step_lost},
+                                                          {1, step_unanswered}});
+  return rc::gen::build<event>(
+      rc::gen::set(&event::kind, kind),
+      rc::gen::set(&event::when, rc::gen::element(before_round, before_plan, before_commit)),
+      rc::gen::set(&event::a, rc::gen::arbitrary<unsigned>()),
+      rc::gen::set(&event::b, rc::gen::arbitrary<unsigned>()));
+}
+
+serving_config any_config() {
+  serving_config config;
+  config.n_kv_pages = *rc::gen::inRange(min_pages, 20);
+  config.max_running = *rc::gen::inRange(1, 6);
+  config.max_batch_tokens = config.max_running + *rc::gen::inRange(0, 30);
+  config.prefill_chunk = *rc::gen::inRange(1, 30);
+  config.prefix_cache = *rc::gen::arbitrary<bool>();
+  config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
+  config.drafter = *rc::gen::element<std::string>("prompt_lookup", "prompt_lookup", "off");
+  config.max_draft = *rc::gen::inRange(0, 9);
+  config.scheduling_policy = *rc::gen::element<std::string>("fcfs", "fcfs", "priority");
+  return config;
+}
+
+/// Prompts of three families, so that many share a prefix.
+std::vector<token_id> prompt_of(unsigned number) {
+  const int n_tokens = 1 + static_cast<int>(mixed(number) % max_prompt_tokens);
+  const int n_common = static_cast<int>(mixed(number + 1) % max_prompt_tokens);
+  std::vector<token_id> prompt;
+  for (int i = 0; i < n_tokens; ++i) {
+    const auto text = i < n_common ? number % 3 : number;
+    prompt.push_back(static_cast<token_id>(mixed(text * 131 + static_cast<unsigned>(i)) % 30));
+  }
+  return prompt;
+}
+
+sampling_params sampling_of(unsigned number) {
+  sampling_params sampling;
+  sampling.temperature = std::array{0.0F, 0.5F, 1.0F}[number % 3];
+  sampling.max_tokens = 1 + static_cast<int>(mixed(number + 2) % max_output);
+  sampling.min_tokens = number % 5 == 0 ? sampling.max_tokens / 2 : 0;
+  sampling.ignore_eos = number % 7 == 0;
+  if (number % 4 == 0)
+    sampling.frequency_penalty = 0.5F;
+  if (number % 11 == 0)
+    sampling.top_k = 4;
+  sampling.n_logprobs = number % 6 == 0 ? 2 : -1;
+  sampling.seed = mixed(number);
+  return sampling;
+}
+
+struct client {
+  admitted_request request;
+  std::shared_ptr<answer_recorder> recorder = std::make_shared<answer_recorder>();
+  std::vector<token_id> expected;
+  bool planned = false;
+  bool cancelled = false;
+};
+
+/// The scheduler's partners, and the law that every round is held to.
+class simulation {
+public:
+  explicit simulation(const serving_config& config)
+      : config_(config), model_(std::make_shared<fake_model>(config.n_kv_pages)),
+        vocabulary_(std::make_shared<fake_tokenizer>()), runner_(model_, {fake_end}, "coupled"),
+        core_(config, vocabulary_) {
+    new_kv();
+  }
+
+  void round(const std::vector<event>& events) {
+    happen(events, before_round);
+    if (!core_.has_work())
+      return;
+    auto demand = core_.begin_round(now_);
+    const auto offer = book_.answer(demand.drafts);
+    const auto supply = carry_out(demand.kv, *kv_);
+    RC_ASSERT(kv_->check_integrity() == "");
+    happen(events, before_plan);
+    if (has(events, kv_late)) {
+      core_.kv_lost();
+      return;
+    }
+    auto plan = core_.plan(supply, has(events, drafter_late) ? nullptr : &offer, now_);
+    check_occupancy();
+    if (!plan)
+      return;
+    check(*plan);
+    step(*plan, events);
+  }
+
+  /// Lets everything end, with nothing more going wrong.
+  void finish() {
+    for (int i = 0; i < 3000 && core_.has_work(); ++i)
+      round({});
+    RC_ASSERT(!core_.has_work());
+    RC_ASSERT(core_.n_running() == 0 && core_.n_waiting() == 0);
+    const auto held = kv_->occupancy();
+    RC_ASSERT(held.n_owned == 0 && held.n_pinned == 0);
+    RC_ASSERT(book_.size() == 0U);
+    RC_ASSERT(core_.take_reports().size() == clients_.size());
+    for (const auto& [id, who] : clients_)
+      check(who);
+    check_stored();
+  }
+
+private:
+  static bool has(const std::vector<event>& events, event_kind kind) {
+    return std::any_of(events.begin(), events.end(), [&](const event& e) { return e.kind == kind; });
+  }
+
+  void happen(const std::vector<event>& events, moment when) {
+    for (const auto& e : events)
+      if (e.when == when)
+        happen(e);
+  }
+
+  void happen(const event& e) {
+    switch (e.kind) {
+    case arrival:
+      admit(e);
+      break;
+    case cancelling:
+      if (!clients_.empty()) {
+        const auto id = e.a % clients_.size() + 1;
+        core_.cancel(id, now_);
+        clients_.at(id).cancelled = true;
+        RC_ASSERT(clients_.at(id).recorder->ended());
+      }
+      break;
+    case time_passes:
+      now_ += milliseconds{e.a % 40};
+      break;
+    case kv_replaced:
+      new_kv();
+      core_.kv_lost();
+      break;
+    case drafter_gone:
+      book_ = {};
+      core_.drafter_lost();
+      break;
+    default:
+      break;
+    }
+  }
+
+  void admit(const event& e) {
+    const request_id id = clients_.size() + 1;
+    client who;
+    who.request.id = id;
+    who.request.tenant = e.b % 2 == 0 ? "a" : "b";
+    who.request.prompt = prompt_of(e.a % 64);
+    who.request.sampling = std::make_shared<const sampling_params>(sampling_of(e.b % 128));
+    who.request.speculation.enabled = e.a % 5 != 0;
+    who.request.priority = static_cast<int>(e.b % 3);
+    who.request.arrival = now_;
+    who.request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
+    who.request.cache_key = e.a % 2 == 0 ? "" : std::to_string(id);
+    who.expected = expected_output(who.request.prompt, *who.request.sampling);
+    RC_ASSERT(credits_->take());
+    who.request.reply = std::make_shared<reply_handle>(sink_of(who.recorder), credits_);
+    who.request.reply->accepted({static_cast<int>(who.request.prompt.size()), who.request.sampling->seed});
+    core_.admit(who.request);
+    who.request.reply = nullptr;
+    clients_.emplace(id, std::move(who));
+  }
+
+  void step(const step_plan& plan, const std::vector<event>& events) {
+    if (has(events, step_lost)) {
+      happen(events, before_commit);
+      core_.step_failed("planted", now_);
+      ++n_failed_steps_;
+      return;
+    }
+    const auto result = runner_.run(plan);
+    RC_ASSERT(model_->complaint() == "");
+    happen(events, before_commit);
+    if (has(events, step_unanswered)) {
+      core_.step_failed("planted", now_);
+      ++n_failed_steps_;
+    } else {
+      core_.commit(result, now_);
+    }
+  }
+
+  void new_kv() { kv_ = std::make_unique<kv_manager>(config_.n_kv_pages, make_eviction_policy("lru")); }
+
+  void check_occupancy() const {
+    const auto held = kv_->occupancy();
+    RC_ASSERT(held.n_free + held.n_cached + held.n_pinned + held.n_owned == held.n_total);
+    RC_ASSERT(core_.n_running() <= config_.max_running);
+  }
+
+  void check(const step_plan& plan) {
+    int n_rows = 0;
+    for (const auto& rows : plan.sequences) {
+      n_rows += static_cast<int>(rows.tokens.size());
+      auto& who = clients_.at(rows.id);
+      RC_ASSERT(!who.recorder->ended());
+      RC_ASSERT(static_cast<int>(rows.tokens.size()) - rows.n_draft <= std::max(1, config_.prefill_chunk));
+      RC_ASSERT(rows.n_draft <= config_.max_draft);
+      if (!who.request.speculation.enabled)
+        RC_ASSERT(rows.n_draft == 0);
+      check_turn(rows.id);
+      who.planned = true;
+    }
+    RC_ASSERT(n_rows <= config_.max_batch_tokens);
+    RC_ASSERT(n_rows == core_.last_step().n_rows);
+    RC_ASSERT(static_cast<int>(plan.sequences.size()) <= config_.max_running);
+  }
+
+  /// First come, first served: nobody computes for the first time before someone who came earlier and still
+  /// waits.
+  void check_turn(request_id id) const {
+    if (config_.scheduling_policy != "fcfs" || clients_.at(id).planned)
+      return;
+    for (const auto& [other, who] : clients_)
+      RC_ASSERT(other >= id || who.planned || who.recorder->ended());
+  }
+
+  void check(const client& who) const {
+    const auto answer = who.recorder->now();
+    RC_ASSERT(answer.n_ends == 1);
+    RC_ASSERT(answer.breach == "");
+    auto visible = who.expected;
+    const bool stops = !visible.empty() && visible.back() == fake_end && !who.request.sampling->ignore_eos;
+    if (stops)
+      visible.pop_back();
+    if (answer.finished && answer.finished->reason != finish_reason::cancelled) {
+      RC_ASSERT(answer.tokens == visible);
+      RC_ASSERT(answer.finished->reason == (stops ? finish_reason::stop : finish_reason::length));
+      RC_ASSERT(answer.finished->usage.n_output_tokens == static_cast<int>(who.expected.size()));
+      return;
+    }
+    RC_ASSERT(answer.tokens.size() <= visible.size());
+    RC_ASSERT(std::equal(answer.tokens.begin(), answer.tokens.end(), visible.begin()));
+    if (answer.finished)
+      RC_ASSERT(who.cancelled);
+    else if (answer.failed->code == "deadline_exceeded")
+      RC_ASSERT(who.request.deadline <= now_);
+    else if (answer.failed->code == "step_failed")
+      RC_ASSERT(n_failed_steps_ >= 3);
+    else
+      RC_FAIL("an error without a cause: " + answer.failed->code);
+  }
+
+  void check_stored() {
+    for (const auto& stored : core_.take_insertions()) {
+      const auto answer = clients_.at(std::stoull(stored.key)).recorder->now();
+      RC_ASSERT(answer.finished.has_value());
+      RC_ASSERT(answer.finished->reason == finish_reason::stop);
+      RC_ASSERT(stored.answer->tokens.size() == answer.tokens.size());
+      for (std::size_t i = 0; i < answer.tokens.size(); ++i)
+        RC_ASSERT(stored.answer->tokens[i].id == answer.tokens[i]);
+    }
+  }
+
+  serving_config config_;
+  std::shared_ptr<fake_model> model_;
+  std::shared_ptr<const tokenizer> vocabulary_;
+  std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
+  std::unique_ptr<kv_manager> kv_;
+  draft_book book_;
+  step_runner runner_;
+  std::map<request_id, client> clients_;
+  int n_failed_steps_ = 0;
+  steady_time now_{};
+  scheduler_core core_;
+};
+
+RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
+  const auto config = any_config();
+  const auto rounds = *rc::gen::container<std::vector<std::vector<event>>>(
+      rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event())));
+  simulation world{config};
+  for (const auto& events : rounds)
+    world.round(events);
+  world.finish();
+}
+
+} // namespace
+} // namespace souffleur
