@@ -1,4 +1,5 @@
-// The actors: each is a core object behind a mailbox. A handler calls one method of its core and sends what it returns.
+// The actors: each is a core object behind a mailbox. A handler calls one method of its core and sends what
+// it returns.
 #pragma once
 
 #include "actors/answer_book.hpp"
@@ -15,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 namespace souffleur {
 
@@ -23,8 +25,8 @@ struct verifier_state {
 };
 /// Runs detached: a handler computes for milliseconds.
 verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,
-                                       std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
-                                       const std::string& acceptance);
+                                       std::shared_ptr<language_model> model,
+                                       std::vector<token_id> end_tokens, const std::string& acceptance);
 
 struct kv_state {
   std::unique_ptr<kv_manager> kv;
@@ -40,14 +42,16 @@ drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_sta
 struct cache_state {
   std::unique_ptr<answer_book> book;
 };
-cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self, std::size_t max_bytes,
-                                          std::chrono::seconds ttl);
+cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self,
+                                          std::size_t max_bytes, std::chrono::seconds ttl);
 
 /// The counters live outside, so they go on after a restart.
-metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self, std::shared_ptr<serving_metrics> metrics);
+metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self,
+                                            std::shared_ptr<serving_metrics> metrics);
 
 struct intake_state {
   intake_peers to;
+  std::unordered_map<request_id, admission_ptr> looked_up; ///< until the response cache has answered
   prompt_format format;
   serving_config config;
 };
@@ -69,7 +73,8 @@ struct scheduler_state {
   double core_us = 0; ///< time inside the core during this round
 };
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
-                                         const serving_config& config, std::shared_ptr<const tokenizer> vocabulary);
+                                         const serving_config& config,
+                                         std::shared_ptr<const tokenizer> vocabulary);
 
 /// What the supervisor needs to start, and to start again, each of the others.
 struct ensemble {
@@ -77,6 +82,7 @@ struct ensemble {
   std::shared_ptr<language_model> model;
   prompt_format format;
   std::shared_ptr<serving_metrics> metrics;
+  bool detached_verifier = true; ///< false: on the pool, so that a test's scheduler decides when it runs
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
 };
 

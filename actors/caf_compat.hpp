@@ -1,4 +1,5 @@
-// The only file that knows which CAF release it compiles against (0.17.6 in Debian 12; 0.18 to 1.x differ here).
+// The only file that knows which CAF release it compiles against (0.17.6 in Debian 12; 0.18 to 1.x differ
+// here).
 #pragma once
 
 #include <caf/all.hpp>
@@ -75,6 +76,17 @@ void urgent_send(const Handle& to, Ts&&... xs) {
   caf::anon_send<caf::message_priority::high>(to, std::forward<Ts>(xs)...);
 #else
   caf::anon_mail(std::forward<Ts>(xs)...).urgent().send(to);
+#endif
+}
+
+/// Ends an actor before it handles what already waits in its mailbox.
+template <class Handle>
+void urgent_exit(const Handle& who, caf::exit_reason reason) {
+#if CAF_VERSION < 10000
+  caf::anon_send<caf::message_priority::high>(caf::actor_cast<caf::actor>(who),
+                                              caf::exit_msg{who->address(), reason});
+#else
+  caf::anon_send_exit(who, reason);
 #endif
 }
 

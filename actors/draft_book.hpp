@@ -8,8 +8,8 @@
 
 namespace souffleur {
 
-/// A sequence whose tokens arrive with a gap (the book was replaced in between) gets no proposal; the answer says how
-/// many tokens are known, and the next wish starts there.
+/// A sequence whose tokens arrive with a gap (the book was replaced in between) gets no proposal; the answer
+/// says how many tokens are known, and the next wish starts there.
 class draft_book {
 public:
   draft_offer answer(const draft_demand& demand);

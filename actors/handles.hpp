@@ -1,5 +1,5 @@
-// The typed interfaces of all actors, and the registration of their message types. Include this only in .cpp files
-// of this folder: it pulls in CAF.
+// The typed interfaces of all actors, and the registration of their message types. Include this only in .cpp
+// files of this folder: it pulls in CAF.
 #pragma once
 
 #include "actors/caf_compat.hpp"
@@ -24,7 +24,8 @@ using admission_ptr = std::shared_ptr<const admitted_request>;
 using verifier_actor = caf::typed_actor<compat::rpc<step_result_ptr(step_plan_ptr)>>;
 using kv_actor = caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>>;
 using drafter_actor = caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>>;
-using cache_actor = caf::typed_actor<compat::rpc<cache_reply(cache_lookup)>, compat::rpc<void(cache_insertion)>>;
+using cache_actor =
+    caf::typed_actor<compat::rpc<cache_reply(cache_lookup)>, compat::rpc<void(cache_insertion)>>;
 using metrics_actor = caf::typed_actor<compat::rpc<void(step_report)>, compat::rpc<void(request_report)>>;
 
 /// The actors that others send to; the supervisor sends a new set when one was restarted.
@@ -42,17 +43,19 @@ struct kv_reset {};
 /// Wake-up of the step loop, from the scheduler to itself.
 struct next_round {};
 
-using scheduler_actor =
-    caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>, compat::rpc<void(peers_ptr)>,
-                     compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>>;
+using scheduler_actor = caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
+                                         compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>,
+                                         compat::rpc<void(next_round)>>;
 
 struct intake_peers {
   scheduler_actor scheduler;
   cache_actor cache;
+  metrics_actor metrics;
 };
-using intake_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(intake_peers)>>;
+using intake_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
+                                      compat::rpc<void(intake_peers)>>;
 
-/// Asks the supervisor to kill one actor, by name; for fault tests.
+/// Asks the supervisor to kill one actor, by name; for fault tests. Unknown names are ignored.
 struct kill_order {
   std::string actor;
 };

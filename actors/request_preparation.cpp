@@ -24,19 +24,21 @@ std::variant<token_list, generation_failed> tokens_of(const chat_prompt& chat, c
     input.eos_token = std::string{format.vocabulary->piece(ends.front())};
   const auto rendered = format.chat->render(input);
   if (!rendered)
-    return bad_request("invalid_messages", "The model's chat template rejects the messages: " + rendered.error(),
-                       "messages");
+    return bad_request("invalid_messages",
+                       "The model's chat template rejects the messages: " + rendered.error(), "messages");
   return format.vocabulary->encode(*rendered, true);
 }
 
-std::variant<token_list, generation_failed> tokens_of(const text_prompt& prompt, const prompt_format& format) {
+std::variant<token_list, generation_failed> tokens_of(const text_prompt& prompt,
+                                                      const prompt_format& format) {
   auto tokens = format.vocabulary->encode(prompt.text, true);
   if (const auto bos = format.vocabulary->bos(); bos && format.vocabulary->adds_bos())
     tokens.insert(tokens.begin(), *bos);
   return tokens;
 }
 
-std::variant<token_list, generation_failed> tokens_of(const token_prompt& prompt, const prompt_format& format) {
+std::variant<token_list, generation_failed> tokens_of(const token_prompt& prompt,
+                                                      const prompt_format& format) {
   const int n_vocabulary = format.vocabulary->vocabulary_size();
   for (std::size_t i = 0; i < prompt.tokens.size(); ++i)
     if (prompt.tokens[i] < 0 || prompt.tokens[i] >= n_vocabulary)
@@ -53,10 +55,8 @@ void put(std::string& key, const void* bytes, std::size_t size) {
 }
 
 template <class T>
-  requires std::is_arithmetic_v<T>
-void put(std::string& key, T value) {
-  put(key, &value, sizeof(value));
-}
+requires std::is_arithmetic_v<T>
+void put(std::string& key, T value) { put(key, &value, sizeof(value)); }
 
 void put(std::string& key, const std::string& text) { put(key, text.data(), text.size()); }
 
@@ -97,7 +97,8 @@ std::string exact_cache_key(const std::string& tenant, const std::string& finger
 }
 
 std::variant<admitted_request, generation_failed> prepare(const generation_request& request,
-                                                          const prompt_format& format, const serving_config& config,
+                                                          const prompt_format& format,
+                                                          const serving_config& config,
                                                           std::uint64_t fresh_seed) {
   auto tokens = std::visit([&](const auto& prompt) { return tokens_of(prompt, format); }, request.prompt);
   if (auto* failed = std::get_if<generation_failed>(&tokens))
@@ -118,9 +119,14 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   auto sampling = request.sampling;
   for (const auto& [token, bias] : sampling.logit_bias)
     if (token < 0 || token >= format.vocabulary->vocabulary_size())
-      return bad_request("invalid_token", "logit_bias names token " + std::to_string(token) +
-                                              ", which is not in the vocabulary.",
+      return bad_request("invalid_token",
+                         "logit_bias names token " + std::to_string(token) +
+                             ", which is not in the vocabulary.",
                          "logit_bias");
+  if (request.max_tokens_given && sampling.max_tokens < 1)
+    return bad_request("invalid_value",
+                       "max_tokens is " + std::to_string(sampling.max_tokens) + "; it has to be at least 1.",
+                       "max_tokens");
   const int n_wanted = request.max_tokens_given ? sampling.max_tokens : config.max_output_tokens;
   sampling.max_tokens = std::min({n_wanted, config.max_output_tokens, n_limit - n_prompt});
   sampling.min_tokens = std::min(sampling.min_tokens, sampling.max_tokens);
@@ -132,8 +138,8 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   admitted.speculation = request.speculation;
   admitted.priority = request.priority;
   const auto caching = make_cache_policy(config.cache_policy);
-  const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache, sampling.n_logprobs >= 0,
-                                  false};
+  const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,
+                                  sampling.n_logprobs >= 0, false};
   if (caching->may_serve(candidate))
     admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling);
   admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));

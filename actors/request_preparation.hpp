@@ -23,7 +23,8 @@ struct prompt_format {
 
 /// Either ready to run (without reply and times), or the error that the client gets.
 std::variant<admitted_request, generation_failed> prepare(const generation_request& request,
-                                                          const prompt_format& format, const serving_config& config,
+                                                          const prompt_format& format,
+                                                          const serving_config& config,
                                                           std::uint64_t fresh_seed);
 
 /// Everything that decides the answer, unambiguously encoded (lengths before contents).

@@ -17,6 +17,8 @@ double us_between(steady_time from, steady_time to) {
 void begin_round(self_pointer self);
 
 void report(scheduler_state& state) {
+  if (!state.to)
+    return;
   for (auto& insertion : state.core->take_insertions())
     compat::anon_send(state.to->cache, std::move(insertion));
   for (auto& ended : state.core->take_reports())

@@ -3,8 +3,8 @@
 namespace souffleur {
 
 sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> vocabulary)
-    : request(std::move(admitted)), text(std::move(vocabulary), request.sampling->stop), tokens(request.prompt),
-      n_prompt(static_cast<int>(tokens.size())) {
+    : request(std::move(admitted)), text(std::move(vocabulary), request.sampling->stop),
+      tokens(request.prompt), n_prompt(static_cast<int>(tokens.size())) {
   usage.n_prompt_tokens = n_prompt;
   if (request.sampling->has_penalties()) {
     counts = std::make_shared<token_counts>();

@@ -10,7 +10,8 @@
 
 namespace souffleur {
 
-/// Invariant: n_computed ≤ tokens.size() - 1 while running; positions [0, n_computed) have verified KV in `pages`.
+/// Invariant: n_computed ≤ tokens.size() - 1 while running; positions [0, n_computed) have verified KV in
+/// `pages`.
 struct sequence {
   sequence(admitted_request admitted, std::shared_ptr<const tokenizer> vocabulary);
 

@@ -17,8 +17,8 @@ using prometheus::Gauge;
 using prometheus::Histogram;
 using labels = std::map<std::string, std::string>;
 
-const Histogram::BucketBoundaries latency_buckets_s = {0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5,
-                                                       0.75,  1,     2.5,  5,    7.5,  10,   20,   40,  80,  160};
+const Histogram::BucketBoundaries latency_buckets_s = {
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160};
 const Histogram::BucketBoundaries step_buckets_s = {1e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3,
                                                     2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1,  0.2,  0.5,  1};
 
@@ -43,27 +43,33 @@ struct serving_metrics::registry {
 
   Gauge& running{gauge("vllm:num_requests_running", "Requests in the batch.")};
   Gauge& waiting{gauge("vllm:num_requests_waiting", "Requests that wait to be admitted.")};
-  Gauge& kv_usage{gauge("vllm:kv_cache_usage_perc", "Share of KV pages that running sequences hold; 1 is all.")};
+  Gauge& kv_usage{
+      gauge("vllm:kv_cache_usage_perc", "Share of KV pages that running sequences hold; 1 is all.")};
   Gauge& kv_free{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "free"}})};
   Gauge& kv_cached{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "cached"}})};
   Gauge& kv_pinned{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "pinned"}})};
   Gauge& kv_owned{gauge("souffleur_kv_pages", "KV pages by owner.", {{"state", "owned"}})};
   Counter& kv_evicted{counter("souffleur_kv_evicted_pages_total", "Pages evicted from the prefix tree.")};
-  Counter& prefix_queries{counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix tree.")};
+  Counter& prefix_queries{
+      counter("vllm:prefix_cache_queries_total", "Prompt tokens looked up in the prefix tree.")};
   Counter& prefix_hits{counter("vllm:prefix_cache_hits_total", "Prompt tokens found in the prefix tree.")};
   Counter& prompt_tokens{counter("vllm:prompt_tokens_total", "Prompt tokens of finished requests.")};
   Counter& generation_tokens{counter("vllm:generation_tokens_total", "Tokens generated.")};
   Counter& draft_tokens{counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted.")};
   Counter& accepted_tokens{counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted.")};
   Counter& steps{counter("souffleur_steps_total", "Forward passes of the target model.")};
-  Counter& prefill_rows{counter("souffleur_prefill_rows_total", "Prompt tokens computed (not found in the tree).")};
-  Counter& cache_answers{counter("souffleur_response_cache_hits_total", "Requests answered by the response cache.")};
+  Counter& prefill_rows{
+      counter("souffleur_prefill_rows_total", "Prompt tokens computed (not found in the tree).")};
+  Counter& cache_answers{
+      counter("souffleur_response_cache_hits_total", "Requests answered by the response cache.")};
   Histogram& ttft{histogram("vllm:time_to_first_token_seconds", "From arrival to the first token.", {},
                             latency_buckets_s)};
-  Histogram& e2e{histogram("vllm:e2e_request_latency_seconds", "From arrival to the end.", {}, latency_buckets_s)};
-  Histogram& queue{histogram("vllm:request_queue_time_seconds", "From arrival to admission.", {}, latency_buckets_s)};
-  Histogram& tpot{histogram("vllm:request_time_per_output_token_seconds", "Decode time per token after the first.",
-                            {}, latency_buckets_s)};
+  Histogram& e2e{
+      histogram("vllm:e2e_request_latency_seconds", "From arrival to the end.", {}, latency_buckets_s)};
+  Histogram& queue{
+      histogram("vllm:request_queue_time_seconds", "From arrival to admission.", {}, latency_buckets_s)};
+  Histogram& tpot{histogram("vllm:request_time_per_output_token_seconds",
+                            "Decode time per token after the first.", {}, latency_buckets_s)};
   Histogram& forward{part("forward")};
   Histogram& sampling{part("sampling")};
   Histogram& scheduling{part("scheduling")};
@@ -75,7 +81,8 @@ struct serving_metrics::registry {
   }
 };
 
-serving_metrics::serving_metrics(const std::string& model_name) : registry_(std::make_unique<registry>(model_name)) {}
+serving_metrics::serving_metrics(const std::string& model_name)
+    : registry_(std::make_unique<registry>(model_name)) {}
 serving_metrics::~serving_metrics() = default;
 
 void serving_metrics::record(const step_report& report) {
@@ -112,7 +119,8 @@ void serving_metrics::record(const step_report& report) {
 
 void serving_metrics::record(const request_report& report) {
   auto& r = *registry_;
-  r.counter("vllm:request_success_total", "Requests by how they ended.", {{"finished_reason", report.outcome}})
+  r.counter("vllm:request_success_total", "Requests by how they ended.",
+            {{"finished_reason", report.outcome}})
       .Increment();
   r.prompt_tokens.Increment(report.usage.n_prompt_tokens);
   if (report.usage.answered_from_cache)
@@ -126,10 +134,13 @@ void serving_metrics::record(const request_report& report) {
 }
 
 void serving_metrics::record_restart(const std::string& actor) {
-  registry_->counter("souffleur_actor_restarts_total", "Actors restarted by the supervisor.", {{"actor", actor}})
+  registry_
+      ->counter("souffleur_actor_restarts_total", "Actors restarted by the supervisor.", {{"actor", actor}})
       .Increment();
 }
 
-std::string serving_metrics::text() const { return prometheus::TextSerializer{}.Serialize(registry_->all.Collect()); }
+std::string serving_metrics::text() const {
+  return prometheus::TextSerializer{}.Serialize(registry_->all.Collect());
+}
 
 } // namespace souffleur

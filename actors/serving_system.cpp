@@ -30,14 +30,15 @@ public:
   caf_serving_system(const serving_config& config, loaded_model loaded,
                      std::function<void(const std::string&)> on_give_up)
       : vocabulary_(loaded.vocabulary), metrics_(std::make_shared<serving_metrics>(config.model_name)),
-        credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting)), system_(caf_config_) {
+        credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting)),
+        system_(caf_config_) {
     model_.name = config.model_name;
     model_.fingerprint = loaded.model->fingerprint();
     model_.context_length = loaded.model->context_length();
     model_.vocabulary_size = loaded.model->vocabulary_size();
-    model_.created_s = std::chrono::duration_cast<std::chrono::seconds>(
-                           std::chrono::system_clock::now().time_since_epoch())
-                           .count();
+    model_.created_s =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
     ensemble parts;
     parts.config = config;
     parts.model = loaded.model;
@@ -108,8 +109,8 @@ std::string complaint(const std::unique_ptr<Policy>& made, const std::string& ke
 
 std::string first_complaint(const serving_config& config) {
   for (const auto& text :
-       {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy", config.scheduling_policy,
-                  "fcfs, priority"),
+       {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy",
+                  config.scheduling_policy, "fcfs, priority"),
         complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
                   "lru, lfu, fifo"),
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
@@ -125,11 +126,37 @@ std::string first_complaint(const serving_config& config) {
   return "";
 }
 
+std::string too_small(const std::string& key, int value, int least) {
+  return value >= least ? ""
+                        : key + " is " + std::to_string(value) + "; the least is " + std::to_string(least);
+}
+
+std::string first_bad_number(const serving_config& config, int n_model_pages) {
+  for (const auto& text :
+       {too_small("kv.pages", config.n_kv_pages, 2),
+        too_small("scheduler.max_running", config.max_running, 1),
+        too_small("scheduler.max_waiting", config.max_waiting, 0),
+        // Every sequence that decodes has a row in every step.
+        too_small("scheduler.max_batch_tokens", config.max_batch_tokens, config.max_running),
+        too_small("scheduler.prefill_chunk", config.prefill_chunk, 1),
+        too_small("scheduler.max_output_tokens", config.max_output_tokens, 1),
+        too_small("speculation.max_draft", config.max_draft, 0)})
+    if (!text.empty())
+      return text;
+  if (config.n_kv_pages > n_model_pages)
+    return "kv.pages is " + std::to_string(config.n_kv_pages) + "; the model was loaded with " +
+           std::to_string(n_model_pages);
+  return "";
+}
+
 } // namespace
 
-result<std::unique_ptr<serving_system>> serving_system::start(const serving_config& config, loaded_model loaded,
-                                                              std::function<void(const std::string&)> on_give_up) {
+result<std::unique_ptr<serving_system>>
+serving_system::start(const serving_config& config, loaded_model loaded,
+                      std::function<void(const std::string&)> on_give_up) {
   if (auto why = first_complaint(config); !why.empty())
+    return failure{why};
+  if (auto why = first_bad_number(config, loaded.model->n_pages()); !why.empty())
     return failure{why};
   return std::unique_ptr<serving_system>{
       std::make_unique<caf_serving_system>(config, std::move(loaded), std::move(on_give_up))};

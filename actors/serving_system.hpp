@@ -21,15 +21,17 @@ struct loaded_model {
   std::shared_ptr<const chat_template> chat;
 };
 
-/// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits for all
-/// actors and joins their threads.
+/// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits
+/// for all actors and joins their threads.
 class serving_system : public generation_service {
 public:
-  /// Fails on an unknown policy name, which the error spells out together with the known ones. `on_give_up` is called
-  /// from an actor's thread when an actor has used up its restarts.
+  /// Fails on a number that cannot work and on an unknown policy name, which the error spells out together
+  /// with the known ones. `on_give_up` is called from an actor's thread when an actor has used up its
+  /// restarts.
   static result<std::unique_ptr<serving_system>> start(const serving_config& config, loaded_model loaded,
                                                        std::function<void(const std::string&)> on_give_up);
-  /// Kills one actor (verifier, kv_manager, drafter, response_cache, metrics, scheduler, intake); for fault tests.
+  /// Kills one actor (verifier, kv_manager, drafter, response_cache, metrics, scheduler, intake); for fault
+  /// tests.
   virtual void kill(const std::string& actor) = 0;
 };
 

@@ -65,6 +65,8 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
   token_counts counts;
   if (rows.counts)
     counts = *rows.counts;
+  auto ends = end_tokens_;
+  ends.insert(ends.end(), sampling.stop_token_ids.begin(), sampling.stop_token_ids.end());
   distribution law;
   const auto target_row = [&](int row) -> const distribution& {
     if (rows.counts && row > 0)
@@ -73,7 +75,7 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     std::copy(raw.begin(), raw.end(), scratch_.begin());
     const bool too_short = rows.n_output + row < sampling.min_tokens;
     law = next_token_distribution(scratch_, sampling, rows.counts ? &counts : nullptr,
-                                  too_short ? std::span<const token_id>{end_tokens_} : std::span<const token_id>{});
+                                  too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
     return law;
   };
   const auto uniform = [&](int row) {

@@ -15,8 +15,9 @@ namespace souffleur {
 class step_runner {
 public:
   /// `acceptance` decides rows with temperature > 0; greedy rows are decided greedily. `end_tokens` are what
-  /// `min_tokens` forbids. REQUIRES: `acceptance` is a known name.
-  step_runner(std::shared_ptr<language_model> model, std::vector<token_id> end_tokens, const std::string& acceptance);
+  /// `min_tokens` forbids, with a request's own stop tokens. REQUIRES: `acceptance` is a known name.
+  step_runner(std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
+              const std::string& acceptance);
 
   step_result run(const step_plan& plan);
 

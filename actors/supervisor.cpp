@@ -7,6 +7,7 @@ namespace {
 using self_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
 
 void start(self_pointer self, const std::string& name);
+void stop_parts(self_pointer self);
 
 template <class Handle>
 void watch(self_pointer self, const std::string& name, const Handle& who) {
@@ -19,7 +20,7 @@ void watch(self_pointer self, const std::string& name, const Handle& who) {
       start(self, name);
       return;
     }
-    state.stopping = true;
+    stop_parts(self); // whoever still waits for an answer gets an error now
     state.parts.give_up(name + " failed " + std::to_string(state.n_restarts[name]) +
                         " times, last with: " + caf::to_string(why));
   });
@@ -27,7 +28,7 @@ void watch(self_pointer self, const std::string& name, const Handle& who) {
 
 void introduce(supervisor_state& state) {
   compat::urgent_send(state.scheduler, peers_ptr{std::make_shared<const peers>(state.to)});
-  compat::urgent_send(state.intake, intake_peers{state.scheduler, state.to.cache});
+  compat::urgent_send(state.intake, intake_peers{state.scheduler, state.to.cache, state.to.metrics});
 }
 
 void spawn_part(self_pointer self, const std::string& name) {
@@ -36,8 +37,11 @@ void spawn_part(self_pointer self, const std::string& name) {
   const auto& vocabulary = state.parts.format.vocabulary;
   if (name == "verifier") {
     const auto ends = vocabulary->end_tokens();
-    state.to.verifier = self->spawn<caf::detached>(
-        verifier, state.parts.model, std::vector<token_id>{ends.begin(), ends.end()}, config.acceptance_policy);
+    const std::vector<token_id> end_tokens{ends.begin(), ends.end()};
+    state.to.verifier =
+        state.parts.detached_verifier
+            ? self->spawn<caf::detached>(verifier, state.parts.model, end_tokens, config.acceptance_policy)
+            : self->spawn(verifier, state.parts.model, end_tokens, config.acceptance_policy);
     watch(self, name, state.to.verifier);
   } else if (name == "kv_manager") {
     state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy);
@@ -56,9 +60,11 @@ void spawn_part(self_pointer self, const std::string& name) {
   } else if (name == "scheduler") {
     state.scheduler = self->spawn(scheduler, config, vocabulary);
     watch(self, name, state.scheduler);
-    // The pages of the dead scheduler's sequences have no owner any more: start over with an empty pool.
+    // Nobody will end the dead scheduler's sequences: their pages and drafts start over with empty books.
     if (state.to.kv)
-      self->send_exit(state.to.kv, caf::exit_reason::kill);
+      compat::urgent_exit(state.to.kv, caf::exit_reason::kill);
+    if (state.to.drafter)
+      compat::urgent_exit(state.to.drafter, caf::exit_reason::kill);
   } else if (name == "intake") {
     state.intake = self->spawn(intake, state.parts.format, config);
     watch(self, name, state.intake);
@@ -83,24 +89,25 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
     return caf::actor_cast<caf::actor>(state.to.metrics);
   if (name == "scheduler")
     return caf::actor_cast<caf::actor>(state.scheduler);
-  return caf::actor_cast<caf::actor>(state.intake);
+  if (name == "intake")
+    return caf::actor_cast<caf::actor>(state.intake);
+  return nullptr;
 }
 
-constexpr const char* part_names[] = {"metrics",   "response_cache", "drafter", "kv_manager",
-                                      "verifier", "scheduler",      "intake"};
+constexpr const char* part_names[] = {"intake",  "scheduler",      "verifier", "kv_manager",
+                                      "drafter", "response_cache", "metrics"};
 
 bool wanted(const supervisor_state& state, const std::string& name) {
   return name != "drafter" || state.parts.config.drafter != "off";
 }
 
-void shut_down(self_pointer self) {
+/// Exits are urgent messages, so what a part holds and what waits in its mailbox ends here.
+void stop_parts(self_pointer self) {
   auto& state = compat::state_of(self);
   state.stopping = true;
-  for (const std::string name : {"intake", "scheduler", "verifier", "kv_manager", "drafter", "response_cache",
-                                 "metrics"})
-    if (wanted(state, name))
-      self->send_exit(part_of(state, name), caf::exit_reason::user_shutdown);
-  self->quit();
+  for (const std::string name : part_names)
+    if (const auto part = part_of(state, name))
+      compat::urgent_exit(part, caf::exit_reason::user_shutdown);
 }
 
 } // namespace
@@ -117,12 +124,19 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
   introduce(state);
   return {
       [self](const submission& arrived) { compat::anon_send(compat::state_of(self).intake, arrived); },
-      [self](const cancellation& cancelled) { compat::urgent_send(compat::state_of(self).scheduler, cancelled); },
-      [self](const kill_order& order) {
-        if (wanted(compat::state_of(self), order.actor))
-          self->send_exit(part_of(compat::state_of(self), order.actor), caf::exit_reason::kill);
+      // Two ways: at once to what runs, and behind the submission to what is still under way.
+      [self](const cancellation& cancelled) {
+        compat::urgent_send(compat::state_of(self).scheduler, cancelled);
+        compat::anon_send(compat::state_of(self).intake, cancelled);
       },
-      [self](shutdown_order) { shut_down(self); },
+      [self](const kill_order& order) {
+        if (const auto part = part_of(compat::state_of(self), order.actor))
+          compat::urgent_exit(part, caf::exit_reason::kill);
+      },
+      [self](shutdown_order) {
+        stop_parts(self);
+        self->quit();
+      },
   };
 }
 

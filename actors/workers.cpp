@@ -5,8 +5,8 @@
 namespace souffleur {
 
 verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,
-                                       std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
-                                       const std::string& acceptance) {
+                                       std::shared_ptr<language_model> model,
+                                       std::vector<token_id> end_tokens, const std::string& acceptance) {
   compat::state_of(self).runner =
       std::make_unique<step_runner>(std::move(model), std::move(end_tokens), acceptance);
   return {[self](const step_plan_ptr& plan) -> step_result_ptr {
@@ -28,20 +28,22 @@ drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_sta
   }};
 }
 
-cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self, std::size_t max_bytes,
-                                          std::chrono::seconds ttl) {
+cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self,
+                                          std::size_t max_bytes, std::chrono::seconds ttl) {
   compat::state_of(self).book = std::make_unique<answer_book>(max_bytes, ttl);
   return {
       [self](const cache_lookup& lookup) -> cache_reply {
         return {compat::state_of(self).book->find(lookup.key, std::chrono::steady_clock::now())};
       },
       [self](const cache_insertion& insertion) {
-        compat::state_of(self).book->insert(insertion.key, insertion.answer, std::chrono::steady_clock::now());
+        compat::state_of(self).book->insert(insertion.key, insertion.answer,
+                                            std::chrono::steady_clock::now());
       },
   };
 }
 
-metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer, std::shared_ptr<serving_metrics> metrics) {
+metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer,
+                                            std::shared_ptr<serving_metrics> metrics) {
   return {
       [metrics](const step_report& report) { metrics->record(report); },
       [metrics](const request_report& report) { metrics->record(report); },

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
 #include <thread>
 
 namespace souffleur {
@@ -62,15 +63,403 @@ std::vector<token_id> expected_tokens(const generation_request& request) {
   return tokens;
 }
 
-TEST(ServingSystem, AnswersLikeTheModelAlone) {
-  running_system serving;
-  const auto request = request_of(1, "the prompt of the first test");
-  const auto answer = serving.ask(request)->wait();
+void expect_right(const generation_request& request, const recorded_answer& answer) {
   ASSERT_TRUE(answer.finished) << (answer.failed ? answer.failed->message : "no end");
   EXPECT_EQ(answer.tokens, expected_tokens(request));
-  EXPECT_EQ(answer.text, fake_tokenizer{}.decode(answer.tokens));
+  EXPECT_EQ(answer.n_ends, 1);
   EXPECT_EQ(answer.breach, "");
+}
+
+/// Lets a forward pass wait until the test opens it.
+class gate {
+public:
+  void wait() {
+    std::unique_lock lock{mutex_};
+    ++n_waiting_;
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return open_; });
+  }
+  void wait_for_visitor() {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [&] { return n_waiting_ > 0; });
+  }
+  void open() {
+    std::lock_guard lock{mutex_};
+    open_ = true;
+    changed_.notify_all();
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int n_waiting_ = 0;
+  bool open_ = false;
+};
+
+/// The value of the first sample of `name` whose labels contain `label`; -1 if there is none.
+double metric(const std::string& text, const std::string& name, const std::string& label = "") {
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(name + "{") && line.find(label) != std::string::npos)
+      return std::stod(line.substr(line.rfind(' ') + 1));
+  return -1;
+}
+
+/// Polls, since the last messages of a generation are still under way when its client is told the end.
+template <class Condition>
+bool eventually(Condition condition) {
+  for (int i = 0; i < 2000; ++i) {
+    if (condition())
+      return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds{5});
+  }
+  return false;
+}
+
+TEST(ServingSystem, AnswersLikeTheModelAlone) {
+  running_system serving;
+  EXPECT_TRUE(serving.system->ready());
+  const auto request = request_of(1, "the prompt of the first test");
+  const auto answer = serving.ask(request)->wait();
+  expect_right(request, answer);
+  ASSERT_TRUE(answer.accepted);
+  EXPECT_EQ(answer.accepted->n_prompt_tokens, static_cast<int>(prompt_of(request).size()));
+  EXPECT_EQ(answer.accepted->seed, request.sampling.seed);
+  EXPECT_EQ(answer.text, fake_tokenizer{}.decode(answer.tokens));
   EXPECT_EQ(serving.model->complaint(), "");
+}
+
+TEST(ServingSystem, SaysWhatIsWrongWithItsConfiguration) {
+  const auto complaint = [](auto change) {
+    serving_config config;
+    change(config);
+    const auto started =
+        serving_system::start(config,
+                              {std::make_shared<fake_model>(2048), std::make_shared<fake_tokenizer>(),
+                               std::make_shared<fake_chat_template>()},
+                              nullptr);
+    return started ? std::string{} : started.error();
+  };
+  EXPECT_EQ(complaint([](serving_config&) {}), "");
+  EXPECT_NE(complaint([](serving_config& c) { c.scheduling_policy = "best"; }).find("fcfs"),
+            std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.eviction_policy = "best"; }).find("lru"), std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.acceptance_policy = "best"; }).find("coupled"),
+            std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.draft_policy = "best"; }).find("adaptive"),
+            std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.cache_policy = "best"; }).find("exact"), std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.window_policy = "best"; }).find("full"), std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.drafter = "best"; }).find("prompt_lookup"),
+            std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.prefill_chunk = 0; }).find("prefill_chunk"),
+            std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.max_batch_tokens = 3; }).find("max_batch_tokens"),
+            std::string::npos);
+  EXPECT_NE(complaint([](serving_config& c) { c.n_kv_pages = 2049; }).find("kv.pages"), std::string::npos);
+}
+
+TEST(ServingSystem, AnswersManyAtOnceFromManyThreads) {
+  serving_config config;
+  config.n_kv_pages = 64; // too few for all: some are preempted
+  config.max_running = 24;
+  config.prefill_chunk = 16;
+  running_system serving{config};
+  constexpr int n_threads = 8, n_each = 8;
+  std::vector<std::vector<recorder_ptr>> recorders(n_threads);
+  std::vector<std::thread> threads;
+  const auto request = [](int thread, int i) {
+    const auto id = static_cast<request_id>(thread * n_each + i + 1);
+    auto made = request_of(id, "what " + std::string(id % 20, 'x') + " the thread asks", 60);
+    made.sampling.temperature = id % 3 == 0 ? 0 : 1;
+    return made;
+  };
+  for (int t = 0; t < n_threads; ++t)
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < n_each; ++i)
+        recorders[t].push_back(serving.ask(request(t, i)));
+    });
+  for (auto& thread : threads)
+    thread.join();
+  for (int t = 0; t < n_threads; ++t)
+    for (int i = 0; i < n_each; ++i)
+      expect_right(request(t, i), recorders[t][i]->wait());
+  EXPECT_EQ(serving.model->complaint(), "");
+}
+
+TEST(ServingSystem, CancellationEndsAGenerationEarlyAndFreesItsPages) {
+  running_system serving;
+  serving.model->before_forward = [] { std::this_thread::sleep_for(std::chrono::milliseconds{1}); };
+  auto request = request_of(1, "a long story", 3000);
+  request.sampling.ignore_eos = true;
+  const auto recorder = serving.ask(request);
+  recorder->wait_for_token();
+  serving.system->cancel(1);
+  const auto answer = recorder->wait();
+  ASSERT_TRUE(answer.finished);
+  EXPECT_EQ(answer.finished->reason, finish_reason::cancelled);
+  EXPECT_LT(answer.tokens.size(), 3000U);
+  const auto whole = expected_tokens(request);
+  EXPECT_TRUE(std::equal(answer.tokens.begin(), answer.tokens.end(), whole.begin()));
+  EXPECT_TRUE(eventually([&] {
+    const auto text = serving.system->metrics();
+    return metric(text, "souffleur_kv_pages", "owned") == 0 &&
+           metric(text, "souffleur_kv_pages", "pinned") == 0;
+  }));
+}
+
+TEST(ServingSystem, CancellationRightAfterSubmissionIsNotLost) {
+  serving_config config;
+  config.cache_policy = "exact"; // so that requests wait for the response cache
+  running_system serving{config};
+  for (request_id id = 1; id <= 200; ++id) {
+    auto request = request_of(id, "never mind", 3000);
+    request.sampling.ignore_eos = true;
+    const auto recorder = serving.ask(request);
+    serving.system->cancel(id);
+    const auto answer = recorder->wait();
+    ASSERT_TRUE(answer.finished);
+    ASSERT_EQ(answer.finished->reason, finish_reason::cancelled) << id;
+  }
+  serving.system->cancel(200); // long over
+  serving.system->cancel(999); // never heard of
+  const auto request = request_of(201, "still there");
+  expect_right(request, serving.ask(request)->wait());
+}
+
+TEST(ServingSystem, StoredAnswerIsTheSameAnswer) {
+  serving_config config;
+  config.cache_policy = "exact";
+  running_system serving{config};
+  auto request = request_of(1, "say it again", 500);
+  const auto first = serving.ask(request)->wait();
+  expect_right(request, first);
+  ASSERT_EQ(first.finished->reason, finish_reason::stop);
+  EXPECT_FALSE(first.finished->usage.answered_from_cache);
+  // The answer is stored just after its end.
+  recorded_answer again;
+  ASSERT_TRUE(eventually([&] {
+    ++request.id;
+    again = serving.ask(request)->wait();
+    return again.finished && again.finished->usage.answered_from_cache;
+  }));
+  EXPECT_EQ(again.tokens, first.tokens);
+  EXPECT_EQ(again.text, first.text);
+  EXPECT_EQ(again.finished->reason, first.finished->reason);
+  EXPECT_EQ(again.finished->usage.n_output_tokens, first.finished->usage.n_output_tokens);
+  EXPECT_EQ(again.breach, "");
+  EXPECT_TRUE(eventually(
+      [&] { return metric(serving.system->metrics(), "souffleur_response_cache_hits_total") == 1; }));
+
+  auto other = request;
+  other.id = 1000;
+  other.tenant = "another";
+  EXPECT_FALSE(serving.ask(other)->wait().finished->usage.answered_from_cache);
+  other.id = 1001;
+  other.tenant = request.tenant;
+  other.sampling.top_k = 5;
+  EXPECT_FALSE(serving.ask(other)->wait().finished->usage.answered_from_cache);
+}
+
+TEST(ServingSystem, RefusesWhatIsBeyondTheAdmissionLimit) {
+  serving_config config;
+  config.max_running = 2;
+  config.max_waiting = 3;
+  gate door;
+  running_system serving{config};
+  serving.model->before_forward = [&] { door.wait(); };
+  std::vector<recorder_ptr> taken;
+  for (request_id id = 1; id <= 5; ++id)
+    taken.push_back(serving.ask(request_of(id, "in time")));
+  const auto refused = serving.ask(request_of(6, "too late"))->now(); // at once
+  ASSERT_TRUE(refused.failed);
+  EXPECT_EQ(refused.failed->status, 429);
+  EXPECT_GT(refused.failed->retry_after_s, 0);
+  door.open();
+  for (request_id id = 1; id <= 5; ++id)
+    expect_right(request_of(id, "in time"), taken[id - 1]->wait());
+  const auto request = request_of(7, "later");
+  expect_right(request, serving.ask(request)->wait());
+}
+
+TEST(ServingSystem, RequestEndsWithAnErrorAtItsDeadline) {
+  running_system serving;
+  serving.model->before_forward = [] { std::this_thread::sleep_for(std::chrono::milliseconds{1}); };
+  auto request = request_of(1, "no end", 3000);
+  request.sampling.ignore_eos = true;
+  request.timeout = std::chrono::milliseconds{50};
+  const auto answer = serving.ask(request)->wait();
+  ASSERT_TRUE(answer.failed);
+  EXPECT_EQ(answer.failed->status, 504);
+  EXPECT_EQ(answer.n_ends, 1);
+}
+
+TEST(ServingSystem, BadRequestIsAnsweredAtOnce) {
+  running_system serving;
+  const auto answer = serving.ask(request_of(1, std::string(5000, 'a')))->wait();
+  ASSERT_TRUE(answer.failed);
+  EXPECT_EQ(answer.failed->status, 400);
+  EXPECT_EQ(answer.failed->code, "context_length_exceeded");
+}
+
+/// Kills one actor again and again while clients ask. Everyone gets a right answer or one error that says
+/// "again".
+class KilledActor : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(KilledActor, CostsAtMostAnErrorThatMayBeRepeated) {
+  serving_config config;
+  config.n_kv_pages = 64;
+  config.cache_policy = "exact";
+  config.max_restarts = 100;
+  running_system serving{config};
+  serving.model->before_forward = [] { std::this_thread::sleep_for(std::chrono::microseconds{200}); };
+  request_id id = 0;
+  int n_right = 0;
+  for (int kill = 0; kill < 6; ++kill) {
+    std::vector<std::pair<generation_request, recorder_ptr>> asked;
+    for (int i = 0; i < 12; ++i) {
+      ++id;
+      auto request = request_of(id, "the actor " + std::string(id % 9, 'y') + " dies", 50);
+      asked.emplace_back(request, serving.ask(request));
+    }
+    if (kill % 2 == 0)
+      asked.front().second->wait_for_token();
+    serving.system->kill(GetParam());
+    for (auto& [request, recorder] : asked) {
+      const auto answer = recorder->wait();
+      ASSERT_EQ(answer.n_ends, 1);
+      EXPECT_EQ(answer.breach, "");
+      if (answer.failed) {
+        EXPECT_EQ(answer.failed->status, 503) << answer.failed->message;
+        EXPECT_GT(answer.failed->retry_after_s, 0);
+      } else {
+        EXPECT_EQ(answer.tokens, expected_tokens(request));
+        ++n_right;
+      }
+    }
+    // Whoever asks afterwards is served.
+    recorded_answer after;
+    EXPECT_TRUE(eventually([&] {
+      const auto request = request_of(++id, "and after");
+      after = serving.ask(request)->wait();
+      if (after.finished) {
+        EXPECT_EQ(after.tokens, expected_tokens(request));
+      }
+      return after.finished.has_value();
+    }));
+  }
+  if (const std::string name = GetParam(); name != "scheduler" && name != "intake") {
+    EXPECT_EQ(n_right, 72) << "only the scheduler and intake hold what cannot be made again";
+  }
+  EXPECT_EQ(serving.model->complaint(), "");
+  EXPECT_TRUE(eventually(
+      [&] { return metric(serving.system->metrics(), "souffleur_actor_restarts_total", GetParam()) == 6; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, KilledActor,
+                         ::testing::Values("verifier", "kv_manager", "drafter", "response_cache", "metrics",
+                                           "scheduler", "intake"),
+                         [](const auto& info) { return std::string{info.param}; });
+
+TEST(ServingSystem, GivesUpAfterTooManyRestartsAndSaysSo) {
+  serving_config config;
+  config.max_restarts = 2;
+  gate door;
+  running_system serving{config};
+  serving.model->before_forward = [&] { door.wait(); };
+  const auto recorder = serving.ask(request_of(1, "in the middle"));
+  door.wait_for_visitor();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(eventually([&] {
+      serving.system->kill("drafter");
+      return metric(serving.system->metrics(), "souffleur_actor_restarts_total", "drafter") > i;
+    }));
+  }
+  EXPECT_TRUE(eventually([&] { return !serving.system->ready(); }));
+  EXPECT_TRUE(recorder->wait().failed);
+  const auto late = serving.ask(request_of(2, "too late"))->wait();
+  ASSERT_TRUE(late.failed);
+  EXPECT_EQ(late.failed->status, 503);
+  door.open();
+}
+
+TEST(ServingSystem, AModelThatFailsOnceIsAskedAgain) {
+  std::atomic<int> n_calls{0};
+  running_system serving;
+  auto* model = serving.model.get();
+  serving.model->before_forward = [&n_calls, model] {
+    if (++n_calls == 5) {
+      model->forward_has_thrown();
+      throw std::runtime_error("a bit fell over");
+    }
+  };
+  const auto request = request_of(1, "try again");
+  expect_right(request, serving.ask(request)->wait());
+}
+
+TEST(ServingSystem, AModelThatAlwaysFailsIsAnError) {
+  std::atomic<bool> broken{true};
+  running_system serving;
+  auto* model = serving.model.get();
+  serving.model->before_forward = [&broken, model] {
+    if (broken) {
+      model->forward_has_thrown();
+      throw std::runtime_error("out of order");
+    }
+  };
+  const auto answer = serving.ask(request_of(1, "in vain"))->wait();
+  ASSERT_TRUE(answer.failed);
+  EXPECT_EQ(answer.failed->status, 500);
+  EXPECT_EQ(answer.n_ends, 1);
+  broken = false;
+  const auto request = request_of(2, "mended");
+  expect_right(request, serving.ask(request)->wait());
+}
+
+TEST(ServingSystem, ShutdownEndsEveryGeneration) {
+  for (int round = 0; round < 20; ++round) {
+    std::vector<recorder_ptr> recorders;
+    {
+      running_system serving;
+      for (request_id id = 1; id <= 20; ++id) {
+        auto request = request_of(id, "until the curtain falls", 3000);
+        request.sampling.ignore_eos = true;
+        recorders.push_back(serving.ask(request));
+      }
+      if (round % 2 == 0)
+        recorders.front()->wait_for_token();
+    }
+    for (const auto& recorder : recorders) {
+      const auto answer = recorder->now();
+      ASSERT_EQ(answer.n_ends, 1);
+      EXPECT_EQ(answer.breach, "");
+    }
+  }
+}
+
+TEST(ServingSystem, MetricsHaveTheNamesThatOthersUse) {
+  running_system serving;
+  const auto request = request_of(1, "count me");
+  const auto answer = serving.ask(request)->wait();
+  ASSERT_TRUE(answer.finished);
+  ASSERT_TRUE(eventually([&] {
+    return metric(serving.system->metrics(), "vllm:request_success_total", "stop") +
+               metric(serving.system->metrics(), "vllm:request_success_total", "length") >=
+           0;
+  }));
+  ASSERT_TRUE(
+      eventually([&] { return metric(serving.system->metrics(), "vllm:num_requests_running") == 0; }));
+  const auto text = serving.system->metrics();
+  EXPECT_EQ(metric(text, "vllm:generation_tokens_total"), answer.finished->usage.n_output_tokens);
+  EXPECT_EQ(metric(text, "vllm:prompt_tokens_total"), answer.finished->usage.n_prompt_tokens);
+  EXPECT_EQ(metric(text, "vllm:num_requests_waiting"), 0);
+  EXPECT_EQ(metric(text, "vllm:time_to_first_token_seconds_count"), 1);
+  EXPECT_EQ(metric(text, "vllm:e2e_request_latency_seconds_count"), 1);
+  for (const auto* name :
+       {"vllm:kv_cache_usage_perc", "vllm:prefix_cache_queries_total", "vllm:prefix_cache_hits_total",
+        "vllm:spec_decode_num_draft_tokens_total", "vllm:request_queue_time_seconds_bucket",
+        "vllm:request_time_per_output_token_seconds_bucket", "souffleur_step_seconds_bucket"})
+    EXPECT_NE(text.find(name), std::string::npos) << name;
 }
 
 } // namespace
