@@ -1,0 +1,49 @@
+#include "engine/chat_template.hpp"
+
+#include "engine/jinja/template.hpp"
+
+#include <boost/json/object.hpp>
+
+namespace souffleur {
+namespace {
+
+constexpr std::string_view chatml_source = R"({%- for message in messages -%}
+{{ '<|im_start|>' ~ message.role ~ '\n' ~ message.content ~ '<|im_end|>\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif -%})";
+
+class jinja_chat_template final : public chat_template {
+public:
+  explicit jinja_chat_template(jinja::template_program program) : program_(std::move(program)) {}
+
+  result<std::string> render(const chat_input& input) const override {
+    boost::json::object variables;
+    variables["messages"] = input.messages;
+    variables["tools"] = input.tools.empty() ? boost::json::value(nullptr) : boost::json::value(input.tools);
+    variables["documents"] = nullptr;
+    variables["add_generation_prompt"] = input.add_generation_prompt;
+    variables["bos_token"] = input.bos_token;
+    variables["eos_token"] = input.eos_token;
+    return program_.render(variables);
+  }
+
+private:
+  jinja::template_program program_;
+};
+
+} // namespace
+
+result<std::shared_ptr<const chat_template>> chat_template::parse(std::string_view source) {
+  auto program = jinja::template_program::parse(source);
+  if (!program) {
+    return failure{"chat template, " + program.error()};
+  }
+  return std::shared_ptr<const chat_template>(std::make_shared<jinja_chat_template>(std::move(*program)));
+}
+
+std::shared_ptr<const chat_template> chat_template::chatml() {
+  static const auto parsed = parse(chatml_source);
+  return parsed.value();
+}
+
+} // namespace souffleur
