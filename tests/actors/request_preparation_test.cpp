@@ -1,0 +1,207 @@
+#include "actors/request_preparation.hpp"
+#include "tests/actors/fake_text.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <functional>
+#include <set>
+
+namespace souffleur {
+namespace {
+
+using namespace souffleur::testing;
+
+constexpr std::uint64_t fresh_seed = 4711;
+
+prompt_format format_of(int context_length = 256) {
+  return {std::make_shared<fake_tokenizer>(), std::make_shared<fake_chat_template>(), "fingerprint",
+          context_length};
+}
+
+generation_request text_request(const std::string& text) {
+  generation_request request;
+  request.id = 9;
+  request.tenant = "tenant";
+  request.prompt = text_prompt{text};
+  return request;
+}
+
+std::variant<admitted_request, generation_failed>
+prepared(const generation_request& request, const serving_config& config = {}, int context_length = 256) {
+  return prepare(request, format_of(context_length), config, fresh_seed);
+}
+
+admitted_request admitted(const generation_request& request, const serving_config& config = {}) {
+  auto result = prepared(request, config);
+  if (const auto* failed = std::get_if<generation_failed>(&result)) {
+    ADD_FAILURE() << failed->message;
+    return {};
+  }
+  return std::get<admitted_request>(result);
+}
+
+/// The parameter that the error names; its status has to be 400.
+std::string blamed(const generation_request& request, const serving_config& config = {}) {
+  const auto result = prepared(request, config);
+  const auto* failed = std::get_if<generation_failed>(&result);
+  if (!failed)
+    return "nothing";
+  EXPECT_EQ(failed->status, 400);
+  EXPECT_FALSE(failed->message.empty());
+  EXPECT_FALSE(failed->code.empty());
+  return failed->parameter;
+}
+
+TEST(RequestPreparation, TextGetsItsBeginningToken) {
+  EXPECT_EQ(admitted(text_request("abc")).prompt, (std::vector<token_id>{fake_bos, 0, 1, 2}));
+}
+
+TEST(RequestPreparation, ChatIsRenderedByTheTemplate) {
+  auto request = text_request("");
+  request.prompt =
+      chat_prompt{{{{"role", "user"}, {"content", "ab"}}, {{"role", "user"}, {"content", "c"}}}, {}};
+  EXPECT_EQ(admitted(request).prompt, (std::vector<token_id>{0, 1, 26, 2, 26}));
+  request.prompt = chat_prompt{{{{"role", "user"}}}, {}};
+  EXPECT_EQ(blamed(request), "messages");
+}
+
+TEST(RequestPreparation, TokensAreTakenAsTheyAre) {
+  auto request = text_request("");
+  request.prompt = token_prompt{{4, 31, 0}};
+  EXPECT_EQ(admitted(request).prompt, (std::vector<token_id>{4, 31, 0}));
+}
+
+TEST(RequestPreparation, ErrorsNameTheParameter) {
+  auto request = text_request("");
+  request.prompt = token_prompt{{}};
+  EXPECT_EQ(blamed(request), "prompt");
+  request.prompt = token_prompt{{1, fake_vocabulary}};
+  EXPECT_EQ(blamed(request), "prompt");
+  request.prompt = token_prompt{{-1}};
+  EXPECT_EQ(blamed(request), "prompt");
+  EXPECT_EQ(blamed(text_request(std::string(255, 'a'))), "prompt"); // with BOS as long as the context
+  EXPECT_EQ(blamed(text_request(std::string(254, 'a'))), "nothing");
+  request = text_request("abc");
+  request.sampling.logit_bias = {{fake_vocabulary, 1.0F}};
+  EXPECT_EQ(blamed(request), "logit_bias");
+  request.sampling.logit_bias = {{-1, 1.0F}};
+  EXPECT_EQ(blamed(request), "logit_bias");
+  request = text_request("abc");
+  request.max_tokens_given = true;
+  request.sampling.max_tokens = 0;
+  EXPECT_EQ(blamed(request), "max_tokens");
+  request = text_request("");
+  request.prompt = chat_prompt{{{{"role", "user"}, {"content", std::string(300, 'a')}}}, {}};
+  EXPECT_EQ(blamed(request), "messages");
+}
+
+RC_GTEST_PROP(RequestPreparation, WhatIsAdmittedFitsContextAndPool, ()) {
+  auto request = text_request(std::string(*rc::gen::inRange<std::size_t>(0, 200), 'a'));
+  request.max_tokens_given = *rc::gen::arbitrary<bool>();
+  request.sampling.max_tokens = *rc::gen::inRange(1, 400);
+  request.sampling.min_tokens = *rc::gen::inRange(0, 400);
+  serving_config config;
+  config.n_kv_pages = *rc::gen::inRange(2, 20);
+  config.max_output_tokens = *rc::gen::inRange(1, 300);
+  config.max_draft = *rc::gen::inRange(0, 9);
+  const int context_length = *rc::gen::inRange(2, 300);
+  const auto result = prepared(request, config, context_length);
+  if (const auto* failed = std::get_if<generation_failed>(&result)) {
+    RC_ASSERT(failed->code == "context_length_exceeded");
+    return;
+  }
+  const auto& ready = std::get<admitted_request>(result);
+  const int n_prompt = static_cast<int>(ready.prompt.size());
+  RC_ASSERT(ready.sampling->max_tokens >= 1);
+  RC_ASSERT(ready.sampling->max_tokens <= config.max_output_tokens);
+  RC_ASSERT(ready.sampling->min_tokens <= ready.sampling->max_tokens);
+  if (request.max_tokens_given)
+    RC_ASSERT(ready.sampling->max_tokens <= request.sampling.max_tokens);
+  RC_ASSERT(n_prompt + ready.sampling->max_tokens <= context_length);
+  // Alone in the pool it can finish with drafts behind its last token.
+  RC_ASSERT(n_prompt + ready.sampling->max_tokens + config.max_draft <= config.n_kv_pages * page_tokens);
+}
+
+TEST(RequestPreparation, SeedIsTheClientsOrFresh) {
+  auto request = text_request("abc");
+  request.sampling.seed = 12;
+  EXPECT_EQ(admitted(request).sampling->seed, fresh_seed);
+  request.seed_given = true;
+  EXPECT_EQ(admitted(request).sampling->seed, 12U);
+}
+
+TEST(RequestPreparation, OnlyAnswersThatWouldBeRepeatedHaveACacheKey) {
+  serving_config config;
+  config.cache_policy = "exact";
+  auto request = text_request("abc");
+  EXPECT_TRUE(admitted(request, config).cache_key.empty()) << "drawn with a fresh seed";
+  request.seed_given = true;
+  EXPECT_FALSE(admitted(request, config).cache_key.empty());
+  EXPECT_TRUE(admitted(request).cache_key.empty()) << "the policy is off";
+  request.cache = false;
+  EXPECT_TRUE(admitted(request, config).cache_key.empty()) << "the client opted out";
+  request.cache = true;
+  request.sampling.n_logprobs = 0;
+  EXPECT_TRUE(admitted(request, config).cache_key.empty()) << "log-probabilities are not stored";
+  request = text_request("abc");
+  request.sampling.temperature = 0;
+  EXPECT_FALSE(admitted(request, config).cache_key.empty()) << "greedy";
+}
+
+TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
+  using change = std::function<void(sampling_params&)>;
+  const std::vector<change> changes = {
+      [](sampling_params&) {},
+      [](sampling_params& s) { s.temperature = 0.5F; },
+      [](sampling_params& s) { s.top_k = 3; },
+      [](sampling_params& s) { s.top_p = 0.5F; },
+      [](sampling_params& s) { s.min_p = 0.5F; },
+      [](sampling_params& s) { s.repetition_penalty = 0.5F; },
+      [](sampling_params& s) { s.presence_penalty = 0.5F; },
+      [](sampling_params& s) { s.frequency_penalty = 0.5F; },
+      [](sampling_params& s) {
+        s.logit_bias = {{1, 0.5F}};
+      },
+      [](sampling_params& s) {
+        s.logit_bias = {{2, 0.5F}};
+      },
+      [](sampling_params& s) {
+        s.logit_bias = {{1, 0.25F}};
+      },
+      [](sampling_params& s) { s.seed = 1; },
+      [](sampling_params& s) { s.max_tokens = 9; },
+      [](sampling_params& s) { s.min_tokens = 9; },
+      [](sampling_params& s) { s.ignore_eos = true; },
+      [](sampling_params& s) { s.stop = {"ab"}; },
+      [](sampling_params& s) {
+        s.stop = {"a", "b"};
+      },
+      [](sampling_params& s) { s.stop_token_ids = {1}; },
+      [](sampling_params& s) {
+        s.stop_token_ids = {1, 2};
+      },
+  };
+  std::set<std::string> keys;
+  const auto add = [&keys](const std::string& key) { return keys.insert(key).second; };
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    sampling_params sampling;
+    changes[i](sampling);
+    EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, sampling))) << "change " << i;
+  }
+  EXPECT_TRUE(add(exact_cache_key("u", "f", {1, 2}, {})));
+  EXPECT_TRUE(add(exact_cache_key("t", "g", {1, 2}, {})));
+  EXPECT_TRUE(add(exact_cache_key("tf", "", {1, 2}, {})));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1}, {})));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2, 3}, {})));
+}
+
+TEST(RequestPreparation, GreedyAnswersShareTheirKeyAcrossSeeds) {
+  sampling_params one, other;
+  one.temperature = other.temperature = 0;
+  other.seed = 99;
+  EXPECT_EQ(exact_cache_key("t", "f", {1}, one), exact_cache_key("t", "f", {1}, other));
+}
+
+} // namespace
+} // namespace souffleur

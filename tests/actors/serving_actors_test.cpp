@@ -1,0 +1,285 @@
+// The real actors under CAF's testing scheduler: RapidCheck says which of them handles its next message, when
+// a client submits or cancels, when a timeout fires and who is killed. One property covers many
+// interleavings, and a failure shrinks to a short schedule. Planted bugs that it caught: see the list at the
+// property.
+#include "actors/behaviors.hpp"
+#include "tests/actors/answer_recorder.hpp"
+#include "tests/actors/fake_model.hpp"
+#include "tests/actors/fake_text.hpp"
+
+#include <caf/scheduler/test_coordinator.hpp>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <sstream>
+
+namespace souffleur {
+namespace {
+
+using namespace souffleur::testing;
+
+struct testing_config : caf::actor_system_config {
+  testing_config() { set("scheduler.policy", caf::atom("testing")); }
+};
+
+generation_request request_of(request_id id, unsigned a, unsigned b) {
+  generation_request request;
+  request.id = id;
+  request.tenant = a % 2 == 0 ? "a" : "b";
+  request.prompt = text_prompt{std::string("the souffleur whispers every line").substr(0, 1 + a % 33)};
+  request.sampling.temperature = b % 3 == 0 ? 0 : 1;
+  request.sampling.max_tokens = 1 + static_cast<int>(b % 20);
+  request.sampling.seed = b % 4;
+  request.max_tokens_given = true;
+  request.seed_given = true;
+  return request;
+}
+
+std::vector<token_id> expected_tokens(const generation_request& request) {
+  auto prompt = fake_tokenizer{}.encode(std::get<text_prompt>(request.prompt).text, true);
+  prompt.insert(prompt.begin(), fake_bos);
+  auto tokens = expected_output(prompt, request.sampling);
+  if (!tokens.empty() && tokens.back() == fake_end)
+    tokens.pop_back();
+  return tokens;
+}
+
+struct client {
+  generation_request request;
+  std::shared_ptr<answer_recorder> recorder = std::make_shared<answer_recorder>();
+  bool cancelled = false;
+};
+
+/// An ensemble whose only source of progress is the test. Ends everything before the actor system goes, which
+/// waits for its actors.
+class stage {
+public:
+  explicit stage(const serving_config& config)
+      : model_(std::make_shared<fake_model>(config.n_kv_pages)),
+        metrics_(std::make_shared<serving_metrics>(config.model_name)) {
+    ensemble parts;
+    parts.config = config;
+    parts.model = model_;
+    parts.format = {std::make_shared<fake_tokenizer>(), std::make_shared<fake_chat_template>(), "fake", 4096};
+    parts.metrics = metrics_;
+    parts.detached_verifier = false;
+    parts.give_up = [this](const std::string&) { ++n_given_up_; };
+    supervisor_ = system_.spawn(supervisor, std::move(parts));
+  }
+
+  ~stage() {
+    compat::anon_send(supervisor_, shutdown_order{});
+    supervisor_ = nullptr;
+    while (scheduler_.run() + scheduler_.trigger_timeouts() > 0) {
+    }
+  }
+
+  client& submit(unsigned a, unsigned b) {
+    auto& who = clients_.emplace_back();
+    who.request = request_of(clients_.size(), a, b);
+    credits_->take();
+    compat::anon_send(supervisor_,
+                      submission{std::make_shared<generation_request>(who.request),
+                                 std::make_shared<reply_handle>(sink_of(who.recorder), credits_)});
+    return who;
+  }
+
+  void cancel(client& who) {
+    who.cancelled = true;
+    compat::anon_send(supervisor_, cancellation{who.request.id});
+  }
+
+  void kill(const std::string& actor) { compat::anon_send(supervisor_, kill_order{actor}); }
+
+  /// One runnable actor handles one message. Time passes only if nobody can run. False if nothing is left.
+  bool step(unsigned choice = 0) {
+    if (!scheduler_.has_job())
+      return scheduler_.trigger_timeout();
+    auto& jobs = scheduler_.jobs;
+    std::rotate(jobs.begin(), jobs.begin() + static_cast<std::ptrdiff_t>(choice % jobs.size()), jobs.end());
+    scheduler_.run_once();
+    return true;
+  }
+
+  void timeout() { scheduler_.trigger_timeout(); }
+
+  bool all_ended() const {
+    return std::all_of(clients_.begin(), clients_.end(),
+                       [](const client& who) { return who.recorder->ended(); });
+  }
+
+  /// Until every client has its end. The bound is far beyond what honest work takes.
+  void run_until_ended() {
+    for (int i = 0; i < 200'000 && !all_ended(); ++i)
+      if (!step())
+        break;
+    RC_ASSERT(all_ended());
+  }
+
+  /// Until nobody has a message.
+  void run_until_idle() { scheduler_.run(); }
+
+  double metric(const std::string& name, const std::string& label) const {
+    std::istringstream lines{metrics_->text()};
+    for (std::string line; std::getline(lines, line);)
+      if (line.starts_with(name + "{") && line.find(label) != std::string::npos)
+        return std::stod(line.substr(line.rfind(' ') + 1));
+    return -1;
+  }
+
+  std::deque<client>& clients() { return clients_; }
+  fake_model& model() { return *model_; }
+  int in_flight() const { return credits_->in_flight(); }
+  int n_given_up() const { return n_given_up_; }
+
+private:
+  std::shared_ptr<fake_model> model_;
+  std::shared_ptr<serving_metrics> metrics_;
+  std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
+  std::deque<client> clients_;
+  int n_given_up_ = 0;
+  testing_config config_;
+  caf::actor_system system_{config_};
+  caf::scheduler::test_coordinator& scheduler_ =
+      dynamic_cast<caf::scheduler::test_coordinator&>(system_.scheduler());
+  supervisor_actor supervisor_;
+};
+
+enum act_kind { somebody_runs, submits, cancels, timeout_fires, is_killed };
+
+struct act {
+  act_kind kind = somebody_runs;
+  unsigned a = 0;
+  unsigned b = 0;
+};
+
+[[maybe_unused]] std::ostream& operator<<(std::ostream& out, const act& it) {
+  return out << "{" << it.kind << ", " << it.a << ", " << it.b << "}";
+}
+
+rc::Gen<act> any_act() {
+  const auto kind = rc::gen::weightedElement<act_kind>(
+      {{60, somebody_runs}, {6, submits}, {2, cancels}, {1, timeout_fires}, {1, is_killed}});
+  return rc::gen::build<act>(rc::gen::set(&act::kind, kind),
+                             rc::gen::set(&act::a, rc::gen::arbitrary<unsigned>()),
+                             rc::gen::set(&act::b, rc::gen::arbitrary<unsigned>()));
+}
+
+serving_config any_config() {
+  serving_config config;
+  config.n_kv_pages = *rc::gen::inRange(6, 24);
+  config.max_running = *rc::gen::inRange(1, 6);
+  config.max_batch_tokens = config.max_running + *rc::gen::inRange(0, 30);
+  config.prefill_chunk = *rc::gen::inRange(1, 30);
+  config.prefix_cache = *rc::gen::arbitrary<bool>();
+  config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
+  config.drafter = *rc::gen::element<std::string>("prompt_lookup", "prompt_lookup", "off");
+  config.cache_policy = *rc::gen::element<std::string>("exact", "off");
+  config.max_restarts = 1'000'000;
+  return config;
+}
+
+constexpr std::array mortals = {"verifier", "kv_manager", "drafter", "response_cache",
+                                "metrics",  "scheduler",  "intake"};
+
+void check(const client& who, int n_verifier_deaths) {
+  const auto answer = who.recorder->now();
+  const auto expected = expected_tokens(who.request);
+  RC_ASSERT(answer.n_ends == 1);
+  RC_ASSERT(answer.breach == "");
+  RC_ASSERT(answer.tokens.size() <= expected.size());
+  RC_ASSERT(std::equal(answer.tokens.begin(), answer.tokens.end(), expected.begin()));
+  if (answer.failed) {
+    const bool too_often = answer.failed->code == "step_failed" && n_verifier_deaths >= 3;
+    RC_ASSERT(too_often || (answer.failed->status == 503 && answer.failed->retry_after_s > 0));
+  } else if (answer.finished->reason == finish_reason::cancelled) {
+    RC_ASSERT(who.cancelled);
+  } else {
+    RC_ASSERT(answer.tokens == expected);
+  }
+}
+
+/// Submits one more request, which nothing disturbs.
+void check_still_serves(stage& play, unsigned a, unsigned b) {
+  auto& last = play.submit(a, b);
+  play.run_until_ended();
+  const auto answer = last.recorder->now();
+  RC_ASSERT(answer.finished.has_value());
+  RC_ASSERT(answer.tokens == expected_tokens(last.request));
+  play.run_until_idle();
+  RC_ASSERT(play.metric("souffleur_kv_pages", "\"owned\"") == 0);
+  RC_ASSERT(play.metric("souffleur_kv_pages", "\"pinned\"") == 0);
+  RC_ASSERT(play.metric("vllm:num_requests_running", "") == 0);
+  RC_ASSERT(play.metric("vllm:num_requests_waiting", "") == 0);
+}
+
+void play_acts(bool with_deaths) {
+  const auto config = any_config();
+  const auto acts = *rc::gen::scale(8.0, rc::gen::container<std::vector<act>>(any_act()));
+  int n_verifier_deaths = 0, n_deaths = 0;
+  stage play{config};
+  for (const auto& it : acts) {
+    switch (it.kind) {
+    case somebody_runs:
+      play.step(it.a);
+      break;
+    case submits:
+      play.submit(it.a, it.b);
+      break;
+    case cancels:
+      if (auto& all = play.clients(); !all.empty())
+        play.cancel(all[it.a % all.size()]);
+      break;
+    case timeout_fires:
+      play.timeout();
+      break;
+    case is_killed:
+      if (with_deaths) {
+        const std::string name = mortals[it.a % mortals.size()];
+        play.kill(name);
+        ++n_deaths;
+        n_verifier_deaths += name == "verifier";
+      }
+      break;
+    }
+  }
+  play.run_until_ended();
+  for (const auto& who : play.clients()) {
+    check(who, n_verifier_deaths);
+    if (n_deaths == 0)
+      RC_ASSERT(who.recorder->now().finished.has_value());
+  }
+  play.run_until_idle();
+  check_still_serves(play, 21, 7);
+  RC_ASSERT(play.in_flight() == 0);
+  RC_ASSERT(play.model().complaint() == "");
+  RC_ASSERT(play.n_given_up() == 0);
+}
+
+RC_GTEST_PROP(ServingActors, AnswerAlikeInEveryInterleaving, ()) { play_acts(false); }
+
+RC_GTEST_PROP(ServingActors, AnswerOrSayTryAgainWhoeverDies, ()) { play_acts(true); }
+
+TEST(ServingActors, ACancelledGenerationTakesPartInAtMostTheStepUnderWay) {
+  for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {
+    stage play{serving_config{}};
+    auto& who = play.submit(30, 19);
+    for (int i = 0; i < n_steps_before; ++i)
+      play.step();
+    if (who.recorder->ended())
+      break;
+    play.cancel(who);
+    for (int i = 0; i < 50 && !who.recorder->ended(); ++i)
+      play.step();
+    ASSERT_TRUE(who.recorder->ended());
+    const int n_forwards = play.model().n_forwards;
+    play.run_until_idle();
+    EXPECT_LE(play.model().n_forwards - n_forwards, 1);
+    EXPECT_LE(play.metric("souffleur_kv_pages", "\"owned\""), 0); // -1: it never ran
+    EXPECT_LE(play.metric("souffleur_kv_pages", "\"pinned\""), 0);
+  }
+}
+
+} // namespace
+} // namespace souffleur
