@@ -337,9 +337,19 @@ void group_avx2(const packed_matrix& w, const std::byte* group, const quantised_
     w.has_min() ? byte_avx2<M, 1, true>(w, group, x, row, y) : byte_avx2<M, 1, false>(w, group, x, row, y);
 }
 
+/// Stores the `n` valid outputs of a group.
+void store_outputs(const float* tile, int n, const float* bias, bool accumulate, float* y) {
+  for (int i = 0; i < n; ++i) {
+    const float product = bias ? tile[i] + bias[i] : tile[i];
+    y[i] = accumulate ? y[i] + product : product;
+  }
+}
+
+int n_row_groups(const packed_matrix& w) { return (w.n_out() + rows_per_group - 1) / rows_per_group; }
+
 /// Outputs [first, last) of the groups, for all rows.
 void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const float* x, int n_rows, float* y,
-                   std::ptrdiff_t y_stride, int first, int last, isa level) {
+                   std::ptrdiff_t y_stride, const matmul_epilogue& epilogue, int first, int last, isa level) {
   float tile[4][rows_per_group];
   for (int g = first; g < last; ++g) {
     const std::byte* group = w.row_group(g);
@@ -362,7 +372,8 @@ void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const 
         group_avx2<1>(w, group, rounded, row, tile);
       }
       for (int m = 0; m < n; ++m)
-        std::copy(tile[m], tile[m] + n_valid, y + (row + m) * y_stride + g * rows_per_group);
+        store_outputs(tile[m], n_valid, epilogue.bias ? epilogue.bias + g * rows_per_group : nullptr,
+                      epilogue.accumulate, y + (row + m) * y_stride + g * rows_per_group);
       row += n;
     }
   }
@@ -425,28 +436,46 @@ packed_matrix packed_matrix::pack(tensor_type type, std::span<const std::byte> s
 
 void matmul(const packed_matrix& weights, const float* x, int n_rows, float* y, std::ptrdiff_t y_stride,
             thread_team& team, isa level) {
+  matmul_stacked({&weights, 1}, x, n_rows, y, y_stride, {}, team, level);
+}
+
+void matmul_stacked(std::span<const packed_matrix> stack, const float* x, int n_rows, float* y,
+                    std::ptrdiff_t y_stride, const matmul_epilogue& epilogue, thread_team& team, isa level) {
   thread_local quantised_rows rounded; // keeps its storage from call to call
   auto& shared = rounded;
-  const bool rounds = weights.layout() != packed_layout::real;
-  if (rounds) {
-    shared.n_blocks = weights.n_in() / block_values;
+  const int n_in = stack.front().n_in();
+  if (std::any_of(stack.begin(), stack.end(), [](const auto& w) { return w.layout() != packed_layout::real; })) {
+    shared.n_blocks = n_in / block_values;
     const auto n_blocks = static_cast<std::size_t>(n_rows) * shared.n_blocks;
     shared.q.resize(n_blocks * block_values);
     shared.scale.resize(n_blocks);
     shared.sum.resize(2 * n_blocks);
     const auto round_rows = [&](int index, int n_threads) {
       for (int row = index; row < n_rows; row += n_threads)
-        quantise_row(x + static_cast<std::ptrdiff_t>(row) * weights.n_in(), weights.n_in(), shared, row);
+        quantise_row(x + static_cast<std::ptrdiff_t>(row) * n_in, n_in, shared, row);
     };
     if (n_rows < 4)
       round_rows(0, 1);
     else
       team.run(round_rows);
   }
-  const int n_groups = (weights.n_out() + rows_per_group - 1) / rows_per_group;
+  int n_groups = 0;
+  for (const auto& w : stack)
+    n_groups += n_row_groups(w);
   team.run([&](int index, int n_threads) {
-    matmul_groups(weights, shared, x, n_rows, y, y_stride, n_groups * index / n_threads,
-                  n_groups * (index + 1) / n_threads, level);
+    int first = n_groups * index / n_threads;
+    int last = n_groups * (index + 1) / n_threads;
+    float* out = y;
+    matmul_epilogue rest = epilogue;
+    for (const auto& w : stack) {
+      const int n_own = n_row_groups(w);
+      matmul_groups(w, shared, x, n_rows, out, y_stride, rest, std::clamp(first, 0, n_own), std::clamp(last, 0, n_own),
+                    level);
+      first -= n_own;
+      last -= n_own;
+      out += w.n_out();
+      rest.bias = rest.bias ? rest.bias + w.n_out() : nullptr;
+    }
   });
 }
 

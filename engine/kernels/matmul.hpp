@@ -13,7 +13,7 @@ namespace souffleur {
 
 enum class isa : std::uint8_t { portable, avx2 };
 
-/// The best that this CPU has; the environment variable SOUFFLEUR_ISA=portable|avx2 lowers it.
+/// The best that this CPU has; the environment variable SOUFFLEUR_ISA=portable lowers it.
 isa best_isa();
 
 /// How eight interleaved rows are stored; see matmul.cpp.
@@ -49,6 +49,17 @@ private:
 /// n_rows and any number of threads: its operations and their order do not depend on its neighbours.
 void matmul(const packed_matrix& weights, const float* x, int n_rows, float* y, std::ptrdiff_t y_stride,
             thread_team& team, isa level);
+
+/// What becomes of a product besides being stored.
+struct matmul_epilogue {
+  const float* bias = nullptr; ///< (sum of n_out,), added to the product; null: none
+  bool accumulate = false;     ///< y += product + bias instead of y = product + bias
+};
+
+/// The same for matrices that read one input, their outputs side by side in a row of y (n_rows, sum of n_out): the
+/// activations are rounded once and the threads meet once. REQUIRES: equal n_in.
+void matmul_stacked(std::span<const packed_matrix> stack, const float* x, int n_rows, float* y,
+                    std::ptrdiff_t y_stride, const matmul_epilogue& epilogue, thread_team& team, isa level);
 
 /// Row `row` of W, exactly as the GGUF has it; (n_in,).
 void unpack_row(const packed_matrix& weights, int row, float* out);

@@ -1,5 +1,12 @@
 #include "engine/model/transformer.hpp"
 
+#include "engine/operators/execution.hpp"
+#include "engine/operators/model_operators.hpp"
+
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+
 #include <algorithm>
 #include <cmath>
 #include <new>
@@ -13,7 +20,8 @@ namespace {
 class lazy_floats {
 public:
   explicit lazy_floats(std::size_t n) : n_bytes_(n * sizeof(float)) {
-    void* mapped = mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped =
+        mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED)
       throw std::bad_alloc{};
     data_ = static_cast<float*>(mapped);
@@ -28,24 +36,62 @@ private:
   float* data_ = nullptr;
 };
 
-/// One row of the batch, with what attention needs to know of its sequence.
-struct batch_row {
-  token_id token = 0;
-  int position = 0;
-  std::span<const page_id> pages;
+packed_linear_ptr stacked(std::vector<packed_matrix> matrices, std::vector<float> bias = {}) {
+  return c10::make_intrusive<packed_linear>(std::move(matrices), std::move(bias));
+}
+
+template <class... T>
+std::vector<packed_matrix> list_of(T&... matrices) {
+  std::vector<packed_matrix> list;
+  (list.push_back(std::move(matrices)), ...);
+  return list;
+}
+
+at::Tensor tensor_of(const std::vector<float>& values) {
+  auto tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kFloat);
+  std::copy(values.begin(), values.end(), tensor.data_ptr<float>());
+  return tensor;
+}
+
+/// A layer's weights as its operators take them: what reads the same input is one operand.
+struct layer_operands {
+  explicit layer_operands(transformer_layer& layer)
+      : attention_norm(tensor_of(layer.attention_norm)),
+        feed_forward_norm(tensor_of(layer.feed_forward_norm)),
+        attention_output(stacked(list_of(layer.attention_output))),
+        gate_up(stacked(list_of(layer.gate, layer.up))), down(stacked(list_of(layer.down))) {
+    std::vector<float> bias = std::move(layer.q_bias);
+    bias.insert(bias.end(), layer.k_bias.begin(), layer.k_bias.end());
+    bias.insert(bias.end(), layer.v_bias.begin(), layer.v_bias.end());
+    qkv = stacked(list_of(layer.q, layer.k, layer.v), std::move(bias));
+  }
+
+  at::Tensor attention_norm, feed_forward_norm;
+  packed_linear_ptr qkv, attention_output, gate_up, down;
 };
 
-/// Activations of a step; keeps its storage from step to step.
-struct step_buffers {
-  std::vector<float> x, normed, q, k, v, attended, projected, gate, up, activated, sampled;
+/// Activations of a step: views of the first rows of tensors that keep their storage from step to step.
+struct step_tensors {
+  at::Tensor x, normed, qkv, attended, gate_up, activated;
+  at::Tensor q, k, v, qk; ///< of qkv: (n_rows, heads, head_dim)
 };
 
 class transformer final : public language_model {
 public:
-  transformer(const transformer_config& config, transformer_weights weights, std::string fingerprint, int n_kv_pages,
-              int n_threads)
-      : config_(config), weights_(std::move(weights)), fingerprint_(std::move(fingerprint)), n_pages_(n_kv_pages),
-        team_(n_threads), level_(best_isa()), keys_(kv_floats()), values_(kv_floats()) {
+  transformer(const transformer_config& config, transformer_weights weights, std::string fingerprint,
+              int n_kv_pages, int n_threads)
+      : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(n_kv_pages), team_(n_threads),
+        operators_(default_operator_set()), keys_(kv_floats()), values_(kv_floats()) {
+    // The kernels run on team_; a second pool of threads would only be in its way.
+    at::set_num_threads(default_operator_set() == operator_set::reference ? n_threads : 1);
+    const c10::InferenceMode no_gradients;
+    embedding_ = stacked(list_of(weights.embedding));
+    output_ = weights.output.n_out() > 0 ? stacked(list_of(weights.output)) : embedding_;
+    output_norm_ = tensor_of(weights.output_norm);
+    for (int i = 0; i < config_.n_layers; ++i) {
+      layers_.emplace_back(weights.layers[static_cast<std::size_t>(i)]);
+      kv_.push_back(kv_of(i));
+    }
     fill_rope_tables();
   }
 
@@ -55,24 +101,16 @@ public:
   const std::string& fingerprint() const override { return fingerprint_; }
 
   void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
+    const c10::InferenceMode no_gradients;
+    const execution_scope scope{{&team_, level_}};
     collect(batch);
-    const auto n_rows = rows_.size();
-    auto& b = buffers_;
-    const auto hidden = static_cast<std::size_t>(config_.n_hidden);
-    b.x.resize(n_rows * hidden);
-    b.normed.resize(n_rows * hidden);
-    b.projected.resize(n_rows * hidden);
-    b.q.resize(n_rows * static_cast<std::size_t>(config_.n_heads * config_.head_dim));
-    b.attended.resize(b.q.size());
-    b.k.resize(n_rows * static_cast<std::size_t>(config_.n_kv_heads * config_.head_dim));
-    b.v.resize(b.k.size());
-    b.gate.resize(n_rows * static_cast<std::size_t>(config_.n_feed_forward));
-    b.up.resize(b.gate.size());
-    for (std::size_t i = 0; i < n_rows; ++i)
-      unpack_row(weights_.embedding, rows_[i].token, b.x.data() + i * hidden);
-    for (int layer = 0; layer < config_.n_layers; ++layer) {
-      attention_block(layer);
-      feed_forward_block(weights_.layers[static_cast<std::size_t>(layer)]);
+    if (tokens_.empty())
+      return;
+    use_rows(static_cast<std::int64_t>(tokens_.size()));
+    operators_.embedding(int_view(tokens_), embedding_, step_.x);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      attention_block(layers_[i], kv_[i]);
+      feed_forward_block(layers_[i]);
     }
     project_logits(batch, logits);
   }
@@ -83,169 +121,151 @@ private:
   }
   std::size_t kv_floats() const { return layer_floats() * config_.n_layers; }
 
-  kv_layer kv_of(int layer) {
+  kv_tensors kv_of(int layer) {
     const auto offset = layer_floats() * static_cast<std::size_t>(layer);
-    return {keys_.data() + offset, values_.data() + offset, config_.n_kv_heads, config_.head_dim};
+    return {at::from_blob(keys_.data() + offset,
+                          {n_pages_, config_.n_kv_heads, config_.head_dim, page_tokens}, at::kFloat),
+            at::from_blob(values_.data() + offset,
+                          {n_pages_, config_.n_kv_heads, page_tokens, config_.head_dim}, at::kFloat)};
   }
 
   void fill_rope_tables() {
     const int half = config_.head_dim / 2;
-    cosines_.resize(static_cast<std::size_t>(config_.n_context) * half);
-    sines_.resize(cosines_.size());
+    cosines_ = at::empty({config_.n_context, half}, at::kFloat);
+    sines_ = at::empty({config_.n_context, half}, at::kFloat);
+    float* cosine = cosines_.data_ptr<float>();
+    float* sine = sines_.data_ptr<float>();
     for (int position = 0; position < config_.n_context; ++position)
       for (int i = 0; i < half; ++i) {
         const double angle = position * std::pow(config_.rope_base, -2.0 * i / config_.head_dim);
-        cosines_[static_cast<std::size_t>(position) * half + i] = static_cast<float>(std::cos(angle));
-        sines_[static_cast<std::size_t>(position) * half + i] = static_cast<float>(std::sin(angle));
+        *cosine++ = static_cast<float>(std::cos(angle));
+        *sine++ = static_cast<float>(std::sin(angle));
       }
+  }
+
+  static at::Tensor int_view(std::vector<std::int32_t>& values) {
+    return at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kInt);
   }
 
   void collect(std::span<const sequence_rows> batch) {
-    rows_.clear();
+    tokens_.clear();
+    positions_.clear();
+    sequences_.clear();
+    std::size_t width = 0;
     for (const auto& sequence : batch)
-      for (std::size_t i = 0; i < sequence.tokens.size(); ++i)
-        rows_.push_back({sequence.tokens[i], sequence.first_position + static_cast<int>(i), sequence.pages});
-  }
-
-  /// Runs `task(row)` for every row, dealt out to the threads in turn (which balances causal attention).
-  template <class F>
-  void for_rows(F task) {
-    const int n_rows = static_cast<int>(rows_.size());
-    if (n_rows == 1) {
-      task(0);
-      return;
+      width = std::max(width, sequence.pages.size());
+    page_table_.assign(batch.size() * width, 0);
+    for (std::size_t s = 0; s < batch.size(); ++s) {
+      const auto& sequence = batch[s];
+      std::copy(sequence.pages.begin(), sequence.pages.end(),
+                page_table_.begin() + static_cast<std::ptrdiff_t>(s * width));
+      for (std::size_t i = 0; i < sequence.tokens.size(); ++i) {
+        tokens_.push_back(sequence.tokens[i]);
+        positions_.push_back(sequence.first_position + static_cast<int>(i));
+        sequences_.push_back(static_cast<std::int32_t>(s));
+      }
     }
-    team_.run([&](int index, int n_threads) {
-      for (int row = index; row < n_rows; row += n_threads)
-        task(row);
-    });
+    layout_ = {int_view(sequences_), int_view(positions_),
+               at::from_blob(page_table_.data(),
+                             {static_cast<std::int64_t>(batch.size()), static_cast<std::int64_t>(width)},
+                             at::kInt)};
   }
 
-  void multiply(const packed_matrix& w, const std::vector<float>& x, std::vector<float>& y) {
-    matmul(w, x.data(), static_cast<int>(rows_.size()), y.data(), w.n_out(), team_, level_);
+  /// Makes step_ views of `n` rows, on larger storage if needed.
+  void use_rows(std::int64_t n) {
+    const std::int64_t dim = config_.head_dim;
+    const std::int64_t n_q = config_.n_heads;
+    const std::int64_t n_kv = config_.n_kv_heads;
+    auto& all = storage_;
+    if (!all.x.defined() || all.x.size(0) < n) {
+      all.x = at::empty({n, config_.n_hidden}, at::kFloat);
+      all.normed = at::empty_like(all.x);
+      all.qkv = at::empty({n, (n_q + 2 * n_kv) * dim}, at::kFloat);
+      all.attended = at::empty({n, n_q * dim}, at::kFloat);
+      all.gate_up = at::empty({n, 2 * config_.n_feed_forward}, at::kFloat);
+      all.activated = at::empty({n, config_.n_feed_forward}, at::kFloat);
+      step_ = {};
+    }
+    if (step_.x.defined() && step_.x.size(0) == n)
+      return;
+    step_.x = all.x.narrow(0, 0, n);
+    step_.normed = all.normed.narrow(0, 0, n);
+    step_.qkv = all.qkv.narrow(0, 0, n);
+    step_.attended = all.attended.narrow(0, 0, n);
+    step_.gate_up = all.gate_up.narrow(0, 0, n);
+    step_.activated = all.activated.narrow(0, 0, n);
+    const auto heads = step_.qkv.view({n, n_q + 2 * n_kv, dim});
+    step_.q = heads.narrow(1, 0, n_q);
+    step_.k = heads.narrow(1, n_q, n_kv);
+    step_.v = heads.narrow(1, n_q + n_kv, n_kv);
+    step_.qk = heads.narrow(1, 0, n_q + n_kv);
+    attended_heads_ = step_.attended.view({n, n_q, dim});
   }
 
-  void normalise(const std::vector<float>& weight) {
-    const int n = config_.n_hidden;
-    for_rows([&](int row) {
-      const auto at = static_cast<std::ptrdiff_t>(row) * n;
-      rms_norm(buffers_.x.data() + at, weight.data(), config_.norm_epsilon, buffers_.normed.data() + at, n);
-    });
+  void attention_block(const layer_operands& layer, kv_tensors& kv) {
+    operators_.rms_norm(step_.x, layer.attention_norm, config_.norm_epsilon, step_.normed);
+    operators_.quantized_linear(step_.normed, layer.qkv, false, step_.qkv);
+    operators_.rope(layout_.positions, cosines_, sines_, config_.rope_interleaved, step_.qk);
+    operators_.write_kv(step_.k, step_.v, layout_, kv);
+    operators_.paged_attention(step_.q, kv, layout_, attended_heads_);
+    operators_.quantized_linear(step_.attended, layer.attention_output, true, step_.x);
   }
 
-  void add_residual() {
-    for (std::size_t i = 0; i < buffers_.x.size(); ++i)
-      buffers_.x[i] += buffers_.projected[i];
-  }
-
-  void rotate(float* heads, int n_heads, int position) const {
-    const int half = config_.head_dim / 2;
-    const float* cosine = cosines_.data() + static_cast<std::ptrdiff_t>(position) * half;
-    const float* sine = sines_.data() + static_cast<std::ptrdiff_t>(position) * half;
-    for (int h = 0; h < n_heads; ++h, heads += config_.head_dim)
-      for (int i = 0; i < half; ++i) {
-        float& a = heads[config_.rope_interleaved ? 2 * i : i];
-        float& b = heads[config_.rope_interleaved ? 2 * i + 1 : i + half];
-        const float rotated = a * cosine[i] - b * sine[i];
-        b = a * sine[i] + b * cosine[i];
-        a = rotated;
-      }
-  }
-
-  static void add_bias(float* row, const std::vector<float>& bias) {
-    for (std::size_t i = 0; i < bias.size(); ++i)
-      row[i] += bias[i];
-  }
-
-  void attention_block(int index) {
-    const auto& layer = weights_.layers[static_cast<std::size_t>(index)];
-    auto& b = buffers_;
-    normalise(layer.attention_norm);
-    multiply(layer.q, b.normed, b.q);
-    multiply(layer.k, b.normed, b.k);
-    multiply(layer.v, b.normed, b.v);
-    const auto kv = kv_of(index);
-    const int q_size = config_.n_heads * config_.head_dim;
-    const int kv_size = config_.n_kv_heads * config_.head_dim;
-    for_rows([&](int row) {
-      const auto& who = rows_[static_cast<std::size_t>(row)];
-      float* q = b.q.data() + static_cast<std::ptrdiff_t>(row) * q_size;
-      float* k = b.k.data() + static_cast<std::ptrdiff_t>(row) * kv_size;
-      float* v = b.v.data() + static_cast<std::ptrdiff_t>(row) * kv_size;
-      add_bias(q, layer.q_bias);
-      add_bias(k, layer.k_bias);
-      add_bias(v, layer.v_bias);
-      rotate(q, config_.n_heads, who.position);
-      rotate(k, config_.n_kv_heads, who.position);
-      write_kv(kv, who.pages[static_cast<std::size_t>(who.position / page_tokens)], who.position % page_tokens, k, v);
-    });
-    const int n_tasks = static_cast<int>(rows_.size()) * config_.n_heads;
-    const int n_shared = config_.n_heads / config_.n_kv_heads;
-    team_.run([&](int thread, int n_threads) {
-      for (int task = thread; task < n_tasks; task += n_threads) {
-        const auto& who = rows_[static_cast<std::size_t>(task / config_.n_heads)];
-        const auto at = static_cast<std::ptrdiff_t>(task) * config_.head_dim;
-        attend(kv, who.pages, who.position + 1, task % config_.n_heads / n_shared, b.q.data() + at,
-               b.attended.data() + at);
-      }
-    });
-    multiply(layer.attention_output, b.attended, b.projected);
-    add_residual();
-  }
-
-  void feed_forward_block(const transformer_layer& layer) {
-    auto& b = buffers_;
-    normalise(layer.feed_forward_norm);
-    multiply(layer.gate, b.normed, b.gate);
-    multiply(layer.up, b.normed, b.up);
-    for_rows([&](int row) {
-      const auto at = static_cast<std::ptrdiff_t>(row) * config_.n_feed_forward;
-      swiglu(b.gate.data() + at, b.up.data() + at, b.gate.data() + at, config_.n_feed_forward);
-    });
-    multiply(layer.down, b.gate, b.projected);
-    add_residual();
+  void feed_forward_block(const layer_operands& layer) {
+    operators_.rms_norm(step_.x, layer.feed_forward_norm, config_.norm_epsilon, step_.normed);
+    operators_.quantized_linear(step_.normed, layer.gate_up, false, step_.gate_up);
+    operators_.swiglu(step_.gate_up, step_.activated);
+    operators_.quantized_linear(step_.activated, layer.down, true, step_.x);
   }
 
   /// Only rows that sample pay for the output matrix, often the largest of all.
   void project_logits(std::span<const sequence_rows> batch, std::span<float> logits) {
-    auto& b = buffers_;
-    const auto hidden = static_cast<std::size_t>(config_.n_hidden);
-    b.sampled.clear();
-    std::size_t row = 0;
+    const std::int64_t hidden = config_.n_hidden;
+    const float* x = step_.x.data_ptr<float>();
+    sampled_.clear();
+    std::int64_t end = 0;
     for (const auto& sequence : batch) {
-      row += sequence.tokens.size();
-      for (auto r = row - static_cast<std::size_t>(sequence.n_logit_rows); r < row; ++r) {
-        const auto at = b.sampled.size();
-        b.sampled.resize(at + hidden);
-        rms_norm(b.x.data() + r * hidden, weights_.output_norm.data(), config_.norm_epsilon, b.sampled.data() + at,
-                 config_.n_hidden);
-      }
+      end += static_cast<std::int64_t>(sequence.tokens.size());
+      sampled_.insert(sampled_.end(), x + (end - sequence.n_logit_rows) * hidden, x + end * hidden);
     }
-    const int n_rows = static_cast<int>(b.sampled.size() / hidden);
-    if (n_rows > 0)
-      matmul(weights_.output.n_out() > 0 ? weights_.output : weights_.embedding, b.sampled.data(), n_rows,
-             logits.data(), config_.n_vocabulary, team_, level_);
+    const auto n_rows = static_cast<std::int64_t>(sampled_.size()) / hidden;
+    if (n_rows == 0)
+      return;
+    auto rows = at::from_blob(sampled_.data(), {n_rows, hidden}, at::kFloat);
+    auto out = at::from_blob(logits.data(), {n_rows, config_.n_vocabulary}, at::kFloat);
+    operators_.rms_norm(rows, output_norm_, config_.norm_epsilon, rows);
+    operators_.quantized_linear(rows, output_, false, out);
   }
 
   transformer_config config_;
-  transformer_weights weights_;
   std::string fingerprint_;
   int n_pages_;
   thread_team team_;
-  isa level_;
+  isa level_ = best_isa();
+  model_operators operators_;
   lazy_floats keys_;
   lazy_floats values_;
-  std::vector<float> cosines_; ///< (n_context, head_dim / 2)
-  std::vector<float> sines_;
-  std::vector<batch_row> rows_;
-  step_buffers buffers_;
+  packed_linear_ptr embedding_;
+  packed_linear_ptr output_; ///< may be embedding_
+  at::Tensor output_norm_;
+  std::vector<layer_operands> layers_;
+  std::vector<kv_tensors> kv_; ///< by layer; views of keys_ and values_
+  at::Tensor cosines_;         ///< (n_context, head_dim / 2)
+  at::Tensor sines_;
+  std::vector<std::int32_t> tokens_, positions_, sequences_, page_table_; ///< what layout_ views
+  batch_layout layout_;
+  step_tensors storage_, step_;
+  at::Tensor attended_heads_; ///< step_.attended as (n_rows, n_heads, head_dim)
+  std::vector<float> sampled_;
 };
 
 } // namespace
 
-std::shared_ptr<language_model> make_transformer(const transformer_config& config, transformer_weights weights,
-                                                 std::string fingerprint, int n_kv_pages, int n_threads) {
-  return std::make_shared<transformer>(config, std::move(weights), std::move(fingerprint), n_kv_pages, n_threads);
+std::shared_ptr<language_model> make_transformer(const transformer_config& config,
+                                                 transformer_weights weights, std::string fingerprint,
+                                                 int n_kv_pages, int n_threads) {
+  return std::make_shared<transformer>(config, std::move(weights), std::move(fingerprint), n_kv_pages,
+                                       n_threads);
 }
 
 } // namespace souffleur

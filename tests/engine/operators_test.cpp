@@ -1,0 +1,232 @@
+// The CPU kernels against the same operators in plain ATen, over random batches.
+#include "engine/operators/execution.hpp"
+#include "engine/operators/model_operators.hpp"
+#include "policies/token.hpp"
+
+#include <ATen/ATen.h>
+#include <c10/core/InferenceMode.h>
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+#include <random>
+
+namespace souffleur {
+namespace {
+
+const model_operators& kernels() {
+  static const model_operators operators{operator_set::kernels};
+  return operators;
+}
+const model_operators& reference() {
+  static const model_operators operators{operator_set::reference};
+  return operators;
+}
+
+using random_source = std::mt19937;
+random_source any_source() { return random_source{*rc::gen::arbitrary<std::uint32_t>()}; }
+
+at::Tensor normal(at::IntArrayRef shape, random_source& random) {
+  auto tensor = at::empty(shape, at::kFloat);
+  std::normal_distribution<float> value;
+  std::generate_n(tensor.data_ptr<float>(), tensor.numel(), [&] { return value(random); });
+  return tensor;
+}
+
+at::Tensor ints(const std::vector<std::int32_t>& values) {
+  auto tensor = at::empty({static_cast<std::int64_t>(values.size())}, at::kInt);
+  std::copy(values.begin(), values.end(), tensor.data_ptr<std::int32_t>());
+  return tensor;
+}
+
+/// The largest |a - b| / (1 + |b|).
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).abs() / (1 + b.abs())).max().item<double>();
+}
+
+/// Sequences of different lengths, their pages shuffled over the pool, each with a few rows at its end.
+struct any_batch {
+  batch_layout rows;
+  batch_layout history; ///< one row for every position before those
+  std::int64_t n_pages = 0;
+
+  explicit any_batch(random_source& random) {
+    const int n_sequences = *rc::gen::inRange(1, 5);
+    std::vector<int> lengths;
+    std::vector<std::int32_t> row_sequences, row_positions, past_sequences, past_positions;
+    for (int s = 0; s < n_sequences; ++s) {
+      const int n_past = *rc::gen::inRange(0, 70);
+      const int n_rows = *rc::gen::inRange(1, 6);
+      lengths.push_back(n_past + n_rows);
+      for (int p = 0; p < n_past + n_rows; ++p) {
+        (p < n_past ? past_sequences : row_sequences).push_back(s);
+        (p < n_past ? past_positions : row_positions).push_back(p);
+      }
+    }
+    const int width = (*std::max_element(lengths.begin(), lengths.end()) - 1) / page_tokens + 1;
+    n_pages = n_sequences * width + 3;
+    std::vector<std::int32_t> pool(static_cast<std::size_t>(n_pages));
+    std::iota(pool.begin(), pool.end(), 0);
+    std::shuffle(pool.begin(), pool.end(), random);
+    pool.resize(static_cast<std::size_t>(n_sequences * width));
+    const auto table = ints(pool).view({n_sequences, width});
+    rows = {ints(row_sequences), ints(row_positions), table};
+    history = {ints(past_sequences), ints(past_positions), table};
+  }
+};
+
+tensor_type any_type() { return *rc::gen::element(tensor_type::f32, tensor_type::q8_0, tensor_type::q4_0); }
+
+/// A stack of 1 to 3 matrices of random formats with random weights and perhaps a bias.
+packed_linear_ptr any_linear(int n_in, random_source& random, bool& is_exact) {
+  std::vector<packed_matrix> stack;
+  int n_out = 0;
+  is_exact = true;
+  for (int i = *rc::gen::inRange(1, 4); i > 0; --i) {
+    const auto type = any_type();
+    is_exact = is_exact && type == tensor_type::f32;
+    const int own = 8 * *rc::gen::inRange(1, 5) + (i == 1 ? *rc::gen::inRange(0, 8) : 0);
+    const auto shape = block_shape_of(type);
+    std::vector<std::byte> bytes(static_cast<std::size_t>(own * n_in / shape.n_values * shape.n_bytes));
+    if (type == tensor_type::f32) {
+      const auto values = normal({own, n_in}, random);
+      std::memcpy(bytes.data(), values.data_ptr<float>(), bytes.size());
+    } else {
+      for (auto& byte : bytes)
+        byte = static_cast<std::byte>(random() & 0xFFU);
+      constexpr std::uint16_t hundredth = 0x211F; // in half precision
+      for (std::size_t at = 0; at < bytes.size(); at += static_cast<std::size_t>(shape.n_bytes))
+        std::memcpy(bytes.data() + at, &hundredth, 2);
+    }
+    stack.push_back(packed_matrix::pack(type, bytes, own, n_in));
+    n_out += own;
+  }
+  std::vector<float> bias;
+  if (*rc::gen::arbitrary<bool>())
+    for (int o = 0; o < n_out; ++o)
+      bias.push_back(static_cast<float>(random() % 1000) / 250.0F);
+  return c10::make_intrusive<packed_linear>(std::move(stack), std::move(bias));
+}
+
+/// Runs the body on two threads, without gradients.
+struct Operators : testing::Test {
+  c10::InferenceMode no_gradients;
+  thread_team team{2};
+  execution_scope scope{{&team, best_isa()}};
+};
+
+// Fails if a stacked matrix writes to its neighbour's columns, takes its bias, or loses what it should add
+// to.
+RC_GTEST_FIXTURE_PROP(Operators, LinearIsTheFloatProductUpToRoundedActivations, ()) {
+  auto random = any_source();
+  const int n_in = 64 * *rc::gen::inRange(1, 5);
+  const int n_rows = *rc::gen::inRange(1, 10);
+  bool is_exact = false;
+  const auto weight = any_linear(n_in, random, is_exact);
+  const auto x = normal({n_rows, n_in}, random);
+  const auto before = normal({n_rows, weight->n_out()}, random);
+  const bool accumulate = *rc::gen::arbitrary<bool>();
+  auto ours = before.clone();
+  auto expected = before.clone();
+  kernels().quantized_linear(x, weight, accumulate, ours);
+  reference().quantized_linear(x, weight, accumulate, expected);
+  // 1 / 254 of a block's largest activation (below 4.5) for each of n_in weights (about 0.7 rms), at 6 sigma
+  const double rounding = 6 * 4.5 / 254 / std::sqrt(3.0) * 0.7 * std::sqrt(n_in);
+  RC_ASSERT((ours - expected).abs().max().item<double>() < (is_exact ? 1e-3 : rounding));
+}
+
+RC_GTEST_FIXTURE_PROP(Operators, EmbeddingIsTheRowsExactly, ()) {
+  auto random = any_source();
+  bool is_exact = false;
+  const auto weight = any_linear(128, random, is_exact);
+  const auto n_tokens = weight->stack().front().n_out();
+  const auto tokens = ints(*rc::gen::container<std::vector<std::int32_t>>(7, rc::gen::inRange(0, n_tokens)));
+  auto ours = at::empty({7, 128});
+  auto expected = at::empty({7, 128});
+  kernels().embedding(tokens, weight, ours);
+  reference().embedding(tokens, weight, expected);
+  RC_ASSERT(at::equal(ours, expected));
+}
+
+RC_GTEST_FIXTURE_PROP(Operators, NormAndSwigluAreThoseOfTheReference, ()) {
+  auto random = any_source();
+  const int n_rows = *rc::gen::inRange(1, 40);
+  const int n = *rc::gen::inRange(1, 700);
+  const auto x = 3 * normal({n_rows, 2 * n}, random);
+  const auto weight = normal({2 * n}, random);
+  auto ours = at::empty({n_rows, 2 * n});
+  auto expected = at::empty({n_rows, 2 * n});
+  kernels().rms_norm(x, weight, 1e-5, ours);
+  reference().rms_norm(x, weight, 1e-5, expected);
+  RC_ASSERT(distance(ours, expected) < 1e-5);
+  auto our_half = at::empty({n_rows, n});
+  auto expected_half = at::empty({n_rows, n});
+  kernels().swiglu(x, our_half);
+  reference().swiglu(x, expected_half);
+  RC_ASSERT(distance(our_half, expected_half) < 1e-5);
+}
+
+RC_GTEST_FIXTURE_PROP(Operators, RopeTurnsAViewInPlaceAsTheReference, ()) {
+  auto random = any_source();
+  const int n_rows = *rc::gen::inRange(1, 20);
+  const int half = *rc::gen::inRange(1, 33);
+  const bool interleaved = *rc::gen::arbitrary<bool>();
+  const auto angles = normal({50, half}, random);
+  const auto positions = ints(*rc::gen::container<std::vector<std::int32_t>>(static_cast<std::size_t>(n_rows),
+                                                                             rc::gen::inRange(0, 50)));
+  auto ours = normal({n_rows, 5, 2 * half}, random);
+  auto expected = ours.clone();
+  auto our_view = ours.narrow(1, 0, 3);
+  auto expected_view = expected.narrow(1, 0, 3);
+  kernels().rope(positions, angles.cos(), angles.sin(), interleaved, our_view);
+  reference().rope(positions, angles.cos(), angles.sin(), interleaved, expected_view);
+  RC_ASSERT(distance(ours, expected) < 1e-5);
+}
+
+// Fails if a row sees the position after its own, a page out of order, or another sequence's pages.
+RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference, ()) {
+  auto random = any_source();
+  const any_batch batch{random};
+  const int n_kv_heads = *rc::gen::inRange(1, 4);
+  const int n_heads = n_kv_heads * *rc::gen::inRange(1, 8);
+  const int head_dim = 2 * *rc::gen::inRange(1, 40);
+  // What no one wrote must not be read: it is far too large.
+  kv_tensors ours{at::full({batch.n_pages, n_kv_heads, head_dim, page_tokens}, 1e30),
+                  at::full({batch.n_pages, n_kv_heads, page_tokens, head_dim}, 1e30)};
+  kv_tensors expected{ours.keys.clone(), ours.values.clone()};
+  for (const auto* part : {&batch.history, &batch.rows}) {
+    const auto keys = normal({part->positions.size(0), n_kv_heads, head_dim}, random);
+    const auto values = normal({part->positions.size(0), n_kv_heads, head_dim}, random);
+    kernels().write_kv(keys, values, *part, ours);
+    reference().write_kv(keys, values, *part, expected);
+  }
+  RC_ASSERT(at::equal(ours.keys, expected.keys));
+  RC_ASSERT(at::equal(ours.values, expected.values));
+  const auto n_rows = batch.rows.positions.size(0);
+  const auto q = normal({n_rows, n_heads, head_dim}, random);
+  auto out = at::empty_like(q);
+  auto out_expected = at::empty_like(q);
+  kernels().paged_attention(q, ours, batch.rows, out);
+  reference().paged_attention(q, expected, batch.rows, out_expected);
+  RC_ASSERT(distance(out, out_expected) < 1e-4);
+  const auto row = *rc::gen::inRange<std::int64_t>(0, n_rows);
+  const batch_layout alone{batch.rows.sequences.slice(0, row, row + 1),
+                           batch.rows.positions.slice(0, row, row + 1), batch.rows.page_table};
+  auto out_alone = at::empty({1, n_heads, head_dim});
+  kernels().paged_attention(q.slice(0, row, row + 1), ours, alone, out_alone);
+  RC_ASSERT(at::equal(out_alone[0], out[row]));
+}
+
+TEST_F(Operators, RefuseShapesThatDoNotFit) {
+  auto out = at::empty({2, 8});
+  EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}), at::empty({7}), 1e-5, out), c10::Error);
+  EXPECT_THROW(kernels().swiglu(at::empty({2, 8}), out), c10::Error);
+  EXPECT_THROW(kernels().rms_norm(at::empty({8, 2}).t(), at::empty({8}), 1e-5, out), c10::Error);
+  EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}, at::kDouble), at::empty({8}), 1e-5, out), c10::Error);
+}
+
+} // namespace
+} // namespace souffleur
