@@ -16,7 +16,7 @@ inline void relax() {
 
 thread_team::thread_team(int n_threads) {
   for (int i = 1; i < n_threads; ++i)
-    workers_.emplace_back([this, i] { work(i); });
+    workers_.emplace_back([this] { work(); });
 }
 
 thread_team::~thread_team() {
@@ -33,15 +33,38 @@ void thread_team::run(const std::function<void(int, int)>& task) {
     return;
   }
   task_ = &task;
-  n_left_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
-  generation_.fetch_add(1, std::memory_order_release);
+  n_left_.store(size() - 1, std::memory_order_relaxed);
+  const auto generation = generation_.load(std::memory_order_relaxed) + 1;
+  next_.store(std::uint64_t{generation} << 32 | 1, std::memory_order_release);
+  generation_.store(generation, std::memory_order_release);
   generation_.notify_all();
   task(0, size());
-  while (n_left_.load(std::memory_order_acquire) > 0)
-    relax();
+  take_parts(generation);
+  wait_for_the_rest();
 }
 
-void thread_team::work(int index) {
+void thread_team::take_parts(std::uint32_t generation) {
+  auto next = next_.load(std::memory_order_acquire);
+  while (next >> 32 == generation && (next & 0xFFFFFFFFU) < static_cast<std::uint64_t>(size())) {
+    if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel, std::memory_order_acquire))
+      continue;
+    (*task_)(static_cast<int>(next & 0xFFFFFFFFU), size());
+    n_left_.fetch_sub(1, std::memory_order_release);
+    next = next_.load(std::memory_order_acquire);
+  }
+}
+
+/// Yields in the end: the thread that has the last part may be waiting for this very core.
+void thread_team::wait_for_the_rest() const {
+  for (int spin = 0; n_left_.load(std::memory_order_acquire) > 0; ++spin) {
+    if (spin < n_spins)
+      relax();
+    else
+      std::this_thread::yield();
+  }
+}
+
+void thread_team::work() {
   std::uint32_t seen = 0;
   for (;;) {
     for (int spin = 0; spin < n_spins && generation_.load(std::memory_order_acquire) == seen; ++spin)
@@ -50,8 +73,7 @@ void thread_team::work(int index) {
     seen = generation_.load(std::memory_order_acquire);
     if (stopping_)
       return;
-    (*task_)(index, size());
-    n_left_.fetch_sub(1, std::memory_order_release);
+    take_parts(seen);
   }
 }
 

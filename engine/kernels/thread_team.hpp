@@ -1,4 +1,5 @@
-// A fixed set of threads that wakes fast between the many short kernels of a step and sleeps when there is none.
+// A fixed set of threads that wakes fast between the many short kernels of a step and sleeps when there is
+// none.
 #pragma once
 
 #include <atomic>
@@ -9,7 +10,8 @@
 
 namespace souffleur {
 
-/// One caller at a time. A worker spins for some tens of microseconds after its last task, then sleeps in the kernel.
+/// One caller at a time. A worker spins for some tens of microseconds after its last task, then sleeps in the
+/// kernel. A worker that the operating system keeps waiting holds up nobody: the others do its part.
 class thread_team {
 public:
   explicit thread_team(int n_threads);
@@ -18,14 +20,20 @@ public:
   thread_team& operator=(const thread_team&) = delete;
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
-  /// Calls task(thread_index, size()) once on every thread, the caller being index 0, and waits for all.
+  /// Calls task(part, size()) once for every part in [0, size()), each on whichever thread is free first, and
+  /// waits for all. The caller takes part 0 at least.
   void run(const std::function<void(int, int)>& task);
 
 private:
-  void work(int index);
+  void work();
+  void take_parts(std::uint32_t generation);
+  void wait_for_the_rest() const;
 
   const std::function<void(int, int)>* task_ = nullptr;
   std::atomic<std::uint32_t> generation_{0};
+  /// Generation << 32 | the next part to take. A part is taken by adding 1, in this generation only, so that
+  /// a late worker never touches a later task, nor one that is gone.
+  std::atomic<std::uint64_t> next_{0};
   std::atomic<int> n_left_{0};
   std::atomic<bool> stopping_{false};
   std::vector<std::thread> workers_;
