@@ -64,9 +64,4 @@ std::optional<stop_matcher::match> stop_matcher::earliest(bool at_end) const {
   return match{*first->found, first->text};
 }
 
-std::uint64_t stop_matcher::earliest_possible() const {
-  const auto* first = first_found();
-  return first ? std::min(*first->found, earliest_open()) : earliest_open();
-}
-
 } // namespace souffleur

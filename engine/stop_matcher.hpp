@@ -25,8 +25,9 @@ public:
   /// The match that begins first (of those that begin there the shortest), once no later text can bring an
   /// earlier one. At the end of the text, whatever was found.
   std::optional<match> earliest(bool at_end) const;
-  /// No match begins before this position, whatever follows.
-  std::uint64_t earliest_possible() const;
+  /// Where the first match could begin that is not complete yet. Without an `earliest` match none begins
+  /// before it.
+  std::uint64_t earliest_open() const;
 
 private:
   struct pattern {
@@ -36,8 +37,6 @@ private:
     std::optional<std::uint64_t> found; ///< where its first match begins; then it reads no further
   };
   const pattern* first_found() const;
-  /// Where the first match could begin that is not complete yet.
-  std::uint64_t earliest_open() const;
 
   std::vector<pattern> patterns_;
   std::uint64_t n_read_ = 0;

@@ -51,7 +51,7 @@ std::string text_stream::release(std::string_view text, bool at_end) {
   matcher_.read(text);
   held_ += text;
   const auto n_returned = matcher_.n_read() - held_.size();
-  auto until = at_end ? matcher_.n_read() : matcher_.earliest_possible();
+  auto until = at_end ? matcher_.n_read() : matcher_.earliest_open();
   if (const auto match = matcher_.earliest(at_end)) {
     stopped_ = true;
     matched_stop_ = match->text;

@@ -62,7 +62,12 @@ inline rc::Gen<std::string> broken_text() {
   });
   const auto cut_character = rc::gen::map(rc::gen::pair(character(), rc::gen::inRange<std::size_t>(0, 4)),
                                           [](const auto& cut) { return cut.first.substr(0, cut.second); });
-  return joined(rc::gen::weightedOneOf<std::string>({{3, character()}, {2, loose_byte}, {2, cut_character}}));
+  // Surrogates, overlong forms, beyond U+10FFFF: right in every byte but one.
+  const auto forbidden = rc::gen::element<std::string>(
+      "\xED\xA0\x80", "\xED\xBF\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF", "\xF0\x80\x80\x80", "\xF0\x8F\xBF\xBF",
+      "\xF4\x90\x80\x80", "\xC0\xAF", "\xC1\xBF", "\xF5\x80\x80\x80");
+  return joined(rc::gen::weightedOneOf<std::string>(
+      {{3, character()}, {2, loose_byte}, {2, cut_character}, {1, forbidden}}));
 }
 
 } // namespace souffleur::testing

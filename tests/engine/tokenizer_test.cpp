@@ -99,7 +99,8 @@ ids naively_merged(const tiny_vocabulary& vocabulary, const std::string& word) {
 }
 
 // Planted bugs that this caught: rightmost first among equal ranks; a merge applied although its left or its
-// right symbol had changed; the pair with the left neighbour not looked at again.
+// right symbol had changed; the pair with the left neighbour not looked at again; the last rank of a repeated
+// pair taken.
 RC_GTEST_PROP(Tokenizer, MergesLikeARepeatedSearchForTheLowestRank, ()) {
   std::vector<std::string> spellings = {"a", "b", "c"};
   tiny_vocabulary vocabulary;
