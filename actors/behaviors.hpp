@@ -63,7 +63,8 @@ struct scheduler_state {
   peers_ptr to;
   serving_config config;
   std::uint64_t n_steps = 0;
-  bool busy = false; ///< a round is under way
+  bool busy = false;              ///< a round is under way
+  bool watches_deadlines = false; ///< a deadline_check is on its way
   // Answers of the round under way.
   std::uint64_t n_rounds = 0;
   int n_awaited = 0;

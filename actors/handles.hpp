@@ -42,10 +42,12 @@ using peers_ptr = std::shared_ptr<const peers>;
 struct kv_reset {};
 /// Wake-up of the step loop, from the scheduler to itself.
 struct next_round {};
+/// Recurring while requests are there, so that a deadline holds also when a step never comes back.
+struct deadline_check {};
 
 using scheduler_actor = caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
                                          compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>,
-                                         compat::rpc<void(next_round)>>;
+                                         compat::rpc<void(next_round)>, compat::rpc<void(deadline_check)>>;
 
 struct intake_peers {
   scheduler_actor scheduler;
@@ -83,5 +85,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::peers_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::intake_peers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::next_round)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::deadline_check)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kill_order)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::shutdown_order)

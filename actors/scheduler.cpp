@@ -9,6 +9,7 @@ using self_pointer = scheduler_actor::stateful_pointer<scheduler_state>;
 
 constexpr std::chrono::seconds kv_timeout{10};
 constexpr std::chrono::milliseconds retry_pause{20};
+constexpr std::chrono::milliseconds deadline_resolution{50};
 
 double us_between(steady_time from, steady_time to) {
   return std::chrono::duration<double, std::micro>(to - from).count();
@@ -126,6 +127,14 @@ void begin_round(self_pointer self) {
           });
 }
 
+void watch_deadlines(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.watches_deadlines || !state.core->has_work())
+    return;
+  state.watches_deadlines = true;
+  self->delayed_send(self, deadline_resolution, deadline_check{});
+}
+
 } // namespace
 
 scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
@@ -136,6 +145,7 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
   return {
       [self](const admission_ptr& request) {
         compat::state_of(self).core->admit(*request);
+        watch_deadlines(self);
         begin_round(self);
       },
       [self](const cancellation& cancelled) {
@@ -153,6 +163,14 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
       },
       [self](kv_reset) { compat::state_of(self).core->kv_lost(); },
       [self](next_round) { begin_round(self); },
+      [self](deadline_check) {
+        auto& state = compat::state_of(self);
+        state.core->expire(std::chrono::steady_clock::now());
+        report(state);
+        state.watches_deadlines = false;
+        watch_deadlines(self);
+        begin_round(self);
+      },
   };
 }
 

@@ -19,9 +19,9 @@
 
 namespace souffleur {
 
-/// A round is: begin_round → (kv manager, drafter) → plan → (verifier) → commit. Between rounds anything may
-/// be admitted or cancelled, also while a step is under way; what was cancelled then costs nothing in the
-/// next step.
+/// A round is: begin_round → (kv manager, drafter) → plan → (verifier) → commit. At any time
+/// requests may be admitted, cancelled or expire, also while a step is under way; what ended then costs
+/// nothing in the next step.
 ///
 /// Invariants: every admitted request ends exactly once through its reply handle; a step has at most
 /// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill).
@@ -36,6 +36,8 @@ public:
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
+  /// Ends whatever is past its deadline.
+  void expire(steady_time now);
   bool has_work() const;
 
   /// Expires deadlines and says what the round needs of the kv manager and the drafter.
@@ -67,7 +69,6 @@ private:
     int n_draft = 0;
   };
 
-  void expire(steady_time now);
   void demand_of_running(round& demand);
   void demand_of_waiting(round& demand);
   draft_wish wish_of(sequence& who) const;

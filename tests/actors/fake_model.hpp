@@ -39,7 +39,7 @@ inline std::uint64_t extended(std::uint64_t hash, token_id token) {
 inline void fake_logits(std::uint64_t hash, token_id last, std::span<float> logits) {
   for (std::size_t v = 0; v < logits.size(); ++v)
     logits[v] = static_cast<float>(mixed(hash ^ (v << 40)) % 1024) / 512.0F;
-  logits[static_cast<std::size_t>((last * 7 + 3) % 13)] += 3.0F;
+  logits[static_cast<std::size_t>((last * 5 + 3) % 13)] += 3.0F;
   logits[static_cast<std::size_t>(fake_end)] -= 1.0F;
 }
 

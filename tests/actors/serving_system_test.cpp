@@ -294,6 +294,22 @@ TEST(ServingSystem, RequestEndsWithAnErrorAtItsDeadline) {
   EXPECT_EQ(answer.n_ends, 1);
 }
 
+TEST(ServingSystem, DeadlineHoldsWhileAStepDoesNotComeBack) {
+  gate door;
+  running_system serving;
+  serving.model->before_forward = [&] { door.wait(); };
+  auto request = request_of(1, "stuck");
+  request.timeout = std::chrono::milliseconds{50};
+  const auto recorder = serving.ask(request);
+  const auto waiting = serving.ask(request_of(2, "patient"));
+  const auto answer = recorder->wait();
+  EXPECT_FALSE(waiting->ended());
+  door.open();
+  ASSERT_TRUE(answer.failed);
+  EXPECT_EQ(answer.failed->status, 504);
+  expect_right(request_of(2, "patient"), waiting->wait());
+}
+
 TEST(ServingSystem, BadRequestIsAnsweredAtOnce) {
   running_system serving;
   const auto answer = serving.ask(request_of(1, std::string(5000, 'a')))->wait();
