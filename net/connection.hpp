@@ -1,0 +1,94 @@
+// What every connection shares with its server, and how generation events reach a connection's coroutine.
+#pragma once
+
+#include "actors/messages/generation.hpp"
+#include "net/server.hpp"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <vector>
+
+namespace souffleur {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+
+/// A connection, or a part of one, that has to hear when the server stops.
+class stop_listener {
+public:
+  virtual void on_stop() = 0;
+
+protected:
+  ~stop_listener() = default;
+};
+
+/// Lives as long as the last connection or generation that may still report. All but `io` belongs to the I/O
+/// thread.
+struct server_context {
+  server_context(const server_options& chosen, generation_service& behind)
+      : options(chosen), service(behind) {}
+
+  asio::io_context io{1};
+  const server_options options;
+  generation_service& service;
+  request_id next_request = 1;
+  int n_connections = 0;
+  bool stopping = false;
+  std::set<stop_listener*> stop_listeners;
+};
+
+using context_ptr = std::shared_ptr<server_context>;
+
+/// Events of a connection's generations, in the order in which they were made, and the news about the
+/// connection itself. Generations that have not ended when the mailbox goes are cancelled: a client that left
+/// costs no more steps.
+class event_mailbox final : public stop_listener, public std::enable_shared_from_this<event_mailbox> {
+public:
+  struct delivery {
+    request_id from = 0;
+    generation_event event;
+  };
+
+  explicit event_mailbox(context_ptr context);
+  ~event_mailbox();
+  event_mailbox(const event_mailbox&) = delete;
+  event_mailbox& operator=(const event_mailbox&) = delete;
+
+  /// Gives the request its id and hands it to the service; its events come here.
+  request_id submit(generation_request request);
+  void cancel(request_id id);
+  void cancel_all();
+
+  /// Returns once there are events, or after wake(), or when the server stops.
+  asio::awaitable<void> wait();
+  std::vector<delivery> take();
+  void wake();
+  void on_stop() override { wake(); }
+
+  bool peer_gone = false;
+  /// Called when more tokens wait here than a connection may hold.
+  std::function<void()> on_overflow;
+
+private:
+  void deliver(request_id from, generation_event event);
+
+  context_ptr context_;
+  asio::steady_timer signal_;
+  bool woken_ = false;
+  std::vector<delivery> waiting_;
+  std::size_t n_waiting_tokens_ = 0;
+  std::set<request_id> live_;
+};
+
+/// Serves HTTP on a fresh connection until it ends or becomes a WebSocket, and then that.
+asio::awaitable<void> serve_http(beast::tcp_stream stream, context_ptr context);
+
+} // namespace souffleur

@@ -1,0 +1,72 @@
+#include "net/connection.hpp"
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace souffleur {
+
+event_mailbox::event_mailbox(context_ptr context) : context_(std::move(context)), signal_(context_->io) {
+  context_->stop_listeners.insert(this);
+}
+
+event_mailbox::~event_mailbox() {
+  context_->stop_listeners.erase(this);
+  cancel_all();
+}
+
+request_id event_mailbox::submit(generation_request request) {
+  const auto id = context_->next_request++;
+  request.id = id;
+  live_.insert(id);
+  auto sink = [context = context_, box = weak_from_this(), id](generation_event event) {
+    asio::post(context->io, [box, id, event = std::move(event)]() mutable {
+      if (const auto there = box.lock())
+        there->deliver(id, std::move(event));
+    });
+  };
+  context_->service.submit(std::move(request), std::move(sink));
+  return id;
+}
+
+void event_mailbox::cancel(request_id id) {
+  if (live_.count(id) > 0)
+    context_->service.cancel(id);
+}
+
+void event_mailbox::cancel_all() {
+  for (const auto id : live_)
+    context_->service.cancel(id);
+}
+
+void event_mailbox::deliver(request_id from, generation_event event) {
+  if (const auto* delta = std::get_if<generation_delta>(&event))
+    n_waiting_tokens_ += delta->tokens.size();
+  if (std::holds_alternative<generation_finished>(event) || std::holds_alternative<generation_failed>(event))
+    live_.erase(from);
+  waiting_.push_back({from, std::move(event)});
+  wake();
+  if (n_waiting_tokens_ > context_->options.max_held_tokens && on_overflow)
+    on_overflow();
+}
+
+void event_mailbox::wake() {
+  woken_ = true;
+  signal_.cancel();
+}
+
+asio::awaitable<void> event_mailbox::wait() {
+  while (!woken_ && !context_->stopping) {
+    boost::system::error_code cancelled;
+    signal_.expires_at(asio::steady_timer::time_point::max());
+    co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  }
+  woken_ = false;
+}
+
+std::vector<event_mailbox::delivery> event_mailbox::take() {
+  n_waiting_tokens_ = 0;
+  return std::exchange(waiting_, {});
+}
+
+} // namespace souffleur

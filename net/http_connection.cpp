@@ -1,0 +1,326 @@
+#include "net/connection.hpp"
+#include "net/http_routes.hpp"
+#include "net/openai_response.hpp"
+#include "net/websocket_connection.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <boost/json/serialize.hpp>
+
+#include <chrono>
+#include <optional>
+
+namespace souffleur {
+
+namespace {
+
+namespace http = beast::http;
+using boost::system::error_code;
+using request_parser = http::request_parser<http::string_body>;
+using request_message = http::request<http::string_body>;
+
+constexpr std::uint32_t max_header_bytes = 16384;
+
+auto result_in(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+
+/// Notices that the client left while its request runs. A client that shuts its sending side down counts as
+/// gone.
+asio::awaitable<void> watch_peer(beast::tcp_stream& stream, std::shared_ptr<event_mailbox> mailbox) {
+  error_code error;
+  co_await stream.socket().async_wait(asio::ip::tcp::socket::wait_read, result_in(error));
+  if (error)
+    co_return; // the response is finished, `stream` may be gone
+  char byte = 0;
+  const auto n = stream.socket().receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
+  if (n == 0) {
+    mailbox->peer_gone = true;
+    mailbox->wake();
+  }
+}
+
+class http_connection final : public stop_listener {
+public:
+  http_connection(beast::tcp_stream stream, context_ptr context)
+      : stream_(std::move(stream)), context_(std::move(context)) {
+    context_->stop_listeners.insert(this);
+  }
+  ~http_connection() { context_->stop_listeners.erase(this); }
+  http_connection(const http_connection&) = delete;
+  http_connection& operator=(const http_connection&) = delete;
+
+  /// A request that is being answered gets its answer; its mailbox hears of the stop, too.
+  void on_stop() override {
+    if (!answering_)
+      stream_.close();
+  }
+
+  asio::awaitable<void> serve() {
+    bool keep_alive = true;
+    while (keep_alive && !context_->stopping) {
+      auto request = co_await read();
+      if (!request)
+        break;
+      if (beast::websocket::is_upgrade(*request) && path_of(*request) == "/v1/stream") {
+        answering_ = true;
+        co_await serve_websocket(std::move(stream_), std::move(*request), context_);
+        co_return;
+      }
+      answering_ = true;
+      keep_alive = co_await answer(*request);
+      answering_ = false;
+    }
+    error_code ignored;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+  }
+
+private:
+  static std::string_view path_of(const request_message& request) {
+    const std::string_view target{request.target().data(), request.target().size()};
+    return target.substr(0, target.find('?'));
+  }
+
+  /// Nothing if the connection is over.
+  asio::awaitable<std::optional<request_message>> read() {
+    request_parser parser;
+    parser.header_limit(max_header_bytes);
+    parser.body_limit(context_->options.max_body_bytes);
+    error_code error;
+    stream_.expires_after(context_->options.idle_timeout);
+    co_await http::async_read_header(stream_, buffer_, parser, result_in(error));
+    if (!error && !parser.is_done()) {
+      if (beast::iequals(parser.get()[http::field::expect], "100-continue"))
+        co_await send_continue(error);
+      stream_.expires_after(context_->options.idle_timeout);
+      if (!error)
+        co_await http::async_read(stream_, buffer_, parser, result_in(error));
+    }
+    if (error) {
+      co_await complain(error);
+      co_return std::nullopt;
+    }
+    co_return parser.release();
+  }
+
+  asio::awaitable<void> send_continue(error_code& error) {
+    http::response<http::empty_body> go_on{http::status::continue_, 11};
+    co_await http::async_write(stream_, go_on, result_in(error));
+  }
+
+  /// Answers what could not be read as a request, if the client is still there to hear it.
+  asio::awaitable<void> complain(const error_code& error) {
+    if (error == http::error::end_of_stream || error == beast::error::timeout || error == asio::error::eof ||
+        error.category() != make_error_code(http::error::bad_method).category())
+      co_return;
+    generation_failed why{400, "bad_http", "This is not an HTTP/1.1 request: " + error.message() + ".", "",
+                          0};
+    if (error == http::error::body_limit)
+      why = {413, "body_too_large",
+             "The body has more than " + std::to_string(context_->options.max_body_bytes) + " bytes.", "", 0};
+    else if (error == http::error::header_limit)
+      why = {431, "header_too_large",
+             "The header has more than " + std::to_string(max_header_bytes) + " bytes.", "", 0};
+    const auto reply = error_reply(why);
+    co_await send(reply, 11, false, false);
+    co_await drain();
+  }
+
+  /// Closing with unread input would reset the connection, and the client might not see the answer.
+  asio::awaitable<void> drain() {
+    constexpr int max_reads = 64;
+    error_code error;
+    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    char scratch[16384];
+    stream_.expires_after(std::chrono::seconds{2});
+    for (int i = 0; i < max_reads && !error; ++i)
+      co_await stream_.async_read_some(asio::buffer(scratch), result_in(error));
+  }
+
+  /// False if the connection has to close.
+  asio::awaitable<bool> answer(const request_message& request) {
+    const std::string method{request.method_string()};
+    const http_query query{method, path_of(request), request.body()};
+    auto routed = route(query, context_->service);
+    if (const auto* reply = std::get_if<http_reply>(&routed))
+      co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
+    auto& call = std::get<openai_call>(routed);
+    for (auto& generation : call.generations)
+      generation.tenant = std::string{request[http::field::authorization]};
+    co_return co_await generate(call, request);
+  }
+
+  asio::awaitable<bool> generate(openai_call& call, const request_message& request) {
+    const auto mailbox = std::make_shared<event_mailbox>(context_);
+    mailbox->on_overflow = [this] { stream_.close(); };
+    asio::co_spawn(context_->io, watch_peer(stream_, mailbox), asio::detached);
+    openai_response response{call, identity(call.chat),
+                             [this](token_id token) { return context_->service.detokenize({token}); }};
+    first_id_ = 0;
+    for (auto& generation : call.generations) {
+      const auto id = mailbox->submit(std::move(generation));
+      if (first_id_ == 0)
+        first_id_ = id;
+    }
+    const bool keep = call.stream ? co_await stream_events(response, *mailbox, request)
+                                  : co_await collect_events(response, *mailbox, request);
+    error_code ignored;
+    stream_.socket().cancel(ignored); // ends watch_peer
+    co_return keep;
+  }
+
+  int choice_of(const event_mailbox::delivery& delivered) const {
+    return static_cast<int>(delivered.from - first_id_);
+  }
+
+  response_identity identity(bool chat) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return {(chat ? "chatcmpl-" : "cmpl-") + std::to_string(context_->service.model().created_s) + "-" +
+                std::to_string(context_->next_request),
+            context_->service.model().name, "fp_" + context_->service.model().fingerprint,
+            std::chrono::duration_cast<std::chrono::seconds>(now).count()};
+  }
+
+  asio::awaitable<bool> collect_events(openai_response& response, event_mailbox& mailbox,
+                                       const request_message& request) {
+    while (!response.ended()) {
+      co_await mailbox.wait();
+      if (mailbox.peer_gone)
+        co_return false;
+      if (context_->stopping)
+        co_return co_await send(stopping_reply(), request.version(), false, false);
+      for (const auto& delivered : mailbox.take())
+        response.collect(choice_of(delivered), delivered.event);
+    }
+    http_reply reply;
+    if (response.failure())
+      reply = error_reply(*response.failure());
+    else
+      reply.body = boost::json::serialize(response.body());
+    co_return co_await send(reply, request.version(), request.keep_alive(), false);
+  }
+
+  static http_reply stopping_reply() {
+    return error_reply({503, "shutting_down", "The server is shutting down.", "", 1});
+  }
+
+  asio::awaitable<bool> stream_events(openai_response& response, event_mailbox& mailbox,
+                                      const request_message& request) {
+    bool begun = false;
+    const bool chunked = request.version() >= 11;
+    while (!response.ended()) {
+      co_await mailbox.wait();
+      if (mailbox.peer_gone)
+        co_return false;
+      std::string events;
+      for (const auto& delivered : mailbox.take())
+        events += response.stream(choice_of(delivered), delivered.event);
+      // A request that fails before its first token gets an HTTP status.
+      if (!begun && response.ended() && response.failure())
+        co_return co_await send(error_reply(*response.failure()), request.version(), request.keep_alive(),
+                                false);
+      if (!begun && context_->stopping)
+        co_return co_await send(stopping_reply(), request.version(), false, false);
+      if (context_->stopping)
+        co_return false;
+      if (!begun && !events.empty()) {
+        if (!co_await begin_stream(request))
+          co_return false;
+        begun = true;
+      }
+      if (!events.empty() && !co_await send_chunk(events, chunked))
+        co_return false;
+    }
+    co_return co_await end_stream(chunked, request.keep_alive());
+  }
+
+  asio::awaitable<bool> begin_stream(const request_message& request) {
+    http::response<http::empty_body> head{http::status::ok, request.version()};
+    set_common_fields(head, request.version() >= 11 && request.keep_alive());
+    head.set(http::field::content_type, "text/event-stream; charset=utf-8");
+    head.set(http::field::cache_control, "no-cache");
+    head.set("X-Accel-Buffering", "no");
+    if (request.version() >= 11)
+      head.chunked(true);
+    http::response_serializer<http::empty_body> serializer{head};
+    error_code error;
+    stream_.expires_after(context_->options.write_timeout);
+    co_await http::async_write_header(stream_, serializer, result_in(error));
+    stream_.expires_never();
+    co_return !error;
+  }
+
+  asio::awaitable<bool> send_chunk(const std::string& events, bool chunked) {
+    error_code error;
+    stream_.expires_after(context_->options.write_timeout);
+    if (chunked) {
+      const auto chunk = http::make_chunk(asio::buffer(events));
+      co_await asio::async_write(stream_, chunk, result_in(error));
+    } else {
+      co_await asio::async_write(stream_, asio::buffer(events), result_in(error));
+    }
+    stream_.expires_never();
+    co_return !error;
+  }
+
+  asio::awaitable<bool> end_stream(bool chunked, bool keep_alive) {
+    if (!chunked)
+      co_return false;
+    error_code error;
+    stream_.expires_after(context_->options.write_timeout);
+    const auto last = http::make_chunk_last();
+    co_await asio::async_write(stream_, last, result_in(error));
+    stream_.expires_never();
+    co_return !error && keep_alive;
+  }
+
+  template <class Fields>
+  static void set_common_fields(Fields& head, bool keep_alive) {
+    head.set(http::field::server, "souffleur");
+    head.set(http::field::access_control_allow_origin, "*");
+    head.set(http::field::access_control_allow_headers, "Authorization, Content-Type");
+    head.keep_alive(keep_alive);
+  }
+
+  asio::awaitable<bool> send(const http_reply& reply, unsigned version, bool keep_alive, bool head_only) {
+    http::response<http::string_body> response{static_cast<http::status>(reply.status), version};
+    set_common_fields(response, keep_alive);
+    if (!reply.content_type.empty())
+      response.set(http::field::content_type, reply.content_type);
+    if (!reply.allow.empty()) {
+      response.set(http::field::allow, reply.allow);
+      response.set(http::field::access_control_allow_methods, reply.allow);
+    }
+    if (reply.retry_after_s > 0)
+      response.set(http::field::retry_after, std::to_string(reply.retry_after_s));
+    if (!head_only)
+      response.body() = reply.body;
+    response.prepare_payload();
+    if (head_only)
+      response.content_length(reply.body.size());
+    error_code error;
+    stream_.expires_after(context_->options.write_timeout);
+    co_await http::async_write(stream_, response, result_in(error));
+    stream_.expires_never();
+    co_return !error && keep_alive;
+  }
+
+  beast::tcp_stream stream_;
+  context_ptr context_;
+  beast::flat_buffer buffer_;
+  bool answering_ = false;
+  request_id first_id_ = 0; ///< of the call being answered; its choices have consecutive ids
+};
+
+} // namespace
+
+asio::awaitable<void> serve_http(beast::tcp_stream stream, context_ptr context) {
+  http_connection connection{std::move(stream), std::move(context)};
+  co_await connection.serve();
+}
+
+} // namespace souffleur

@@ -1,0 +1,182 @@
+#include "net/http_routes.hpp"
+
+#include "net/json_fields.hpp"
+#include "net/openai_response.hpp"
+#include "net/page.hpp"
+
+#include <boost/json/serialize.hpp>
+
+#include <array>
+
+namespace souffleur {
+
+namespace json = boost::json;
+
+namespace {
+
+using routed = std::variant<http_reply, openai_call>;
+using handler = routed (*)(const http_query&, const generation_service&);
+
+http_reply json_reply(const json::object& body, int status = 200) {
+  return {status, "application/json", json::serialize(body), "", 0};
+}
+
+routed generate(openai_endpoint endpoint, const http_query& query, const generation_service& service) {
+  const auto body = parse_json(query.body);
+  if (const auto* failed = std::get_if<generation_failed>(&body))
+    return error_reply(*failed);
+  auto call = parse_openai_request(endpoint, std::get<json::value>(body), service.model().name);
+  if (const auto* failed = std::get_if<generation_failed>(&call))
+    return error_reply(*failed);
+  return std::move(std::get<openai_call>(call));
+}
+
+routed chat_completions(const http_query& query, const generation_service& service) {
+  return generate(openai_endpoint::chat_completions, query, service);
+}
+
+routed completions(const http_query& query, const generation_service& service) {
+  return generate(openai_endpoint::completions, query, service);
+}
+
+json::object model_object(const served_model& model) {
+  return {{"id", model.name},
+          {"object", "model"},
+          {"created", model.created_s},
+          {"owned_by", "souffleur"},
+          {"max_model_len", model.context_length},
+          {"fingerprint", model.fingerprint}};
+}
+
+routed models(const http_query&, const generation_service& service) {
+  return json_reply({{"object", "list"}, {"data", json::array{json::value(model_object(service.model()))}}});
+}
+
+routed one_model(const http_query& query, const generation_service& service) {
+  const auto name = query.path.substr(std::string_view{"/v1/models/"}.size());
+  if (name != service.model().name)
+    return error_reply({404, "model_not_found",
+                        "The model '" + std::string{name} + "' does not exist; this server has '" +
+                            service.model().name + "'.",
+                        "model", 0});
+  return json_reply(model_object(service.model()));
+}
+
+routed tokenize(const http_query& query, const generation_service& service) {
+  const auto body = parse_json(query.body);
+  if (const auto* failed = std::get_if<generation_failed>(&body))
+    return error_reply(*failed);
+  const auto* object = std::get<json::value>(body).if_object();
+  if (object == nullptr)
+    return error_reply(bad_parameter("", "The body must be a JSON object.", "invalid_type"));
+  json_fields fields{*object};
+  // llama.cpp says content, vLLM says prompt.
+  const std::string_view name = fields.find("content") != nullptr ? "content" : "prompt";
+  const auto text = fields.text(name);
+  const bool parse_special = fields.boolean("parse_special").value_or(true);
+  if (!text)
+    fields.complain(name, "is required", "missing_required_parameter");
+  if (fields.error())
+    return error_reply(*fields.error());
+  const auto tokens = service.tokenize(*text, parse_special);
+  return json_reply({{"tokens", json::array(tokens.begin(), tokens.end())},
+                     {"count", tokens.size()},
+                     {"max_model_len", service.model().context_length}});
+}
+
+routed detokenize(const http_query& query, const generation_service& service) {
+  const auto body = parse_json(query.body);
+  if (const auto* failed = std::get_if<generation_failed>(&body))
+    return error_reply(*failed);
+  const auto* object = std::get<json::value>(body).if_object();
+  if (object == nullptr)
+    return error_reply(bad_parameter("", "The body must be a JSON object.", "invalid_type"));
+  json_fields fields{*object};
+  const auto* ids = fields.array("tokens");
+  if (ids == nullptr)
+    fields.complain("tokens", "is required", "missing_required_parameter");
+  if (fields.error())
+    return error_reply(*fields.error());
+  std::vector<token_id> tokens;
+  for (std::size_t i = 0; i < ids->size(); ++i) {
+    const auto* id = (*ids)[i].if_int64();
+    if (id == nullptr || *id < 0 || *id >= service.model().vocabulary_size)
+      return error_reply(
+          bad_parameter("tokens", "tokens[" + std::to_string(i) + "] is not a token id (0 to " +
+                                      std::to_string(service.model().vocabulary_size - 1) + ")."));
+    tokens.push_back(static_cast<token_id>(*id));
+  }
+  const auto text = valid_utf8(service.detokenize(tokens));
+  return json_reply({{"content", text}, {"prompt", text}});
+}
+
+routed health(const http_query&, const generation_service& service) {
+  const bool ready = service.ready();
+  return json_reply({{"status", ready ? "ok" : "unavailable"}}, ready ? 200 : 503);
+}
+
+routed metrics(const http_query&, const generation_service& service) {
+  return http_reply{200, "text/plain; version=0.0.4; charset=utf-8", service.metrics(), "", 0};
+}
+
+routed page(const http_query&, const generation_service&) {
+  return http_reply{200, "text/html; charset=utf-8", std::string{page_html()}, "", 0};
+}
+
+routed stream_without_upgrade(const http_query&, const generation_service&) {
+  return error_reply({426, "upgrade_required", "/v1/stream speaks WebSocket; connect with ws://.", "", 0});
+}
+
+struct entry {
+  std::string_view method;
+  std::string_view path; ///< ends in '/': everything below
+  handler answer;
+};
+
+constexpr std::array routes{
+    entry{"GET", "/", page},
+    entry{"GET", "/health", health},
+    entry{"GET", "/metrics", metrics},
+    entry{"GET", "/v1/models", models},
+    entry{"GET", "/v1/models/", one_model},
+    entry{"GET", "/v1/stream", stream_without_upgrade},
+    entry{"POST", "/tokenize", tokenize},
+    entry{"POST", "/detokenize", detokenize},
+    entry{"POST", "/v1/chat/completions", chat_completions},
+    entry{"POST", "/v1/completions", completions},
+};
+
+bool matches(const entry& route, std::string_view path) {
+  const bool below = route.path.size() > 1 && route.path.ends_with('/');
+  return below ? path.starts_with(route.path) && path.size() > route.path.size() : path == route.path;
+}
+
+} // namespace
+
+http_reply error_reply(const generation_failed& error) {
+  auto reply = json_reply(error_body(error), error.status);
+  reply.retry_after_s = error.retry_after_s;
+  return reply;
+}
+
+routed route(const http_query& query, const generation_service& service) {
+  std::string_view allowed;
+  for (const auto& candidate : routes)
+    if (matches(candidate, query.path)) {
+      if (candidate.method == query.method || (candidate.method == "GET" && query.method == "HEAD"))
+        return candidate.answer(query, service);
+      allowed = candidate.method;
+    }
+  if (allowed.empty())
+    return error_reply({404, "not_found", "There is nothing at " + std::string{query.path} + ".", "", 0});
+  if (query.method == "OPTIONS")
+    return http_reply{204, "", "", std::string{allowed} + ", OPTIONS", 0};
+  auto reply = error_reply({405, "method_not_allowed",
+                            std::string{query.path} + " takes " + std::string{allowed} + ", not " +
+                                std::string{query.method} + ".",
+                            "", 0});
+  reply.allow = std::string{allowed} + ", OPTIONS";
+  return reply;
+}
+
+} // namespace souffleur

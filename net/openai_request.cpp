@@ -1,0 +1,388 @@
+#include "net/openai_request.hpp"
+
+#include "net/json_fields.hpp"
+
+#include <boost/json/stream_parser.hpp>
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+namespace souffleur {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr int max_stop_strings = 16;
+constexpr int max_stop_bytes = 1024;
+constexpr int max_top_logprobs = 20;
+constexpr int max_bias_entries = 1024;
+
+/// `content` of a message: a string, null, or an array of text parts, which become one string.
+void check_content(json_fields& fields, json::object& message, const std::string& where) {
+  auto* content = message.if_contains("content");
+  if (content == nullptr || content->is_null() || content->is_string())
+    return;
+  if (!content->is_array())
+    return fields.complain(where + ".content",
+                           "must be a string or an array of parts, not " + std::string{kind_name(*content)},
+                           "invalid_type");
+  std::string joined;
+  std::size_t i = 0;
+  for (const auto& part : content->get_array()) {
+    const auto here = where + ".content[" + std::to_string(i++) + "]";
+    const auto* object = part.if_object();
+    const auto* type = object != nullptr ? object->if_contains("type") : nullptr;
+    if (type == nullptr || !type->is_string())
+      return fields.complain(here + ".type", "is missing", "missing_required_parameter");
+    if (type->get_string() != "text")
+      return fields.complain(here + ".type", "must be \"text\": this model reads text only",
+                             "unsupported_value");
+    const auto* text = object->if_contains("text");
+    if (text == nullptr || !text->is_string())
+      return fields.complain(here + ".text", "must be a string", "invalid_type");
+    joined += text->get_string();
+  }
+  *content = joined;
+}
+
+json::array read_messages(json_fields& fields) {
+  const auto* messages = fields.array("messages");
+  if (messages == nullptr) {
+    fields.complain("messages", "is required", "missing_required_parameter");
+    return {};
+  }
+  if (messages->empty())
+    fields.complain("messages", "must not be empty");
+  json::array checked = *messages;
+  for (std::size_t i = 0; i < checked.size() && !fields.error(); ++i) {
+    const auto where = "messages[" + std::to_string(i) + "]";
+    auto* message = checked[i].if_object();
+    if (message == nullptr) {
+      fields.complain(where, "must be an object", "invalid_type");
+      break;
+    }
+    const auto* role = message->if_contains("role");
+    if (role == nullptr || !role->is_string())
+      fields.complain(where + ".role", "must be a string",
+                      role == nullptr ? "missing_required_parameter" : "invalid_type");
+    check_content(fields, *message, where);
+  }
+  return checked;
+}
+
+std::vector<std::string> read_stop(json_fields& fields) {
+  std::vector<std::string> stop;
+  const auto* value = fields.find("stop");
+  if (value == nullptr)
+    return stop;
+  if (const auto* one = value->if_string())
+    stop.emplace_back(*one);
+  else if (const auto* many = value->if_array())
+    for (const auto& entry : *many) {
+      if (!entry.is_string()) {
+        fields.complain("stop", "must be a string or an array of strings", "invalid_type");
+        return {};
+      }
+      stop.emplace_back(entry.get_string());
+    }
+  else
+    fields.complain("stop", "must be a string or an array of strings", "invalid_type");
+  if (stop.size() > max_stop_strings)
+    fields.complain("stop", "may have at most " + std::to_string(max_stop_strings) + " strings");
+  for (const auto& text : stop)
+    if (text.empty() || text.size() > max_stop_bytes)
+      fields.complain("stop", "must have strings of 1 to " + std::to_string(max_stop_bytes) + " bytes");
+  return stop;
+}
+
+std::vector<token_id> read_token_ids(json_fields& fields, std::string_view name, const json::array& ids) {
+  std::vector<token_id> tokens;
+  tokens.reserve(ids.size());
+  for (const auto& entry : ids) {
+    if (!entry.is_int64() || entry.get_int64() < 0 ||
+        entry.get_int64() > std::numeric_limits<token_id>::max()) {
+      fields.complain(name, "must have token ids (integers from 0) only", "invalid_type");
+      return {};
+    }
+    tokens.push_back(static_cast<token_id>(entry.get_int64()));
+  }
+  return tokens;
+}
+
+std::vector<std::pair<token_id, float>> read_logit_bias(json_fields& fields) {
+  std::vector<std::pair<token_id, float>> bias;
+  const auto* entries = fields.object("logit_bias");
+  if (entries == nullptr)
+    return bias;
+  if (entries->size() > max_bias_entries)
+    fields.complain("logit_bias", "may have at most " + std::to_string(max_bias_entries) + " entries");
+  for (const auto& [key, value] : *entries) {
+    token_id token = 0;
+    const auto [end, status] = std::from_chars(key.data(), key.data() + key.size(), token);
+    if (status != std::errc{} || end != key.data() + key.size() || token < 0)
+      fields.complain("logit_bias", "has the key \"" + std::string{key} + "\", which is not a token id");
+    if (!value.is_number() || !(std::abs(value.to_number<double>()) <= 100))
+      fields.complain("logit_bias", "must have values from -100 to 100");
+    if (fields.error())
+      return {};
+    bias.emplace_back(token, value.to_number<float>());
+  }
+  return bias;
+}
+
+void read_logprobs(json_fields& fields, bool chat, sampling_params& sampling) {
+  if (!chat) {
+    sampling.n_logprobs = static_cast<int>(fields.integer("logprobs", 0, max_top_logprobs).value_or(-1));
+    return;
+  }
+  const bool wanted = fields.boolean("logprobs").value_or(false);
+  const auto n_top = fields.integer("top_logprobs", 0, max_top_logprobs);
+  if (n_top && !wanted)
+    fields.complain("top_logprobs", "needs 'logprobs' to be true");
+  if (wanted)
+    sampling.n_logprobs = static_cast<int>(n_top.value_or(0));
+}
+
+sampling_params read_sampling(json_fields& fields, bool chat) {
+  sampling_params sampling;
+  const auto set = [](auto& field, const auto& given) {
+    if (given)
+      field = static_cast<std::remove_reference_t<decltype(field)>>(*given);
+  };
+  set(sampling.temperature, fields.number("temperature", {0, 2}));
+  set(sampling.top_p, fields.number("top_p", {0, 1, true}));
+  set(sampling.min_p, fields.number("min_p", {0, 1}));
+  set(sampling.presence_penalty, fields.number("presence_penalty", {-2, 2}));
+  set(sampling.frequency_penalty, fields.number("frequency_penalty", {-2, 2}));
+  set(sampling.repetition_penalty, fields.number("repetition_penalty", {0, 100, true}));
+  if (const auto top_k = fields.integer("top_k", -1, std::numeric_limits<int>::max()))
+    sampling.top_k = *top_k < 0 ? 0 : static_cast<int>(*top_k); // vLLM writes "off" as -1
+  set(sampling.ignore_eos, fields.boolean("ignore_eos"));
+  set(sampling.min_tokens, fields.integer("min_tokens", 0, std::numeric_limits<int>::max()));
+  if (const auto* ids = fields.array("stop_token_ids"))
+    sampling.stop_token_ids = read_token_ids(fields, "stop_token_ids", *ids);
+  sampling.logit_bias = read_logit_bias(fields);
+  sampling.stop = read_stop(fields);
+  read_logprobs(fields, chat, sampling);
+  return sampling;
+}
+
+void read_max_tokens(json_fields& fields, bool chat, generation_request& request) {
+  constexpr std::int64_t most = std::numeric_limits<int>::max();
+  auto n = fields.integer("max_tokens", 1, most);
+  if (chat)
+    if (const auto newer = fields.integer("max_completion_tokens", 1, most))
+      n = newer;
+  request.max_tokens_given = n.has_value();
+  if (n)
+    request.sampling.max_tokens = static_cast<int>(*n);
+}
+
+void read_speculation(json_fields& ours, speculation_options& options) {
+  const auto* value = ours.find("speculation");
+  if (value == nullptr)
+    return;
+  if (value->is_bool()) {
+    options.enabled = value->get_bool();
+  } else if (const auto* object = value->if_object()) {
+    json_fields fields{*object, "souffleur.speculation."};
+    options.enabled = fields.boolean("enabled").value_or(true);
+    if (const auto n = fields.integer("max_draft", 0, 64))
+      options.max_draft = static_cast<int>(*n);
+    if (fields.error())
+      ours.complain(*fields.error());
+  } else {
+    ours.complain("speculation", "must be a boolean or an object", "invalid_type");
+  }
+}
+
+void read_cache(json_fields& ours, generation_request& request) {
+  const auto* value = ours.find("cache");
+  if (value == nullptr)
+    return;
+  if (value->is_bool()) {
+    request.cache = value->get_bool();
+  } else if (const auto* object = value->if_object()) {
+    json_fields fields{*object, "souffleur.cache."};
+    const auto mode = fields.text("mode").value_or("on");
+    if (mode != "on" && mode != "off")
+      fields.complain("mode", "must be \"on\" or \"off\"");
+    request.cache = mode != "off";
+    if (fields.error())
+      ours.complain(*fields.error());
+  } else {
+    ours.complain("cache", "must be a boolean or an object", "invalid_type");
+  }
+}
+
+void read_own_options(json_fields& fields, generation_request& request) {
+  const auto* object = fields.object("souffleur");
+  if (object == nullptr)
+    return;
+  json_fields ours{*object, "souffleur."};
+  read_speculation(ours, request.speculation);
+  read_cache(ours, request);
+  request.priority = static_cast<int>(ours.integer("priority", -100, 100).value_or(0));
+  if (const auto timeout = ours.integer("timeout_ms", 1, 86'400'000))
+    request.timeout = std::chrono::milliseconds{*timeout};
+  if (ours.error())
+    fields.complain(*ours.error());
+}
+
+/// What would change the answer if it were ignored.
+void refuse_unsupported(json_fields& fields, bool chat) {
+  if (const auto* format = fields.object("response_format"))
+    if (const auto* type = format->if_contains("type"); type != nullptr && *type != "text")
+      fields.complain("response_format", "other than {\"type\": \"text\"} is not supported",
+                      "unsupported_value");
+  if (const auto* choice = fields.find("tool_choice");
+      choice != nullptr && *choice != "auto" && *choice != "none")
+    fields.complain("tool_choice", "must be \"auto\" or \"none\"", "unsupported_value");
+  if (chat)
+    return;
+  if (const auto* suffix = fields.find("suffix"); suffix != nullptr && *suffix != "")
+    fields.complain("suffix", "is not supported", "unsupported_value");
+  if (const auto best_of = fields.integer("best_of", 1, 1024))
+    if (*best_of != fields.integer("n", 1, max_choices).value_or(1))
+      fields.complain("best_of", "must equal 'n'", "unsupported_value");
+}
+
+using prompt_variant = decltype(generation_request::prompt);
+
+prompt_variant one_prompt(json_fields& fields, const json::value& value) {
+  if (const auto* text = value.if_string())
+    return text_prompt{std::string{*text}};
+  if (const auto* ids = value.if_array())
+    return token_prompt{read_token_ids(fields, "prompt", *ids)};
+  fields.complain("prompt",
+                  "must be a string, an array of strings, an array of token ids or an array of such arrays",
+                  "invalid_type");
+  return text_prompt{};
+}
+
+std::vector<prompt_variant> read_prompts(json_fields& fields, bool chat) {
+  std::vector<prompt_variant> prompts;
+  if (chat) {
+    chat_prompt prompt;
+    prompt.messages = read_messages(fields);
+    const auto* choice = fields.find("tool_choice");
+    if (const auto* tools = fields.array("tools");
+        tools != nullptr && (choice == nullptr || *choice != "none"))
+      prompt.tools = *tools;
+    prompts.emplace_back(std::move(prompt));
+    return prompts;
+  }
+  const auto* value = fields.find("prompt");
+  if (value == nullptr) {
+    fields.complain("prompt", "is required", "missing_required_parameter");
+    return prompts;
+  }
+  const auto* many = value->if_array();
+  if (many != nullptr && many->empty())
+    fields.complain("prompt", "must not be empty");
+  else if (many != nullptr && !many->front().is_number())
+    for (const auto& entry : *many)
+      prompts.push_back(one_prompt(fields, entry));
+  else
+    prompts.push_back(one_prompt(fields, *value));
+  return prompts;
+}
+
+void add_choices(openai_call& call, const generation_request& form,
+                 const std::vector<prompt_variant>& prompts, int n, bool echo) {
+  for (const auto& prompt : prompts)
+    for (int i = 0; i < n; ++i) {
+      auto request = form;
+      request.prompt = prompt;
+      if (request.seed_given)
+        request.sampling.seed = seed_of_choice(form.sampling.seed, i);
+      call.generations.push_back(std::move(request));
+      const auto* text = std::get_if<text_prompt>(&prompt);
+      const auto* tokens = std::get_if<token_prompt>(&prompt);
+      call.echoes.push_back(echo && text != nullptr ? text->text : "");
+      call.echoed_tokens.push_back(echo && tokens != nullptr ? tokens->tokens : std::vector<token_id>{});
+    }
+}
+
+void check_model(json_fields& fields, std::string_view model_name) {
+  const auto name = fields.text("model");
+  if (name && *name != model_name)
+    fields.complain(
+        {404, "model_not_found",
+         "The model '" + *name + "' does not exist; this server has '" + std::string{model_name} + "'.",
+         "model", 0});
+}
+
+} // namespace
+
+std::uint64_t seed_of_choice(std::uint64_t seed, int index) {
+  if (index == 0)
+    return seed;
+  // SplitMix64 (Steele, Lea and Flood 2014), so that seeds that differ by one share no choice.
+  std::uint64_t z = seed + 0x9e3779b97f4a7c15U * static_cast<std::uint64_t>(index);
+  z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+  z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+  return (z ^ (z >> 31)) >> 11;
+}
+
+std::variant<json::value, generation_failed> parse_json(std::string_view text) {
+  json::stream_parser parser;
+  json::error_code error;
+  const auto n_read = parser.write_some(text.data(), text.size(), error);
+  if (!error && n_read < text.size())
+    error = json::error::extra_data;
+  if (!error)
+    parser.finish(error);
+  if (error)
+    return bad_parameter(
+        "", "The body is not valid JSON: " + error.message() + " at byte " + std::to_string(n_read) + ".",
+        "invalid_json");
+  return parser.release();
+}
+
+std::variant<openai_call, generation_failed>
+parse_openai_request(openai_endpoint endpoint, const json::value& body, std::string_view model_name) {
+  if (!body.is_object())
+    return bad_parameter("", "The body must be a JSON object, not " + std::string{kind_name(body)} + ".",
+                         "invalid_type");
+  json_fields fields{body.get_object()};
+  openai_call call;
+  call.chat = endpoint == openai_endpoint::chat_completions;
+  check_model(fields, model_name);
+  const auto prompts = read_prompts(fields, call.chat);
+  generation_request form;
+  form.sampling = read_sampling(fields, call.chat);
+  read_max_tokens(fields, call.chat, form);
+  if (const auto seed = fields.integer("seed", std::numeric_limits<std::int64_t>::min(),
+                                       std::numeric_limits<std::int64_t>::max())) {
+    form.seed_given = true;
+    form.sampling.seed = static_cast<std::uint64_t>(*seed);
+  }
+  read_own_options(fields, form);
+  call.stream = fields.boolean("stream").value_or(false);
+  if (const auto* options = fields.object("stream_options")) {
+    json_fields inner{*options, "stream_options."};
+    call.include_usage = inner.boolean("include_usage").value_or(false);
+    if (inner.error())
+      fields.complain(*inner.error());
+    else if (!call.stream)
+      fields.complain("stream_options", "needs 'stream' to be true");
+  }
+  const bool echo = !call.chat && fields.boolean("echo").value_or(false);
+  if (echo && form.sampling.n_logprobs >= 0)
+    fields.complain("echo", "together with 'logprobs' is not supported", "unsupported_value");
+  const auto n = static_cast<int>(fields.integer("n", 1, max_choices).value_or(1));
+  if (static_cast<int>(prompts.size()) * n > max_choices)
+    fields.complain(call.chat ? "n" : "prompt",
+                    "asks for more than " + std::to_string(max_choices) + " choices in one call");
+  refuse_unsupported(fields, call.chat);
+  if (fields.error())
+    return *fields.error();
+  call.n_per_prompt = n;
+  add_choices(call, form, prompts, n, echo);
+  return call;
+}
+
+} // namespace souffleur

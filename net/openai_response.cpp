@@ -1,0 +1,290 @@
+#include "net/openai_response.hpp"
+
+#include "net/json_fields.hpp"
+
+#include <boost/json/serialize.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace souffleur {
+
+namespace json = boost::json;
+
+namespace {
+
+/// JSON has no -infinity; OpenAI writes this number for impossible tokens.
+double finite(float logprob) { return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0; }
+
+json::array byte_array(std::string_view bytes) {
+  json::array array;
+  for (const char c : bytes)
+    array.emplace_back(static_cast<unsigned>(static_cast<unsigned char>(c)));
+  return array;
+}
+
+std::string sse(const json::object& chunk) { return "data: " + json::serialize(chunk) + "\n\n"; }
+
+std::string_view type_of(int status) {
+  if (status == 429)
+    return "rate_limit_error";
+  if (status >= 500)
+    return "server_error";
+  return "invalid_request_error";
+}
+
+std::size_t n_characters(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
+
+json::object entry(std::string_view bytes, float logprob) {
+  return {{"token", valid_utf8(bytes)}, {"logprob", finite(logprob)}, {"bytes", byte_array(bytes)}};
+}
+
+} // namespace
+
+json::object error_object(const generation_failed& error) {
+  const auto or_null = [](const std::string& text) {
+    return text.empty() ? json::value{} : json::value(text);
+  };
+  return {{"message", valid_utf8(error.message)},
+          {"type", type_of(error.status)},
+          {"param", or_null(valid_utf8(error.parameter))},
+          {"code", or_null(error.code)}};
+}
+
+json::object error_body(const generation_failed& error) { return {{"error", error_object(error)}}; }
+
+json::object usage_object(const generation_usage& usage) {
+  return {{"prompt_tokens", usage.n_prompt_tokens},
+          {"completion_tokens", usage.n_output_tokens},
+          {"total_tokens", usage.n_prompt_tokens + usage.n_output_tokens},
+          {"prompt_tokens_details", json::object{{"cached_tokens", usage.n_cached_tokens}}}};
+}
+
+json::object timings_object(const generation_usage& usage) {
+  const double rate = usage.decode_ms > 0 ? (usage.n_output_tokens - 1) * 1000.0 / usage.decode_ms : 0.0;
+  return {{"queue_ms", rounded_ms(usage.queue_ms)},
+          {"prefill_ms", rounded_ms(usage.prefill_ms)},
+          {"decode_ms", rounded_ms(usage.decode_ms)},
+          {"tokens_per_second", rounded_ms(std::max(0.0, rate))}};
+}
+
+json::object speculation_object(const generation_usage& usage) {
+  return {{"drafted_tokens", usage.n_drafted_tokens},
+          {"accepted_tokens", usage.n_accepted_tokens},
+          {"steps", usage.n_steps}};
+}
+
+json::object cache_object(const generation_usage& usage) {
+  return {{"response", usage.answered_from_cache ? "hit" : "miss"}, {"prefix_tokens", usage.n_cached_tokens}};
+}
+
+openai_response::openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of)
+    : chat_(call.chat), include_usage_(call.include_usage),
+      wants_logprobs_(call.generations.front().sampling.n_logprobs >= 0), n_per_prompt_(call.n_per_prompt),
+      identity_(std::move(identity)), bytes_of_(std::move(bytes_of)), choices_(call.generations.size()),
+      n_open_(static_cast<int>(call.generations.size())) {
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    choices_[i].echo = call.echoes[i];
+    for (const auto token : call.echoed_tokens[i])
+      choices_[i].echo += bytes_of_(token);
+    choices_[i].echo = valid_utf8(choices_[i].echo);
+  }
+}
+
+json::object openai_response::envelope(std::string_view object) const {
+  return {{"id", identity_.id},
+          {"object", object},
+          {"created", identity_.created_s},
+          {"model", identity_.model},
+          {"system_fingerprint", identity_.fingerprint}};
+}
+
+json::object openai_response::chunk(json::array choices) const {
+  auto object = envelope(chat_ ? "chat.completion.chunk" : "text_completion");
+  object["choices"] = std::move(choices);
+  if (include_usage_)
+    object["usage"] = nullptr;
+  return object;
+}
+
+json::value openai_response::chat_logprobs(const std::vector<generated_token>& tokens) const {
+  json::array content;
+  for (const auto& token : tokens) {
+    if (!token.logprobs)
+      continue;
+    auto described = entry(token.bytes, token.logprobs->chosen);
+    json::array top;
+    for (const auto& [id, logprob] : token.logprobs->top)
+      top.push_back(entry(bytes_of_(id), logprob));
+    described["top_logprobs"] = std::move(top);
+    content.push_back(std::move(described));
+  }
+  return json::object{{"content", std::move(content)}, {"refusal", nullptr}};
+}
+
+json::value openai_response::legacy_logprobs(choice_state& state,
+                                             const std::vector<generated_token>& tokens) const {
+  json::array texts;
+  json::array chosen;
+  json::array tops;
+  json::array offsets;
+  for (const auto& token : tokens) {
+    if (!token.logprobs)
+      continue;
+    const auto text = valid_utf8(token.bytes);
+    texts.emplace_back(text);
+    chosen.emplace_back(finite(token.logprobs->chosen));
+    json::object top;
+    for (const auto& [id, logprob] : token.logprobs->top)
+      top[valid_utf8(bytes_of_(id))] = finite(logprob);
+    tops.emplace_back(std::move(top));
+    offsets.emplace_back(state.text_offset);
+    state.text_offset += n_characters(text);
+  }
+  return json::object{{"tokens", std::move(texts)},
+                      {"token_logprobs", std::move(chosen)},
+                      {"top_logprobs", std::move(tops)},
+                      {"text_offset", std::move(offsets)}};
+}
+
+json::value openai_response::logprobs(choice_state& state, const std::vector<generated_token>& tokens) const {
+  if (!wants_logprobs_)
+    return nullptr;
+  return chat_ ? chat_logprobs(tokens) : legacy_logprobs(state, tokens);
+}
+
+void openai_response::note_end(int choice, const generation_event& event) {
+  if (const auto* end = std::get_if<generation_finished>(&event)) {
+    --n_open_;
+    usage_.n_output_tokens += end->usage.n_output_tokens;
+    usage_.n_drafted_tokens += end->usage.n_drafted_tokens;
+    usage_.n_accepted_tokens += end->usage.n_accepted_tokens;
+    usage_.n_steps += end->usage.n_steps;
+    if (choice % n_per_prompt_ == 0) { // a prompt counts once, whatever n is
+      usage_.n_prompt_tokens += end->usage.n_prompt_tokens;
+      usage_.n_cached_tokens += end->usage.n_cached_tokens;
+    }
+    usage_.queue_ms = std::max(usage_.queue_ms, end->usage.queue_ms);
+    usage_.prefill_ms = std::max(usage_.prefill_ms, end->usage.prefill_ms);
+    usage_.decode_ms = std::max(usage_.decode_ms, end->usage.decode_ms);
+    usage_.answered_from_cache = usage_.answered_from_cache || end->usage.answered_from_cache;
+  } else if (const auto* failed = std::get_if<generation_failed>(&event)) {
+    --n_open_;
+    if (!failure_)
+      failure_ = *failed;
+  }
+}
+
+json::object openai_response::own_object() const {
+  json::array seeds;
+  for (const auto& state : choices_)
+    seeds.emplace_back(state.seed);
+  return {{"seeds", std::move(seeds)},
+          {"timings", timings_object(usage_)},
+          {"speculation", speculation_object(usage_)},
+          {"cache", cache_object(usage_)}};
+}
+
+std::string openai_response::stream_delta(int choice, const generation_delta& delta) {
+  auto& state = choices_[static_cast<std::size_t>(choice)];
+  const auto text = delta.text();
+  if (text.empty() && !wants_logprobs_)
+    return "";
+  json::object shown{{"index", choice}};
+  if (chat_)
+    shown["delta"] = json::object{{"content", text}};
+  else
+    shown["text"] = text;
+  shown["logprobs"] = logprobs(state, delta.tokens);
+  shown["finish_reason"] = nullptr;
+  return sse(chunk({std::move(shown)}));
+}
+
+std::string openai_response::stream_end(int choice, const generation_finished& end) {
+  json::object shown{{"index", choice}};
+  if (chat_)
+    shown["delta"] = json::object{};
+  else
+    shown["text"] = "";
+  shown["logprobs"] = nullptr;
+  shown["finish_reason"] = to_string(end.reason);
+  return sse(chunk({std::move(shown)}));
+}
+
+std::string openai_response::closing_events() const {
+  std::string events;
+  if (include_usage_ && !failure_) {
+    auto last = envelope(chat_ ? "chat.completion.chunk" : "text_completion");
+    last["choices"] = json::array{};
+    last["usage"] = usage_object(usage_);
+    last["souffleur"] = own_object();
+    events += sse(last);
+  }
+  return events + "data: [DONE]\n\n";
+}
+
+std::string openai_response::stream(int choice, const generation_event& event) {
+  auto& state = choices_[static_cast<std::size_t>(choice)];
+  std::string events;
+  if (const auto* accepted = std::get_if<generation_accepted>(&event)) {
+    state.seed = accepted->seed;
+    json::object first{{"index", choice}};
+    if (chat_)
+      first["delta"] = json::object{{"role", "assistant"}, {"content", ""}};
+    else
+      first["text"] = state.echo;
+    first["logprobs"] = nullptr;
+    first["finish_reason"] = nullptr;
+    events = sse(chunk({std::move(first)}));
+  } else if (const auto* delta = std::get_if<generation_delta>(&event)) {
+    events = stream_delta(choice, *delta);
+  } else if (const auto* end = std::get_if<generation_finished>(&event)) {
+    events = stream_end(choice, *end);
+  } else if (const auto* failed = std::get_if<generation_failed>(&event)) {
+    events = sse(error_body(*failed));
+  }
+  note_end(choice, event);
+  if (ended())
+    events += closing_events();
+  return events;
+}
+
+void openai_response::collect(int choice, const generation_event& event) {
+  auto& state = choices_[static_cast<std::size_t>(choice)];
+  if (const auto* accepted = std::get_if<generation_accepted>(&event)) {
+    state.seed = accepted->seed;
+  } else if (const auto* delta = std::get_if<generation_delta>(&event)) {
+    state.text += delta->text();
+    state.tokens.insert(state.tokens.end(), delta->tokens.begin(), delta->tokens.end());
+  } else if (const auto* end = std::get_if<generation_finished>(&event)) {
+    state.reason = end->reason;
+  }
+  note_end(choice, event);
+}
+
+json::object openai_response::body() const {
+  auto object = envelope(chat_ ? "chat.completion" : "text_completion");
+  json::array shown;
+  for (std::size_t i = 0; i < choices_.size(); ++i) {
+    auto state = choices_[i];
+    json::object choice{{"index", i}};
+    if (chat_)
+      choice["message"] = json::object{{"role", "assistant"}, {"content", state.text}, {"refusal", nullptr}};
+    else
+      choice["text"] = state.echo + state.text;
+    choice["logprobs"] = logprobs(state, state.tokens);
+    choice["finish_reason"] = to_string(state.reason);
+    shown.push_back(std::move(choice));
+  }
+  object["choices"] = std::move(shown);
+  object["usage"] = usage_object(usage_);
+  object["souffleur"] = own_object();
+  return object;
+}
+
+} // namespace souffleur

@@ -1,0 +1,97 @@
+// From generation events to OpenAI's response objects and stream chunks.
+#pragma once
+
+#include "actors/messages/generation.hpp"
+#include "net/openai_request.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace souffleur {
+
+/// {"error": {"message", "type", "param", "code"}}.
+boost::json::object error_body(const generation_failed& error);
+
+/// The same without the outer object, as it stands in a WebSocket message.
+boost::json::object error_object(const generation_failed& error);
+
+/// usage as OpenAI has it, with prompt_tokens_details.cached_tokens.
+boost::json::object usage_object(const generation_usage& usage);
+
+/// Where the time went; milliseconds.
+boost::json::object timings_object(const generation_usage& usage);
+
+/// Speculation's share: drafted, accepted, steps.
+boost::json::object speculation_object(const generation_usage& usage);
+
+/// What was found in the caches.
+boost::json::object cache_object(const generation_usage& usage);
+
+/// What a response says about itself.
+struct response_identity {
+  std::string id; ///< chatcmpl-… or cmpl-…
+  std::string model;
+  std::string fingerprint;
+  std::int64_t created_s = 0;
+};
+
+/// A token's own bytes, also for tokens that were only candidates.
+using token_bytes = std::function<std::string(token_id)>;
+
+/// Turns the events of one call's choices into what is sent. Plain state, no I/O.
+class openai_response {
+public:
+  openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of);
+
+  /// Server-sent events for one event of a choice; empty if it shows nothing. After the last choice has ended
+  /// this includes the usage chunk, if asked for, and [DONE].
+  std::string stream(int choice, const generation_event& event);
+
+  /// Takes an event of a call that is answered at once.
+  void collect(int choice, const generation_event& event);
+  /// REQUIRES: every choice has ended.
+  boost::json::object body() const;
+
+  bool ended() const { return n_open_ == 0; }
+  /// The first failure among the choices, if any.
+  const std::optional<generation_failed>& failure() const { return failure_; }
+
+private:
+  struct choice_state {
+    std::string text;
+    std::vector<generated_token> tokens;
+    finish_reason reason = finish_reason::stop;
+    std::string echo;
+    std::uint64_t seed = 0;
+    std::size_t text_offset = 0; ///< of the next token, in characters
+  };
+
+  boost::json::object envelope(std::string_view object) const;
+  boost::json::object chunk(boost::json::array choices) const;
+  std::string stream_delta(int choice, const generation_delta& delta);
+  std::string stream_end(int choice, const generation_finished& end);
+  std::string closing_events() const;
+  void note_end(int choice, const generation_event& event);
+  boost::json::value chat_logprobs(const std::vector<generated_token>& tokens) const;
+  boost::json::value legacy_logprobs(choice_state& state, const std::vector<generated_token>& tokens) const;
+  boost::json::value logprobs(choice_state& state, const std::vector<generated_token>& tokens) const;
+  boost::json::object own_object() const;
+
+  bool chat_;
+  bool include_usage_;
+  bool wants_logprobs_;
+  int n_per_prompt_;
+  response_identity identity_;
+  token_bytes bytes_of_;
+  std::vector<choice_state> choices_;
+  int n_open_;
+  generation_usage usage_;
+  std::optional<generation_failed> failure_;
+};
+
+} // namespace souffleur

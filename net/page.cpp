@@ -1,0 +1,113 @@
+#include "net/page.hpp"
+
+namespace souffleur {
+
+std::string_view page_html() {
+  return R"html(<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Souffleur</title>
+<style>
+  :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+  body { margin: 0 auto; padding: 1rem; max-width: 46rem; min-height: 100vh; box-sizing: border-box;
+         display: flex; flex-direction: column; }
+  h1 { font-size: 1.1rem; margin: 0 0 1rem; }
+  h1 small { font-weight: normal; opacity: .7; }
+  #talk { flex: 1; }
+  .turn { white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem .8rem; margin: .5rem 0; border-radius: .5rem; }
+  .user { background: color-mix(in srgb, CanvasText 10%, Canvas); margin-left: 3rem; }
+  .error { color: #c62828; }
+  .note { font-size: .8rem; opacity: .7; padding: 0 .8rem; }
+  form { display: flex; gap: .5rem; position: sticky; bottom: 0; padding: .5rem 0; background: Canvas; }
+  textarea { flex: 1; font: inherit; padding: .5rem; resize: vertical; }
+  button { font: inherit; padding: 0 1rem; }
+</style>
+</head>
+<body>
+<h1>Souffleur <small id="model"></small></h1>
+<main id="talk" aria-live="polite"></main>
+<form id="form">
+  <textarea id="prompt" rows="2" placeholder="Ask something" aria-label="Prompt" required autofocus></textarea>
+  <button id="send">Send</button>
+</form>
+<script>
+const talk = document.getElementById("talk"), form = document.getElementById("form");
+const prompt_box = document.getElementById("prompt"), send = document.getElementById("send");
+const messages = [];
+let socket = null, live = null, n_streams = 0;
+
+fetch("v1/models").then(r => r.json()).then(list => {
+  document.getElementById("model").textContent = list.data[0].id;
+});
+
+function add(kind, text) {
+  const element = document.createElement("div");
+  element.className = kind;
+  element.textContent = text;
+  talk.append(element);
+  element.scrollIntoView({block: "end"});
+  return element;
+}
+
+function connect() {
+  if (socket && socket.readyState <= WebSocket.OPEN) return socket;
+  const url = new URL("v1/stream", location.href);
+  url.protocol = url.protocol.replace("http", "ws");
+  socket = new WebSocket(url, "souffleur.v1");
+  socket.onmessage = event => receive(JSON.parse(event.data));
+  socket.onclose = () => { if (live) fail("The connection to the server was lost."); };
+  return socket;
+}
+
+function when_open(action) {
+  const there = connect();
+  if (there.readyState === WebSocket.OPEN) action(there);
+  else there.addEventListener("open", () => action(there), {once: true});
+}
+
+function receive(frame) {
+  if (!live || (frame.id && frame.id !== live.id)) return;
+  if (frame.type === "delta") {
+    live.element.textContent += frame.text;
+    live.element.scrollIntoView({block: "end"});
+  } else if (frame.type === "done") {
+    messages.push({role: "assistant", content: live.element.textContent});
+    const s = frame.speculation;
+    add("note", `${frame.usage.completion_tokens} tokens, ${frame.timings.tokens_per_second.toFixed(1)} per second` +
+      (s.accepted_tokens ? `, ${s.accepted_tokens} of ${s.drafted_tokens} drafted tokens stood` : ""));
+    finish();
+  } else if (frame.type === "error") {
+    fail(frame.error.message);
+  }
+}
+
+function finish() { live = null; send.textContent = "Send"; }
+function fail(message) { add("turn error", message); messages.pop(); finish(); }
+
+form.onsubmit = event => {
+  event.preventDefault();
+  if (live) {
+    socket.send(JSON.stringify({type: "cancel", id: live.id}));
+    return;
+  }
+  const text = prompt_box.value.trim();
+  if (!text) return;
+  prompt_box.value = "";
+  messages.push({role: "user", content: text});
+  add("turn user", text);
+  live = {id: `page-${++n_streams}`, element: add("turn", "")};
+  send.textContent = "Stop";
+  when_open(s => s.send(JSON.stringify({type: "generate", id: live.id, messages, max_tokens: 1024})));
+};
+prompt_box.onkeydown = event => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
+};
+</script>
+</body>
+</html>
+)html";
+}
+
+} // namespace souffleur

@@ -1,0 +1,39 @@
+// The server's sockets: HTTP, server-sent events and WebSocket in front of a generation_service.
+#pragma once
+
+#include "actors/messages/generation.hpp"
+#include "engine/result.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace souffleur {
+
+struct server_options {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8080; ///< 0: any free one
+  std::size_t max_body_bytes = 8 << 20;
+  int max_connections = 1024;
+  int max_streams = 64; ///< live streams of one WebSocket connection
+  std::size_t max_held_tokens =
+      65536; ///< made but not taken by the client, per connection; past it, it is cut off
+  std::chrono::seconds idle_timeout{75};
+  std::chrono::seconds write_timeout{30};
+};
+
+/// Serves on a thread of its own from start to destruction.
+class server {
+public:
+  /// `service` must outlive the server. Fails if the address cannot be bound.
+  static result<std::unique_ptr<server>> start(const server_options& options, generation_service& service);
+  virtual ~server() = default;
+  virtual std::uint16_t port() const = 0;
+  /// Takes no more connections, ends the running generations, closes every connection; returns when that is
+  /// done.
+  virtual void stop() = 0;
+};
+
+} // namespace souffleur

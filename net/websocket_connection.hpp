@@ -1,0 +1,16 @@
+// One WebSocket connection of the `souffleur.v1` conversation.
+#pragma once
+
+#include "net/connection.hpp"
+
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+namespace souffleur {
+
+/// Takes over a connection whose upgrade request was read.
+asio::awaitable<void> serve_websocket(beast::tcp_stream stream,
+                                      beast::http::request<beast::http::string_body> upgrade,
+                                      context_ptr context);
+
+} // namespace souffleur
