@@ -1,0 +1,40 @@
+# Sourced by ./serve and ./check, in the repository's root: what both need on a fresh Debian 12 machine.
+
+BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config libboost1.81-dev libboost-json1.81-dev libcaf-dev
+  libtorch-dev libopenblas0-openmp libpcre2-dev libutf8proc-dev libspdlog-dev libcli11-dev prometheus-cpp-dev
+  python3 python3-pip)
+TEST_PACKAGES=(libgtest-dev librapidcheck-dev python3-venv curl)
+
+say() { printf '== %s\n' "$*" >&2; }
+
+# install_packages NAME...: installs those that are missing, after saying which.
+install_packages() {
+  local missing=() package
+  for package in "$@"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+  [ ${#missing[@]} -eq 0 ] && return
+  local as_root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+      say "These Debian packages are missing, and this user may not install them: ${missing[*]}"
+      exit 1
+    fi
+    as_root=(sudo)
+  fi
+  say "installing Debian packages: ${missing[*]}"
+  "${as_root[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+# build PRESET TARGET...: configures once, then builds what changed.
+build() {
+  local preset=$1
+  shift
+  if [ ! -f "build/$preset/build.ninja" ]; then
+    say "configuring build/$preset"
+    cmake --preset "$preset" >&2
+  fi
+  say "building $* in build/$preset"
+  cmake --build "build/$preset" --target "$@" >&2
+}

@@ -1,0 +1,247 @@
+#include "net/command_line.hpp"
+
+#include "policies/token.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+
+namespace souffleur {
+
+namespace {
+
+/// CLI11 takes [section] for a subcommand; here `key` in [section] is the option `section.key`.
+class sectioned_config : public CLI::ConfigINI {
+public:
+  std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::vector<CLI::ConfigItem> flat;
+    for (auto& item : ConfigINI::from_config(input)) {
+      if (item.name == "++" || item.name == "--")
+        continue;
+      item.name = item.fullname();
+      item.parents.clear();
+      flat.push_back(std::move(item));
+    }
+    return flat;
+  }
+};
+
+std::string default_model_folder() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
+    return std::string{cache} + "/souffleur/models";
+  const char* home = std::getenv("HOME");
+  return std::string{home != nullptr ? home : "."} + "/.cache/souffleur/models";
+}
+
+/// Collects values that CLI11 cannot set directly, because their units have a type.
+struct plain_values {
+  std::int64_t request_timeout_s = 600;
+  std::int64_t step_timeout_s = 120;
+  std::int64_t draft_budget_us = 2000;
+  std::int64_t cache_ttl_s = 3600;
+  int cache_max_mib = 64;
+  int max_body_mib = 8;
+  int idle_timeout_s = 75;
+  int write_timeout_s = 30;
+};
+
+constexpr int many = 1 << 20;
+
+void add_model_options(CLI::App& app, server_settings& s) {
+  app.add_option("--model.path,--model", s.model, "GGUF file, or the name of a fetched model")
+      ->capture_default_str()
+      ->group("model");
+  app.add_option("--model.folder", s.model_folder, "where named models are")
+      ->capture_default_str()
+      ->group("model");
+  app.add_option("--model.name,--name", s.serving.model_name, "name that clients see (default: the file's)")
+      ->group("model");
+  app.add_option("--model.chat_template", s.chat_template,
+                 "\"model\": the template in the file; \"chatml\": the ChatML format")
+      ->check(CLI::IsMember({"model", "chatml"}))
+      ->capture_default_str()
+      ->group("model");
+  app.add_option("--model.threads,--threads", s.n_threads, "threads of the forward pass; 0: one per CPU")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str()
+      ->group("model");
+}
+
+void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
+  app.add_option("--server.address,--address", s.server.address, "IP address to listen on")
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.port,--port", s.server.port, "TCP port; 0: any free one")
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.max_body_mib", v.max_body_mib, "largest request body and WebSocket frame")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.max_connections", s.server.max_connections, "more get 503")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.max_streams", s.server.max_streams, "live streams of one WebSocket connection")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.idle_timeout_s", v.idle_timeout_s, "a silent connection is closed")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.write_timeout_s", v.write_timeout_s, "a client that takes nothing is cut off")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--log.level", s.log_level, "trace, debug, info, warn, error or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
+      ->capture_default_str()
+      ->group("server");
+}
+
+void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
+  auto& c = s.serving;
+  app.add_option("--scheduler.policy", c.scheduling_policy, "fcfs or priority")
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.max_batch_tokens", c.max_batch_tokens, "rows of one step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.prefill_chunk", c.prefill_chunk, "rows of one prompt in one step")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.max_running", c.max_running, "generations in the batch")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.max_waiting", c.max_waiting, "generations in the queue; more get 429")
+      ->check(CLI::Range(0, many))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.max_output_tokens", c.max_output_tokens, "of one answer")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.request_timeout_s", v.request_timeout_s, "from arrival to the last token")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--scheduler.step_timeout_s", v.step_timeout_s, "a verifier that takes longer is replaced")
+      ->check(CLI::Range(1, 86400))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--supervisor.max_restarts", c.max_restarts, "of one actor, before the server gives up")
+      ->check(CLI::Range(0, many))
+      ->capture_default_str()
+      ->group("scheduler");
+}
+
+void add_kv_options(CLI::App& app, server_settings& s) {
+  app.add_option("--kv.tokens", s.kv_tokens, "positions in the KV pool, over all sequences")
+      ->check(CLI::Range(64, 1 << 26))
+      ->capture_default_str()
+      ->group("kv");
+  app.add_option("--kv.eviction", s.serving.eviction_policy, "lru, lfu or fifo")
+      ->capture_default_str()
+      ->group("kv");
+  app.add_option("--kv.prefix_cache", s.serving.prefix_cache, "share the KV of equal prefixes")
+      ->capture_default_str()
+      ->group("kv");
+  app.add_option("--window.policy", s.serving.window_policy, "full")->capture_default_str()->group("kv");
+}
+
+void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v) {
+  auto& c = s.serving;
+  app.add_option("--speculation.policy", c.draft_policy, "adaptive, fixed or off")
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.drafter", c.drafter, "prompt_lookup or off")
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.acceptance", c.acceptance_policy, "coupled or greedy")
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.max_draft", c.max_draft, "drafted tokens of one generation in one step")
+      ->check(CLI::Range(0, 64))
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.budget_us", v.draft_budget_us, "a drafter that takes longer is skipped")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str()
+      ->group("speculation");
+}
+
+void add_cache_options(CLI::App& app, server_settings& s, plain_values& v) {
+  app.add_option("--cache.policy", s.serving.cache_policy, "response cache: off or exact")
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.max_mib", v.cache_max_mib, "size of the response cache")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.ttl_s", v.cache_ttl_s, "age at which an answer is forgotten")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str()
+      ->group("cache");
+}
+
+void take(const plain_values& v, server_settings& s) {
+  s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
+  s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
+  s.serving.draft_budget = std::chrono::microseconds{v.draft_budget_us};
+  s.serving.cache_ttl = std::chrono::seconds{v.cache_ttl_s};
+  s.serving.cache_max_bytes = static_cast<std::size_t>(v.cache_max_mib) << 20;
+  s.server.max_body_bytes = static_cast<std::size_t>(v.max_body_mib) << 20;
+  s.server.idle_timeout = std::chrono::seconds{v.idle_timeout_s};
+  s.server.write_timeout = std::chrono::seconds{v.write_timeout_s};
+  s.serving.n_kv_pages = (s.kv_tokens + page_tokens - 1) / page_tokens;
+  if (s.n_threads == 0)
+    s.n_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  if (s.serving.model_name.empty())
+    s.serving.model_name = std::filesystem::path{s.model}.stem().string();
+}
+
+} // namespace
+
+std::variant<server_settings, command_line_exit> parse_command_line(int argc, const char* const* argv) {
+  server_settings settings;
+  settings.model_folder = default_model_folder();
+  settings.serving.model_name.clear();
+  plain_values plain;
+  CLI::App app{"Souffleur serves a GGUF model over OpenAI-style HTTP and WebSocket.", "souffleur"};
+  app.config_formatter(std::make_shared<sectioned_config>());
+  app.set_config("--config", "", "configuration file: [section] and key = value lines");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.get_formatter()->column_width(36);
+  add_model_options(app, settings);
+  add_server_options(app, settings, plain);
+  add_scheduler_options(app, settings, plain);
+  add_kv_options(app, settings);
+  add_speculation_options(app, settings, plain);
+  add_cache_options(app, settings, plain);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    std::ostringstream out;
+    const int code = app.exit(error, out, out);
+    return command_line_exit{code == 0 ? 0 : 2, out.str()};
+  }
+  take(plain, settings);
+  return settings;
+}
+
+std::string find_model_file(const std::string& model, const std::string& folder) {
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(model, ignored))
+    return model;
+  const auto named = std::filesystem::path{folder} / (model + ".gguf");
+  return std::filesystem::is_regular_file(named, ignored) ? named.string() : "";
+}
+
+} // namespace souffleur

@@ -1,0 +1,37 @@
+// Every option of the server: one name for the command line and the configuration file.
+#pragma once
+
+#include "actors/serving_config.hpp"
+#include "net/server.hpp"
+
+#include <string>
+#include <variant>
+
+namespace souffleur {
+
+struct server_settings {
+  std::string model = "smollm2";       ///< a GGUF file, or the name of one in `model_folder`
+  std::string model_folder;            ///< $XDG_CACHE_HOME/souffleur/models
+  std::string chat_template = "model"; ///< or "chatml"
+  int n_threads = 0;                   ///< 0: one per CPU that this process may use
+  int kv_tokens = 32768;               ///< positions in the KV pool, over all sequences
+  std::string log_level = "info";
+  serving_config serving;
+  server_options server;
+};
+
+/// What the process should do instead of serving: print `text` and leave with `code` (--help, or a wrong
+/// option).
+struct command_line_exit {
+  int code = 0;
+  std::string text;
+};
+
+/// Options are named `section.key`, as in the configuration file; the command line wins over the file. An
+/// unknown option or key, and a value out of range, is an error that names it.
+std::variant<server_settings, command_line_exit> parse_command_line(int argc, const char* const* argv);
+
+/// The file that `model` means: itself if it exists, else NAME.gguf in the folder. Empty if there is none.
+std::string find_model_file(const std::string& model, const std::string& folder);
+
+} // namespace souffleur
