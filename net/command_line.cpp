@@ -16,6 +16,7 @@ namespace {
 /// CLI11 takes [section] for a subcommand; here `key` in [section] is the option `section.key`.
 class sectioned_config : public CLI::ConfigINI {
 public:
+  sectioned_config() { commentChar = '#'; }
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
     std::vector<CLI::ConfigItem> flat;
     for (auto& item : ConfigINI::from_config(input)) {
