@@ -89,7 +89,7 @@ private:
     const auto frame = json::parse(beast::buffers_to_string(buffer.data())).as_object();
     const auto& type = frame.at("type").as_string();
     if (type == "delta") {
-      const auto& text = frame.at("text").as_string();
+      const std::string text{frame.at("text").as_string()};
       answer += text;
       std::cout << text << std::flush;
     } else if (type == "done") {
