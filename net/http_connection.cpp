@@ -15,6 +15,7 @@
 
 #include <chrono>
 #include <optional>
+#include <vector>
 
 namespace souffleur {
 
@@ -130,15 +131,16 @@ private:
     co_await drain();
   }
 
-  /// Closing with unread input would reset the connection, and the client might not see the answer.
+  /// Closing with unread input would reset the connection, and the client might not see the answer. Bounded,
+  /// because a client may send for ever.
   asio::awaitable<void> drain() {
-    constexpr int max_reads = 64;
+    constexpr std::size_t max_drained_bytes = 64 << 20;
     error_code error;
     stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
-    char scratch[16384];
-    stream_.expires_after(std::chrono::seconds{2});
-    for (int i = 0; i < max_reads && !error; ++i)
-      co_await stream_.async_read_some(asio::buffer(scratch), result_in(error));
+    std::vector<char> scratch(1 << 16);
+    stream_.expires_after(std::chrono::seconds{5});
+    for (std::size_t n = 0; n < max_drained_bytes && !error;)
+      n += co_await stream_.async_read_some(asio::buffer(scratch), result_in(error));
   }
 
   /// False if the connection has to close.

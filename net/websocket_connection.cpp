@@ -80,11 +80,10 @@ private:
       co_await socket_.async_read(buffer, result_in(error));
       if (error)
         co_return;
-      if (!socket_.got_text()) {
+      if (!socket_.got_text())
         close_with(websocket::close_code::unknown_data, "frames must be text");
-        co_return;
-      }
-      obey(beast::buffers_to_string(buffer.data()));
+      else if (!close_reason_)
+        obey(beast::buffers_to_string(buffer.data()));
       buffer.consume(buffer.size());
       mailbox_->wake();
     }

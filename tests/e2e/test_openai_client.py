@@ -5,7 +5,8 @@ import json
 import openai
 import pytest
 
-QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
+QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
+CAPITAL = [{"role": "user", "content": "What is the capital of France?"}]
 
 
 def chat(server, **options):
@@ -15,7 +16,7 @@ def chat(server, **options):
 
 def test_a_chat_answers_sensibly(server):
     answer = chat(server)
-    assert "Paris" in answer.choices[0].message.content
+    assert "scattering" in answer.choices[0].message.content
     assert answer.choices[0].message.role == "assistant"
     assert answer.usage.prompt_tokens > 0
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
@@ -23,8 +24,8 @@ def test_a_chat_answers_sensibly(server):
 
 def test_the_other_model_answers_sensibly(start_server):
     server = start_server("qwen-0.5b")
-    assert "Paris" in chat(server).choices[0].message.content
-    text = "".join(chunk.choices[0].delta.content or "" for chunk in chat(server, stream=True))
+    assert "Paris" in chat(server, messages=CAPITAL).choices[0].message.content
+    text = "".join(chunk.choices[0].delta.content or "" for chunk in chat(server, messages=CAPITAL, stream=True))
     assert "Paris" in text
 
 
