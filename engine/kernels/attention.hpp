@@ -1,6 +1,7 @@
 // Attention of query rows over paged keys and values, with online softmax.
 #pragma once
 
+#include "engine/kernels/isa.hpp"
 #include "policies/token.hpp"
 
 #include <cstddef>
@@ -8,8 +9,8 @@
 
 namespace souffleur {
 
-/// Where one layer's keys and values live: page-major, per page and kv head K is (head_dim, page_tokens) and V is
-/// (page_tokens, head_dim), so that both inner loops run over contiguous floats without a reduction.
+/// Where one layer's keys and values live: page-major, per page and kv head K is (head_dim, page_tokens) and
+/// V is (page_tokens, head_dim), so that both inner loops run over contiguous floats without a reduction.
 struct kv_layer {
   float* keys = nullptr;
   float* values = nullptr;
@@ -26,11 +27,12 @@ struct kv_layer {
 /// Stores one position's key and value, both (n_kv_heads, head_dim).
 void write_kv(const kv_layer& layer, page_id page, int slot, const float* key, const float* value);
 
-/// out (head_dim,) = softmax(q · K / sqrt(head_dim)) V over positions [0, n_positions) of `pages`. Pages are visited in
-/// order, so the result depends on nothing but q and the positions' contents.
-/// Source: online softmax (Milakov and Gimelshein 2018), FlashAttention (Dao et al. 2022).
-void attend(const kv_layer& layer, std::span<const page_id> pages, int n_positions, int kv_head, const float* q,
-            float* out);
+/// out = softmax(q · K / sqrt(head_dim)) V over positions [0, n_positions) of `pages`, for the `n_heads`
+/// query heads that share `kv_head`; q and out are (n_heads, head_dim). Pages are visited in order, so the
+/// result depends on nothing but q and the positions' contents. Source: online softmax (Milakov and
+/// Gimelshein 2018), FlashAttention (Dao et al. 2022).
+void attend(const kv_layer& layer, std::span<const page_id> pages, int n_positions, int kv_head, int n_heads,
+            const float* q, float* out, isa level);
 
 /// y[i] = gate[i] * sigmoid(gate[i]) * up[i].
 void swiglu(const float* gate, const float* up, float* y, int n);

@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 #include <immintrin.h>
 
@@ -380,13 +379,6 @@ void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const 
 }
 
 } // namespace
-
-isa best_isa() {
-  const char* forced = std::getenv("SOUFFLEUR_ISA");
-  if (forced && std::strcmp(forced, "portable") == 0)
-    return isa::portable;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? isa::avx2 : isa::portable;
-}
 
 std::size_t packed_matrix::block_bytes() const {
   if (layout_ == packed_layout::real)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/gguf.hpp"
+#include "engine/kernels/isa.hpp"
 #include "engine/kernels/thread_team.hpp"
 
 #include <cstddef>
@@ -10,11 +11,6 @@
 #include <vector>
 
 namespace souffleur {
-
-enum class isa : std::uint8_t { portable, avx2 };
-
-/// The best that this CPU has; the environment variable SOUFFLEUR_ISA=portable lowers it.
-isa best_isa();
 
 /// How eight interleaved rows are stored; see matmul.cpp.
 enum class packed_layout : std::uint8_t { nibble, byte, real };

@@ -166,15 +166,16 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
   const auto y = rows_of(out, "out");
   TORCH_CHECK(q.size(1) % layer.n_kv_heads == 0 && q.size(2) == layer.head_dim && q.sizes() == out.sizes(),
               "paged_attention: shapes do not fit");
-  const int n_heads = static_cast<int>(q.size(1));
-  const int n_shared = n_heads / layer.n_kv_heads;
-  const std::int64_t n_tasks = q.size(0) * n_heads;
-  current_execution().team->run([&](int thread, int n_threads) {
-    for (std::int64_t task = thread; task < n_tasks; task += n_threads) {
-      const auto row = task / n_heads;
-      const int head = static_cast<int>(task % n_heads);
-      attend(layer, lookup.pages(row), lookup.position(row) + 1, head / n_shared,
-             x[row] + head * layer.head_dim, y[row] + head * layer.head_dim);
+  const int n_shared = static_cast<int>(q.size(1)) / layer.n_kv_heads;
+  const std::int64_t n_tasks = q.size(0) * layer.n_kv_heads;
+  const auto how = current_execution();
+  how.team->run([&](int part, int n_parts) {
+    for (std::int64_t task = part; task < n_tasks; task += n_parts) {
+      const auto row = task / layer.n_kv_heads;
+      const int kv_head = static_cast<int>(task % layer.n_kv_heads);
+      const auto at = static_cast<std::ptrdiff_t>(kv_head) * n_shared * layer.head_dim;
+      attend(layer, lookup.pages(row), lookup.position(row) + 1, kv_head, n_shared, x[row] + at, y[row] + at,
+             how.level);
     }
   });
 }

@@ -209,6 +209,7 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
   const auto q = normal({n_rows, n_heads, head_dim}, random);
   auto out = at::empty_like(q);
   auto out_expected = at::empty_like(q);
+  const execution_scope any_level{{&team, *rc::gen::element(isa::portable, best_isa())}};
   kernels().paged_attention(q, ours, batch.rows, out);
   reference().paged_attention(q, expected, batch.rows, out_expected);
   RC_ASSERT(distance(out, out_expected) < 1e-4);
