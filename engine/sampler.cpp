@@ -6,6 +6,14 @@
 #include <limits>
 #include <numeric>
 
+// Loops over the vocabulary, compiled for several instruction sets and chosen when the program is loaded. The
+// file is compiled with -ffp-contract=off, so that each of them gives the same bits.
+#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define SOUFFLEUR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define SOUFFLEUR_CLONES
+#endif
+
 namespace souffleur {
 namespace {
 
@@ -21,6 +29,7 @@ bool in_vocabulary(token_id token, std::size_t n_vocabulary) {
 }
 
 /// The largest logit, NaN passed over; -inf if there is none. Independent lanes let the compiler vectorise.
+SOUFFLEUR_CLONES
 float largest(std::span<const float> logits) {
   constexpr std::size_t n_lanes = 16;
   float lanes[n_lanes];
@@ -41,8 +50,28 @@ float largest(std::span<const float> logits) {
   return best;
 }
 
+/// Index of the first logit that equals `value`; the size if none does.
+SOUFFLEUR_CLONES
+std::size_t index_of(std::span<const float> logits, float value) {
+  constexpr std::size_t block = 64;
+  std::size_t i = 0;
+  for (; i + block <= logits.size(); i += block) {
+    int n_equal = 0;
+    for (std::size_t k = 0; k < block; ++k) {
+      n_equal += logits[i + k] == value ? 1 : 0;
+    }
+    if (n_equal > 0) {
+      break;
+    }
+  }
+  while (i < logits.size() && logits[i] != value) {
+    ++i;
+  }
+  return i;
+}
+
 /// e^x for negligible ≤ x ≤ 0, relative error below 1e-11, without branches so that loops over it vectorise.
-inline double exp_of_non_positive(double x) {
+__attribute__((always_inline)) inline double exp_of_non_positive(double x) {
   constexpr double shifter = 0x1.8p52;
   const double shifted = x * 1.4426950408889634074 + shifter;
   const double whole = shifted - shifter;
@@ -123,7 +152,8 @@ std::vector<token_id> top_k_ids(std::span<const float> logits, std::size_t top_k
   return ids;
 }
 
-double sum_of(const std::vector<double>& values) {
+SOUFFLEUR_CLONES
+double sum_of(std::span<const double> values) {
   double lanes[4] = {0, 0, 0, 0};
   std::size_t i = 0;
   for (; i + 4 <= values.size(); i += 4) {
@@ -138,12 +168,14 @@ double sum_of(const std::vector<double>& values) {
   return sum;
 }
 
-void normalise(distribution& law) {
-  const double scale = 1 / sum_of(law.probabilities);
-  for (double& p : law.probabilities) {
-    p *= scale;
+SOUFFLEUR_CLONES
+void multiply_all(std::span<double> values, double factor) {
+  for (double& value : values) {
+    value *= factor;
   }
 }
+
+void normalise(distribution& law) { multiply_all(law.probabilities, 1 / sum_of(law.probabilities)); }
 
 /// Keeps the entries whose index satisfies `keep`, in order.
 template <class Keep>
@@ -159,30 +191,67 @@ void retain(distribution& law, Keep keep) {
   law.probabilities.resize(n);
 }
 
-/// Weights e^((logit - best) / temperature) of all tokens that are not negligible, not yet normalised.
-distribution weights_of_all(std::span<const float> logits, float best, double per_temperature) {
-  distribution law;
-  law.tokens.resize(logits.size());
-  law.probabilities.resize(logits.size());
-  std::size_t n = 0;
-  constexpr std::size_t block = 256;
-  double weights[block];
-  for (std::size_t begin = 0; begin < logits.size(); begin += block) {
-    const std::size_t n_block = std::min(block, logits.size() - begin);
-    for (std::size_t i = 0; i < n_block; ++i) {
-      const double x = (static_cast<double>(logits[begin + i]) - best) * per_temperature;
-      const double weight = exp_of_non_positive(x > negligible ? x : negligible);
-      weights[i] = x > negligible ? weight : 0;
-    }
-    for (std::size_t i = 0; i < n_block; ++i) {
-      law.tokens[n] = static_cast<token_id>(begin + i);
-      law.probabilities[n] = weights[i];
-      n += weights[i] > 0 ? 1 : 0;
+constexpr std::size_t block_size = 64;
+
+/// weights[i] = e^((logits[i] - best) * per_temperature), or 0 if that is negligible, for at most block_size
+/// logits; returns how many are not.
+SOUFFLEUR_CLONES
+std::size_t weigh_block(std::span<const float> logits, float best, double per_temperature, double* weights) {
+  std::size_t n_kept = 0;
+  for (const float logit : logits) {
+    n_kept += (static_cast<double>(logit) - best) * per_temperature > negligible ? 1 : 0;
+  }
+  if (n_kept == 0) {
+    return 0;
+  }
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    const double x = (static_cast<double>(logits[i]) - best) * per_temperature;
+    const double weight = exp_of_non_positive(x > negligible ? x : negligible);
+    weights[i] = x > negligible ? weight : 0;
+  }
+  return n_kept;
+}
+
+/// Calls visit(first id, size, weights, n_kept) for every block of logits that has a weight to keep.
+template <class Visit>
+void for_weights(std::span<const float> logits, float best, double per_temperature, Visit visit) {
+  double weights[block_size];
+  for (std::size_t first = 0; first < logits.size(); first += block_size) {
+    const std::size_t size = std::min(block_size, logits.size() - first);
+    const std::size_t n_kept = weigh_block(logits.subspan(first, size), best, per_temperature, weights);
+    if (n_kept > 0) {
+      visit(first, size, weights, n_kept);
     }
   }
-  law.tokens.resize(n);
-  law.probabilities.resize(n);
-  return law;
+}
+
+/// Weights e^((logit - best) / temperature) of all tokens that are not negligible, not yet normalised.
+void weights_of_all(std::span<const float> logits, float best, double per_temperature, distribution& law) {
+  law.tokens.clear();
+  law.probabilities.clear();
+  law.tokens.reserve(logits.size());
+  law.probabilities.reserve(logits.size());
+  for_weights(logits, best, per_temperature,
+              [&law](std::size_t first, std::size_t size, const double* weights, std::size_t n_kept) {
+                const std::size_t n = law.tokens.size();
+                law.tokens.resize(n + size);
+                token_id* tokens = law.tokens.data() + n;
+                if (n_kept == size) {
+                  law.probabilities.insert(law.probabilities.end(), weights, weights + size);
+                  std::iota(tokens, tokens + size, static_cast<token_id>(first));
+                  return;
+                }
+                law.probabilities.resize(n + size);
+                double* probabilities = law.probabilities.data() + n;
+                std::size_t at = 0;
+                for (std::size_t i = 0; i < size; ++i) {
+                  tokens[at] = static_cast<token_id>(first + i);
+                  probabilities[at] = weights[i];
+                  at += weights[i] > 0 ? 1 : 0;
+                }
+                law.tokens.resize(n + n_kept);
+                law.probabilities.resize(n + n_kept);
+              });
 }
 
 distribution weights_of(std::span<const token_id> ids, std::span<const float> logits, float best,
@@ -198,29 +267,52 @@ distribution weights_of(std::span<const token_id> ids, std::span<const float> lo
   return law;
 }
 
+/// Whether any of at most block_size values exceeds `bound`.
+SOUFFLEUR_CLONES
+bool any_above(std::span<const double> values, double bound) {
+  int n_above = 0;
+  for (const double value : values) {
+    n_above += value > bound ? 1 : 0;
+  }
+  return n_above > 0;
+}
+
+std::vector<std::size_t> indices_above(std::span<const double> values, double bound) {
+  std::vector<std::size_t> found;
+  for (std::size_t first = 0; first < values.size(); first += block_size) {
+    const auto block = values.subspan(first, std::min(block_size, values.size() - first));
+    if (!any_above(block, bound)) {
+      continue;
+    }
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      if (block[i] > bound) {
+        found.push_back(first + i);
+      }
+    }
+  }
+  return found;
+}
+
 /// Keeps the smallest set, most likely first and lower id first among equals, that holds at least `top_p`.
 /// Only tokens above (1 - top_p) / n are sorted: all the others together cannot hold more than 1 - top_p.
 void keep_top_p(distribution& law, double top_p) {
-  const double bound = 0.5 * (1 - top_p) / static_cast<double>(law.tokens.size());
-  std::vector<std::size_t> candidates;
-  for (std::size_t i = 0; i < law.tokens.size(); ++i) {
-    if (law.probabilities[i] > bound) {
-      candidates.push_back(i);
-    }
-  }
-  std::sort(candidates.begin(), candidates.end(), [&](std::size_t a, std::size_t b) {
+  auto kept = indices_above(law.probabilities, 0.5 * (1 - top_p) / static_cast<double>(law.tokens.size()));
+  std::sort(kept.begin(), kept.end(), [&](std::size_t a, std::size_t b) {
     return law.probabilities[a] != law.probabilities[b] ? law.probabilities[a] > law.probabilities[b] : a < b;
   });
   double cumulative = 0;
   std::size_t n_kept = 0;
-  while (n_kept < candidates.size() && (n_kept == 0 || cumulative < top_p)) {
-    cumulative += law.probabilities[candidates[n_kept++]];
+  while (n_kept < kept.size() && (n_kept == 0 || cumulative < top_p)) {
+    cumulative += law.probabilities[kept[n_kept++]];
   }
-  const double last = law.probabilities[candidates[n_kept - 1]];
-  const std::size_t last_index = candidates[n_kept - 1];
-  retain(law, [&](std::size_t i) {
-    return law.probabilities[i] > last || (law.probabilities[i] == last && i <= last_index);
-  });
+  kept.resize(n_kept);
+  std::sort(kept.begin(), kept.end());
+  for (std::size_t i = 0; i < n_kept; ++i) {
+    law.tokens[i] = law.tokens[kept[i]];
+    law.probabilities[i] = law.probabilities[kept[i]];
+  }
+  law.tokens.resize(n_kept);
+  law.probabilities.resize(n_kept);
   normalise(law);
 }
 
@@ -263,13 +355,13 @@ double counter_uniform(std::uint64_t seed, std::uint64_t position, rng_purpose p
 
 token_id argmax(std::span<const float> logits) {
   const float best = largest(logits);
-  const auto at = std::find(logits.begin(), logits.end(), best);
-  return at == logits.end() || best == minus_infinity ? 0 : static_cast<token_id>(at - logits.begin());
+  return best == minus_infinity ? 0 : static_cast<token_id>(index_of(logits, best));
 }
 
 distribution next_token_distribution(std::span<float> logits, const sampling_params& params,
                                      const token_counts* counts, std::span<const token_id> forbidden) {
-  const token_id came_in = argmax(logits);
+  const bool changes = !params.logit_bias.empty() || params.has_penalties() || !forbidden.empty();
+  const token_id came_in = changes ? argmax(logits) : 0;
   add_bias(logits, params);
   if (counts != nullptr && params.has_penalties()) {
     add_penalties(logits, params, *counts);
@@ -287,10 +379,16 @@ distribution next_token_distribution(std::span<float> logits, const sampling_par
     return point_mass(argmax(logits));
   }
   const double per_temperature = 1 / static_cast<double>(params.temperature);
-  const bool cut = params.top_k > 0 && static_cast<std::size_t>(params.top_k) < logits.size();
-  distribution law = cut ? weights_of(top_k_ids(logits, static_cast<std::size_t>(params.top_k)), logits, best,
-                                      per_temperature)
-                         : weights_of_all(logits, best, per_temperature);
+  thread_local distribution scratch; // as large as the vocabulary; keeps its storage from call to call
+  const bool narrows = params.top_p < 1 || params.min_p > 0;
+  distribution whole;
+  distribution& law = narrows ? scratch : whole;
+  if (params.top_k > 0 && static_cast<std::size_t>(params.top_k) < logits.size()) {
+    law =
+        weights_of(top_k_ids(logits, static_cast<std::size_t>(params.top_k)), logits, best, per_temperature);
+  } else {
+    weights_of_all(logits, best, per_temperature, law);
+  }
   normalise(law);
   if (params.top_p < 1) {
     keep_top_p(law, std::max(0.0, static_cast<double>(params.top_p)));
@@ -298,7 +396,7 @@ distribution next_token_distribution(std::span<float> logits, const sampling_par
   if (params.min_p > 0) {
     keep_min_p(law, std::min(1.0, static_cast<double>(params.min_p)));
   }
-  return law;
+  return narrows ? distribution{law} : std::move(whole);
 }
 
 token_id sample(const distribution& law, double uniform) { return token_at(law, uniform); }
@@ -306,10 +404,9 @@ token_id sample(const distribution& law, double uniform) { return token_at(law, 
 token_logprobs logprobs_of(std::span<const float> logits, token_id chosen, int n_top) {
   const float best = largest(logits);
   double sum = 0;
-  for (const float logit : logits) {
-    const double x = static_cast<double>(logit) - best;
-    sum += x > negligible ? exp_of_non_positive(x) : 0;
-  }
+  for_weights(logits, best, 1, [&sum](std::size_t, std::size_t size, const double* weights, std::size_t) {
+    sum += sum_of({weights, size});
+  });
   const double log_sum = std::isfinite(best) ? std::log(sum) : 0;
   const auto logprob = [&](token_id token) -> float {
     const float logit =

@@ -9,7 +9,7 @@
 
 // One source, compiled for several instruction sets and chosen at load time by the dynamic linker.
 #if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define SOUFFLEUR_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#define SOUFFLEUR_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define SOUFFLEUR_CLONES
 #endif
@@ -244,6 +244,7 @@ void swiglu(const float* gate, const float* up, float* y, int n) {
     y[i] = gate[i] / (1.0F + fast_exp(-gate[i])) * up[i];
 }
 
+SOUFFLEUR_CLONES
 void rms_norm(const float* x, const float* weight, float epsilon, float* y, int n) {
   constexpr int lanes = 8; // a fixed order that still vectorises
   float squares[lanes] = {};

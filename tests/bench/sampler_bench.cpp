@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <malloc.h>
 #include <random>
 
 namespace souffleur {
@@ -57,6 +58,9 @@ void report_law(const char* name, const std::vector<float>& logits, float temper
 
 int main() {
   using namespace souffleur;
+  // As in a long-lived server, whose heap does not go back to the system after every call.
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   for (const std::size_t n : {49152UL, 151936UL}) {
     const auto logits = plausible_logits(n);
     report_law("T = 0", logits, 0, 1);
