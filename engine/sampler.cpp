@@ -1,18 +1,14 @@
 #include "engine/sampler.hpp"
 
+#include "engine/kernels/clones.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
-// Loops over the vocabulary, compiled for several instruction sets and chosen when the program is loaded. The
-// file is compiled with -ffp-contract=off, so that each of them gives the same bits.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define SOUFFLEUR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define SOUFFLEUR_CLONES
-#endif
+// SOUFFLEUR_CLONES: this file is compiled with -ffp-contract=off, so that each copy gives the same bits.
 
 namespace souffleur {
 namespace {

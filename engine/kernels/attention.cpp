@@ -1,18 +1,13 @@
 #include "engine/kernels/attention.hpp"
 
+#include "engine/kernels/clones.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
 #include <immintrin.h>
 #include <limits>
-
-// One source, compiled for several instruction sets and chosen at load time by the dynamic linker.
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define SOUFFLEUR_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define SOUFFLEUR_CLONES
-#endif
 
 namespace souffleur {
 

@@ -6,6 +6,7 @@
 #include "engine/kernels/matmul.hpp"
 
 #include "engine/dequantize.hpp"
+#include "engine/kernels/clones.hpp"
 
 #include <algorithm>
 #include <array>
@@ -169,22 +170,26 @@ struct quantised_rows {
   std::vector<float> sum;      ///< (n_rows, n_blocks, 2): scale * sum of q over each half block
 };
 
-void quantise_row(const float* x, int n_in, quantised_rows& out, int row) {
+SOUFFLEUR_CLONES
+void quantise_row(const float* x, quantised_rows& out, int row) {
+  constexpr int lanes = 8; // so that the largest is found without a chain of comparisons
   for (int b = 0; b < out.n_blocks; ++b) {
     const float* block = x + b * block_values;
-    const int n = std::min(block_values, n_in - b * block_values);
-    float largest = 0;
-    for (int i = 0; i < n; ++i)
-      largest = std::max(largest, std::fabs(block[i]));
-    const float scale = largest / 127.0F;
-    const float inverse = largest > 0 ? 127.0F / largest : 0.0F;
+    float largest[lanes] = {};
+    for (int i = 0; i < block_values; ++i)
+      largest[i % lanes] = std::max(largest[i % lanes], std::fabs(block[i]));
+    const float most = *std::max_element(largest, largest + lanes);
+    const float scale = most / 127.0F;
+    const float inverse = most > 0 ? 127.0F / most : 0.0F;
     const auto at = static_cast<std::size_t>(row) * out.n_blocks + b;
+    std::int8_t* quants = out.q.data() + at * block_values;
     int sums[2] = {0, 0};
-    for (int i = 0; i < n; ++i) {
-      const int q = static_cast<int>(block[i] * inverse + (block[i] >= 0 ? 0.5F : -0.5F));
-      out.q[at * block_values + i] = static_cast<std::int8_t>(q);
-      sums[i / 16] += q;
-    }
+    for (int half = 0; half < 2; ++half)
+      for (int i = half * 16; i < half * 16 + 16; ++i) {
+        const int q = static_cast<int>(block[i] * inverse + std::copysign(0.5F, block[i]));
+        quants[i] = static_cast<std::int8_t>(q);
+        sums[half] += q;
+      }
     out.scale[at] = scale;
     out.sum[2 * at] = scale * static_cast<float>(sums[0]);
     out.sum[2 * at + 1] = scale * static_cast<float>(sums[1]);
@@ -444,7 +449,7 @@ void matmul_stacked(std::span<const packed_matrix> stack, const float* x, int n_
     shared.sum.resize(2 * n_blocks);
     const auto round_rows = [&](int index, int n_threads) {
       for (int row = index; row < n_rows; row += n_threads)
-        quantise_row(x + static_cast<std::ptrdiff_t>(row) * n_in, n_in, shared, row);
+        quantise_row(x + static_cast<std::ptrdiff_t>(row) * n_in, shared, row);
     };
     if (n_rows < 4)
       round_rows(0, 1);
