@@ -23,17 +23,14 @@ value item_or_undefined(execution& run, const std::vector<value>& items, std::in
   return items[static_cast<std::size_t>(place)];
 }
 
+/// `depth` counts recursive loops, which there are none of.
 value loop_attribute(execution& run, const value& object, std::string_view name) {
   const loop_state& loop = object.loop();
   const auto index = static_cast<std::int64_t>(loop.index);
   const auto n = static_cast<std::int64_t>(loop.items.size());
-  const std::pair<std::string_view, std::int64_t> counters[] = {{"index", index + 1},
-                                                                {"index0", index},
-                                                                {"length", n},
-                                                                {"revindex", n - index},
-                                                                {"revindex0", n - index - 1},
-                                                                {"depth", loop.level},
-                                                                {"depth0", loop.level - 1}};
+  const std::pair<std::string_view, std::int64_t> counters[] = {
+      {"index", index + 1},         {"index0", index}, {"length", n}, {"revindex", n - index},
+      {"revindex0", n - index - 1}, {"depth", 1},      {"depth0", 0}};
   for (const auto& [counter, v] : counters) {
     if (name == counter) {
       return value(v);

@@ -95,7 +95,6 @@ private:
   std::vector<std::unique_ptr<name_space>> spaces_;
   std::shared_ptr<scope> scope_;
   text_writer* out_ = nullptr;
-  std::int64_t loop_level_ = 0;
 };
 
 } // namespace souffleur::jinja

@@ -89,7 +89,6 @@ renderer::flow renderer::execute(const for_statement& s) {
     const inner_scope guard(*this, scope_);
     return execute(s.otherwise);
   }
-  loop->level = ++loop_level_;
   for (loop->index = 0; loop->index < loop->items.size() && run_.step(); ++loop->index) {
     const inner_scope guard(*this, scope_);
     assign(s.item, loop->items[loop->index]);
@@ -98,7 +97,6 @@ renderer::flow renderer::execute(const for_statement& s) {
       break;
     }
   }
-  --loop_level_;
   return flow::on;
 }
 

@@ -121,7 +121,6 @@ struct name_space {
 struct loop_state {
   std::vector<value> items;
   std::size_t index = 0;
-  std::int64_t level = 1; ///< 1 for the outermost loop
   int depth = 1;
 };
 
