@@ -392,10 +392,16 @@ void use(std::span<const std::byte> bytes) {
     RC_ASSERT(words.error().find("tokenizer.ggml.") == 0U);
     return;
   }
-  for (const auto token : (*words)->encode("<c>abc <u>\xFF", true))
-    RC_ASSERT(token >= 0 && token < (*words)->vocabulary_size() && !(*words)->piece(token).empty());
+  auto tokens = (*words)->encode("<c>abc <u>\xFF", true);
+  tokens.insert(tokens.end(), (*words)->end_tokens().begin(), (*words)->end_tokens().end());
+  if (const auto bos = (*words)->bos())
+    tokens.push_back(*bos);
+  for (const auto token : tokens)
+    RC_ASSERT(token >= 0 && token < (*words)->vocabulary_size());
 }
 
+// Planted bug that this caught: ids not checked at all. It rarely reaches subtler ones; the next property
+// does.
 RC_GTEST_PROP(Tokenizer, SurvivesFilesWithFlippedBytes, ()) {
   static const auto intact = [] {
     tiny_vocabulary vocabulary;
@@ -412,6 +418,8 @@ RC_GTEST_PROP(Tokenizer, SurvivesFilesWithFlippedBytes, ()) {
   }
 }
 
+// Planted bugs that this caught: an id one past the vocabulary let through; fewer types than tokens let
+// through (that one with the library's assertions on).
 RC_GTEST_PROP(Tokenizer, SurvivesAnyTokensTypesMergesAndIds, ()) {
   for (int round = 0; round < 20; ++round) {
     const auto word = joined(rc::gen::element<std::string>("a", "b", "c", " ", "<", "\u0120", "\xFF", ""));
@@ -427,7 +435,9 @@ RC_GTEST_PROP(Tokenizer, SurvivesAnyTokensTypesMergesAndIds, ()) {
     vocabulary.types.resize(vocabulary.types.size() -
                             *rc::gen::weightedElement<std::size_t>({{9, 0}, {1, 1}}));
     auto file = vocabulary.file(*rc::gen::elementOf(families));
-    const auto id = rc::gen::inRange(0, static_cast<int>(vocabulary.tokens.size()) + 1);
+    const auto n_tokens = static_cast<int>(vocabulary.tokens.size());
+    const auto id =
+        rc::gen::weightedOneOf<int>({{8, rc::gen::inRange(0, n_tokens)}, {1, rc::gen::just(n_tokens)}});
     file.integer("tokenizer.ggml.eos_token_id", *id).integer("tokenizer.ggml.bos_token_id", *id);
     use(file.bytes());
   }
