@@ -53,6 +53,8 @@ struct event {
 }
 
 rc::Gen<event> any_event() {
+  const auto any_number =
+      rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<unsigned>()); // in short histories too
   const auto kind = rc::gen::weightedElement<event_kind>({{8, arrival},
                                                           {4, quiet},
                                                           {2, cancelling},
@@ -66,8 +68,7 @@ rc::Gen<event> any_event() {
   return rc::gen::build<event>(
       rc::gen::set(&event::kind, kind),
       rc::gen::set(&event::when, rc::gen::element(before_round, before_plan, before_commit)),
-      rc::gen::set(&event::a, rc::gen::arbitrary<unsigned>()),
-      rc::gen::set(&event::b, rc::gen::arbitrary<unsigned>()));
+      rc::gen::set(&event::a, any_number), rc::gen::set(&event::b, any_number));
 }
 
 serving_config any_config() {
@@ -154,7 +155,9 @@ public:
 
   /// Lets everything end, with nothing more going wrong.
   void finish() {
-    for (int i = 0; i < 3000 && core_.has_work(); ++i)
+    // A request alone takes at most a round a token, and preemption repeats some.
+    const auto n_rounds_max = 200 * (clients_.size() + 1);
+    for (std::size_t i = 0; i < n_rounds_max && core_.has_work(); ++i)
       round({});
     RC_ASSERT(!core_.has_work());
     RC_ASSERT(core_.n_running() == 0 && core_.n_waiting() == 0);

@@ -159,11 +159,12 @@ struct act {
 }
 
 rc::Gen<act> any_act() {
+  const auto any_number =
+      rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<unsigned>()); // in short plays too
   const auto kind = rc::gen::weightedElement<act_kind>(
       {{60, somebody_runs}, {6, submits}, {2, cancels}, {1, timeout_fires}, {1, is_killed}});
-  return rc::gen::build<act>(rc::gen::set(&act::kind, kind),
-                             rc::gen::set(&act::a, rc::gen::arbitrary<unsigned>()),
-                             rc::gen::set(&act::b, rc::gen::arbitrary<unsigned>()));
+  return rc::gen::build<act>(rc::gen::set(&act::kind, kind), rc::gen::set(&act::a, any_number),
+                             rc::gen::set(&act::b, any_number));
 }
 
 serving_config any_config() {
