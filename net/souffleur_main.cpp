@@ -13,6 +13,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <malloc.h>
 #include <thread>
 #include <unistd.h>
 
@@ -159,6 +160,10 @@ int main(int argc, char** argv) {
   const auto& settings = std::get<server_settings>(parsed);
   spdlog::set_default_logger(spdlog::stderr_color_mt("souffleur"));
   spdlog::set_level(spdlog::level::from_str(settings.log_level));
+  // A step's buffers of some MiB come from the heap again and again; fresh pages for each would cost as much as the
+  // sampling that uses them.
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   // Before any thread starts, so that all of them inherit it.
   const auto signals = ending_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
