@@ -350,8 +350,11 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, stea
   }
   who.n_computed = std::min(who.n_computed, who.n_tokens() - 1);
   who.usage.n_output_tokens = who.n_output();
-  if (end && !who.text.stopped())
+  if (end && !who.text.stopped()) {
     delta.tail = who.text.flush();
+    if (who.text.stopped()) // what was held back was a shorter stop string
+      end = finish_reason::stop;
+  }
   if (!who.request.cache_key.empty()) {
     who.answer.tokens.insert(who.answer.tokens.end(), delta.tokens.begin(), delta.tokens.end());
     who.answer.tail = delta.tail;
