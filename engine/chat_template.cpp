@@ -1,5 +1,6 @@
 #include "engine/chat_template.hpp"
 
+#include "engine/chat_shapes.hpp"
 #include "engine/jinja/template.hpp"
 
 #include <boost/json/object.hpp>
@@ -14,11 +15,16 @@ constexpr std::string_view chatml_source = R"({%- for message in messages -%}
 
 class jinja_chat_template final : public chat_template {
 public:
-  explicit jinja_chat_template(jinja::template_program program) : program_(std::move(program)) {}
+  explicit jinja_chat_template(jinja::template_program program)
+      : program_(std::move(program)), taken_(chat_shapes::of(program_)) {}
 
   result<std::string> render(const chat_input& input) const override {
+    auto messages = fit_messages(input.messages, taken_);
+    if (!messages) {
+      return failure{messages.error()};
+    }
     boost::json::object variables;
-    variables["messages"] = input.messages;
+    variables["messages"] = std::move(*messages);
     variables["tools"] = input.tools.empty() ? boost::json::value(nullptr) : boost::json::value(input.tools);
     variables["documents"] = nullptr;
     variables["add_generation_prompt"] = input.add_generation_prompt;
@@ -29,6 +35,7 @@ public:
 
 private:
   jinja::template_program program_;
+  chat_shapes taken_;
 };
 
 } // namespace

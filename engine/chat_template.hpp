@@ -11,7 +11,9 @@
 
 namespace souffleur {
 
-/// The variables that Hugging Face passes to a chat template.
+/// The variables that Hugging Face passes to a chat template. A message's content may be a text, null or a
+/// list of parts, and arguments of tool calls objects or JSON text: they are fitted to what the template
+/// takes.
 struct chat_input {
   boost::json::array messages;
   boost::json::array tools; ///< empty: the template sees none
@@ -28,7 +30,7 @@ public:
   /// The ChatML format, for models whose own template is missing or not supported.
   static std::shared_ptr<const chat_template> chatml();
   virtual ~chat_template() = default;
-  /// Fails where the template itself raises (`raise_exception`) or meets a type error.
+  /// Fails where the template itself raises (`raise_exception`), meets a type error or does too much work.
   virtual result<std::string> render(const chat_input& input) const = 0;
 };
 

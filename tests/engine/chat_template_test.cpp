@@ -78,5 +78,73 @@ TEST(ChatTemplate, TestsUseTheTemplateThatTheLargerQwenCarries) {
   expect_template_of("Qwen2.5-Coder-1.5B-Instruct.Q4_K_M.gguf", "qwen-1.5b");
 }
 
+// -- messages of other shapes than text ---
+
+chat_input conversation(const char* messages) {
+  chat_input input;
+  input.messages = json::parse(messages).as_array();
+  return input;
+}
+
+std::string rendered(const std::string& source, const chat_input& input) {
+  const auto parsed = chat_template::parse(source);
+  if (!parsed.ok()) {
+    return "parse: " + std::string(parsed.error());
+  }
+  const auto prompt = (*parsed)->render(input);
+  return prompt.ok() ? *prompt : std::string("render: ").append(prompt.error());
+}
+
+const std::string parts_aware = "{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}"
+                                "{% for p in m.content %}<{{ p.text }}>{% endfor %}{% endif %}{% endfor %}";
+
+TEST(ChatTemplate, JoinsTextPartsForTemplatesThatTakeTextOnly) {
+  const auto input =
+      conversation(R"([{"role":"user","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}])");
+  EXPECT_EQ(rendered("{% for m in messages %}{{ 'x' + m.content }}{% endfor %}", input), "xa\nb");
+  EXPECT_EQ(rendered("{% for m in messages %}{{ m.content }}{% endfor %}", input), "a\nb");
+  EXPECT_EQ(rendered(parts_aware, input), "<a><b>");
+}
+
+TEST(ChatTemplate, RefusesPartsThatItCannotShow) {
+  const auto input =
+      conversation(R"([{"role":"user","content":[{"type":"image_url","image_url":{"url":"u"}}]}])");
+  EXPECT_EQ(rendered("{% for m in messages %}{{ m.content }}{% endfor %}", input),
+            "render: this model takes text only, not a content part of type 'image_url'");
+}
+
+TEST(ChatTemplate, GivesEmptyTextForNullWhereTheTemplateFailsOnNull) {
+  const auto input = conversation(R"([{"role":"user","content":"q"},{"role":"assistant","content":null}])");
+  EXPECT_EQ(rendered("{% for m in messages %}[{{ m.content + '.' }}]{% endfor %}", input), "[q.][.]");
+  EXPECT_EQ(rendered("{% for m in messages %}[{{ m.content }}]{% endfor %}", input), "[q][]");
+  EXPECT_EQ(rendered("{% for m in messages %}[{{ 'null' if m.content is none else m.content }}]{% endfor %}",
+                     input),
+            "[q][null]");
+}
+
+TEST(ChatTemplate, GivesArgumentsOfToolCallsAsTheTemplateTakesThem) {
+  const auto input = conversation(R"([{"role":"assistant","content":"",
+      "tool_calls":[{"function":{"name":"f","arguments":"{\"a\": [1, 2.0]}"}}]}])");
+  const std::string calls = "{% for m in messages %}{% for c in m.tool_calls or [] %}";
+  const std::string ends = "{% endfor %}{% endfor %}";
+  EXPECT_EQ(rendered(calls + "{{ c.function.arguments | tojson }}" + ends, input), R"({"a": [1, 2.0]})");
+  EXPECT_EQ(rendered(calls + "{{ 'x' + c.function.arguments }}" + ends, input), R"(x{"a": [1, 2.0]})");
+}
+
+TEST(ChatTemplate, ChatmlMarksEveryMessageAndTheTurnToCome) {
+  auto input = conversation(R"([{"role":"system","content":" s\n"},{"role":"user","content":"{{ q }}"}])");
+  EXPECT_EQ(
+      chat_template::chatml()->render(input).value(),
+      "<|im_start|>system\n s\n<|im_end|>\n<|im_start|>user\n{{ q }}<|im_end|>\n<|im_start|>assistant\n");
+  input.add_generation_prompt = false;
+  input.messages.pop_back();
+  EXPECT_EQ(chat_template::chatml()->render(input).value(), "<|im_start|>system\n s\n<|im_end|>\n");
+}
+
+TEST(ChatTemplate, ErrorsSayThatTheTemplateIsMeant) {
+  EXPECT_EQ(chat_template::parse("\n{% include 'x' %}").error(),
+            "chat template, line 2: the statement 'include' is not supported here");
+}
+
 } // namespace
 } // namespace souffleur
