@@ -197,6 +197,8 @@ not l | length == 3 or l | first == 3
 i + l | length
 -3 | abs, - 3 | string
 'a' if i > 5 and i < 10 else 'b'
+'😀a😀b☃😀'.strip('😀☃'), 'é😀'.rstrip('😀')
+'\x0f\x10\x1f\x20\x7e' | tojson
 (i, f) == (7, 2.5), not (i == 7), i == 7 == true
 3 is odd ~ 4 is even
 s | upper ~ '!' if t else 'no'
