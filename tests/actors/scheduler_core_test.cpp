@@ -337,6 +337,12 @@ private:
   scheduler_core core_;
 };
 
+/// Planted bugs that it caught: a page list not asked for again after a publication; a publication longer
+/// than what is computed; rows beyond the budget, beyond the prefill chunk or beyond the pages; one sequence
+/// too many; a preempted sequence that goes to the back; openings granted after a refusal; pages or drafts
+/// that nobody ends; grants of a lost kv manager taken for good; penalties that do not see the output; a coin
+/// thrown for the wrong position; min_tokens that does not see the draft; a cancelled or expired request that
+/// nobody tells.
 RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   const auto config = any_config();
   const auto some_events = rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event()));

@@ -258,6 +258,9 @@ void play_acts(bool with_deaths) {
   RC_ASSERT(play.n_given_up() == 0);
 }
 
+/// Planted bugs that these two caught: a stale supply used after the kv manager's reset or error; a failed
+/// step that is not tried again; a new scheduler beside the old one's pages; restarted actors that are not
+/// introduced; a dropped request that nobody tells; a credit that is not given back.
 RC_GTEST_PROP(ServingActors, AnswerAlikeInEveryInterleaving, ()) { play_acts(false); }
 
 RC_GTEST_PROP(ServingActors, AnswerOrSayTryAgainWhoeverDies, ()) { play_acts(true); }
