@@ -13,9 +13,6 @@ namespace json = boost::json;
 
 namespace {
 
-/// JSON has no -infinity; OpenAI writes this number for impossible tokens.
-double finite(float logprob) { return std::isfinite(logprob) ? static_cast<double>(logprob) : -9999.0; }
-
 json::array byte_array(std::string_view bytes) {
   json::array array;
   for (const char c : bytes)
@@ -41,10 +38,14 @@ std::size_t n_characters(std::string_view text) {
 double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
 
 json::object entry(std::string_view bytes, float logprob) {
-  return {{"token", valid_utf8(bytes)}, {"logprob", finite(logprob)}, {"bytes", byte_array(bytes)}};
+  return {{"token", valid_utf8(bytes)}, {"logprob", json_logprob(logprob)}, {"bytes", byte_array(bytes)}};
 }
 
 } // namespace
+
+double json_logprob(float logprob) {
+  return std::isfinite(logprob) ? std::max(static_cast<double>(logprob), -9999.0) : -9999.0;
+}
 
 json::object error_object(const generation_failed& error) {
   const auto or_null = [](const std::string& text) {
@@ -138,10 +139,10 @@ json::value openai_response::legacy_logprobs(choice_state& state,
       continue;
     const auto text = valid_utf8(token.bytes);
     texts.emplace_back(text);
-    chosen.emplace_back(finite(token.logprobs->chosen));
+    chosen.emplace_back(json_logprob(token.logprobs->chosen));
     json::object top;
     for (const auto& [id, logprob] : token.logprobs->top)
-      top[valid_utf8(bytes_of_(id))] = finite(logprob);
+      top[valid_utf8(bytes_of_(id))] = json_logprob(logprob);
     tops.emplace_back(std::move(top));
     offsets.emplace_back(state.text_offset);
     state.text_offset += n_characters(text);

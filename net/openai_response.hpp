@@ -32,6 +32,9 @@ boost::json::object speculation_object(const generation_usage& usage);
 /// What was found in the caches.
 boost::json::object cache_object(const generation_usage& usage);
 
+/// JSON has no -infinity; OpenAI writes -9999 for impossible tokens.
+double json_logprob(float logprob);
+
 /// What a response says about itself.
 struct response_identity {
   std::string id; ///< chatcmpl-… or cmpl-…

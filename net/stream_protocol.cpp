@@ -37,11 +37,10 @@ parsed_command read_generate(std::string stream, const json::object& frame, std:
 json::object origin_object(const generated_token& token) {
   json::object shown{{"id", token.id}, {"origin", to_string(token.origin)}};
   if (token.logprobs) {
-    const auto finite = [](float value) { return value < -9999 ? -9999.0 : static_cast<double>(value); };
-    shown["logprob"] = finite(token.logprobs->chosen);
+    shown["logprob"] = json_logprob(token.logprobs->chosen);
     json::array top;
     for (const auto& [id, logprob] : token.logprobs->top)
-      top.push_back(json::object{{"id", id}, {"logprob", finite(logprob)}});
+      top.push_back(json::object{{"id", id}, {"logprob", json_logprob(logprob)}});
     shown["top_logprobs"] = std::move(top);
   }
   return shown;
@@ -111,8 +110,11 @@ stream_outbox::stream_outbox(std::string stream, std::string model_name, std::op
     : stream_(std::move(stream)), model_name_(std::move(model_name)), credit_(credit) {}
 
 void stream_outbox::push(generation_event event) {
-  if (const auto* delta = std::get_if<generation_delta>(&event))
+  if (const auto* delta = std::get_if<generation_delta>(&event)) {
+    if (abandoned_)
+      return;
     n_held_tokens_ += delta->tokens.size();
+  }
   events_.push_back(std::move(event));
 }
 
@@ -121,6 +123,7 @@ void stream_outbox::grant(std::int64_t n_tokens) {
 }
 
 void stream_outbox::abandon() {
+  abandoned_ = true;
   std::erase_if(events_, [](const auto& event) { return std::holds_alternative<generation_delta>(event); });
   n_held_tokens_ = 0;
 }

@@ -55,7 +55,8 @@ public:
   void push(generation_event event);
   /// Turns flow control on if it was off.
   void grant(std::int64_t n_tokens);
-  /// Forgets what was held back: nobody waits for it any more. The end is still sent.
+  /// Forgets what is held back, and what still comes: nobody waits for it any more. The end is sent, whatever
+  /// the credit.
   void abandon();
   /// The next frame that may be sent now.
   std::optional<std::string> next();
@@ -75,6 +76,7 @@ private:
   std::deque<generation_event> events_;
   std::size_t n_held_tokens_ = 0;
   std::int64_t seq_ = 0;
+  bool abandoned_ = false;
   bool finished_ = false;
 };
 
