@@ -114,7 +114,7 @@ std::optional<double> json_fields::number(std::string_view name, const range& al
   }
   const double number = value->to_number<double>();
   if (!(number >= allowed.least && number <= allowed.most) ||
-      (allowed.above_least && number == allowed.least)) {
+      (allowed.above_least && static_cast<float>(number) == static_cast<float>(allowed.least))) {
     complain(name, outside(allowed.least, allowed.above_least, allowed.most) + ", not " + shown(number));
     return std::nullopt;
   }

@@ -28,7 +28,7 @@ public:
   struct range {
     double least = -std::numeric_limits<double>::infinity();
     double most = std::numeric_limits<double>::infinity();
-    bool above_least = false; ///< `least` itself is not allowed
+    bool above_least = false; ///< `least` itself is not allowed, nor what rounds to it as a float
   };
 
   std::optional<std::int64_t> integer(std::string_view name, std::int64_t least, std::int64_t most);
