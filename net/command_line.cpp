@@ -13,13 +13,26 @@ namespace souffleur {
 
 namespace {
 
+/// CLI11 knows no comment after a [section].
+std::string without_section_comment(const std::string& line) {
+  const auto open = line.find_first_not_of(" \t");
+  if (open == std::string::npos || line[open] != '[')
+    return line;
+  const auto close = line.find(']', open);
+  const auto after = close == std::string::npos ? close : line.find_first_not_of(" \t", close + 1);
+  return after != std::string::npos && line[after] == '#' ? line.substr(0, close + 1) : line;
+}
+
 /// CLI11 takes [section] for a subcommand; here `key` in [section] is the option `section.key`.
 class sectioned_config : public CLI::ConfigINI {
 public:
   sectioned_config() { commentChar = '#'; }
   std::vector<CLI::ConfigItem> from_config(std::istream& input) const override {
+    std::stringstream cleaned;
+    for (std::string line; std::getline(input, line);)
+      cleaned << without_section_comment(line) << '\n';
     std::vector<CLI::ConfigItem> flat;
-    for (auto& item : ConfigINI::from_config(input)) {
+    for (auto& item : ConfigINI::from_config(cleaned)) {
       if (item.name == "++" || item.name == "--")
         continue;
       item.name = item.fullname();
@@ -192,6 +205,12 @@ void add_cache_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->group("cache");
 }
 
+/// The file's, without the extension; names such as qwen-0.5b have a dot, too.
+std::string name_of_model(const std::string& model) {
+  const std::filesystem::path path{model};
+  return (path.extension() == ".gguf" ? path.stem() : path.filename()).string();
+}
+
 void take(const plain_values& v, server_settings& s) {
   s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
@@ -205,7 +224,7 @@ void take(const plain_values& v, server_settings& s) {
   if (s.n_threads == 0)
     s.n_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   if (s.serving.model_name.empty())
-    s.serving.model_name = std::filesystem::path{s.model}.stem().string();
+    s.serving.model_name = name_of_model(s.model);
 }
 
 } // namespace
