@@ -25,10 +25,15 @@ namespace beast = boost::beast;
 class stop_listener {
 public:
   virtual void on_stop() = 0;
+  /// The time for an orderly end is over.
+  virtual void on_stop_overdue() {}
 
 protected:
   ~stop_listener() = default;
 };
+
+/// The first of the ids of one more server; each has 2^40, so that no two servers of a process share one.
+request_id first_request_id();
 
 /// Lives as long as the last connection or generation that may still report. All but `io` belongs to the I/O
 /// thread.
@@ -39,7 +44,7 @@ struct server_context {
   asio::io_context io{1};
   const server_options options;
   generation_service& service;
-  request_id next_request = 1;
+  request_id next_request = first_request_id();
   int n_connections = 0;
   bool stopping = false;
   std::set<stop_listener*> stop_listeners;
@@ -73,6 +78,11 @@ public:
   void wake();
   void on_stop() override { wake(); }
 
+  /// The connection has its answer, and may go before the mailbox does: cancels what still runs and calls
+  /// nobody any more.
+  void retire();
+  bool retired() const { return retired_; }
+
   bool peer_gone = false;
   /// Called when more tokens wait here than a connection may hold.
   std::function<void()> on_overflow;
@@ -83,6 +93,7 @@ private:
   context_ptr context_;
   asio::steady_timer signal_;
   bool woken_ = false;
+  bool retired_ = false;
   std::vector<delivery> waiting_;
   std::size_t n_waiting_tokens_ = 0;
   std::set<request_id> live_;

@@ -4,7 +4,14 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <atomic>
+
 namespace souffleur {
+
+request_id first_request_id() {
+  static std::atomic<request_id> n_servers{0};
+  return (n_servers++ << 40) + 1;
+}
 
 event_mailbox::event_mailbox(context_ptr context) : context_(std::move(context)), signal_(context_->io) {
   context_->stop_listeners.insert(this);
@@ -37,6 +44,13 @@ void event_mailbox::cancel(request_id id) {
 void event_mailbox::cancel_all() {
   for (const auto id : live_)
     context_->service.cancel(id);
+}
+
+void event_mailbox::retire() {
+  retired_ = true;
+  on_overflow = nullptr;
+  cancel_all();
+  live_.clear();
 }
 
 void event_mailbox::deliver(request_id from, generation_event event) {

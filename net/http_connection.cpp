@@ -35,8 +35,8 @@ auto result_in(error_code& error) { return asio::redirect_error(asio::use_awaita
 asio::awaitable<void> watch_peer(beast::tcp_stream& stream, std::shared_ptr<event_mailbox> mailbox) {
   error_code error;
   co_await stream.socket().async_wait(asio::ip::tcp::socket::wait_read, result_in(error));
-  if (error)
-    co_return; // the response is finished, `stream` may be gone
+  if (error || mailbox->retired())
+    co_return; // the answer is finished, `stream` may be gone
   char byte = 0;
   const auto n = stream.socket().receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
   if (n == 0) {
@@ -60,6 +60,10 @@ public:
     if (!answering_)
       stream_.close();
   }
+  void on_stop_overdue() override {
+    if (!upgraded_)
+      stream_.close();
+  }
 
   asio::awaitable<void> serve() {
     bool keep_alive = true;
@@ -68,7 +72,7 @@ public:
       if (!request)
         break;
       if (beast::websocket::is_upgrade(*request) && path_of(*request) == "/v1/stream") {
-        answering_ = true;
+        answering_ = upgraded_ = true;
         co_await serve_websocket(std::move(stream_), std::move(*request), context_);
         co_return;
       }
@@ -170,6 +174,7 @@ private:
     }
     const bool keep = call.stream ? co_await stream_events(response, *mailbox, request)
                                   : co_await collect_events(response, *mailbox, request);
+    mailbox->retire();
     error_code ignored;
     stream_.socket().cancel(ignored); // ends watch_peer
     co_return keep;
@@ -189,7 +194,7 @@ private:
 
   asio::awaitable<bool> collect_events(openai_response& response, event_mailbox& mailbox,
                                        const request_message& request) {
-    while (!response.ended()) {
+    while (!response.ended() && !response.failure()) {
       co_await mailbox.wait();
       if (mailbox.peer_gone)
         co_return false;
@@ -222,7 +227,7 @@ private:
       for (const auto& delivered : mailbox.take())
         events += response.stream(choice_of(delivered), delivered.event);
       // A request that fails before its first token gets an HTTP status.
-      if (!begun && response.ended() && response.failure())
+      if (!begun && response.failure())
         co_return co_await send(error_reply(*response.failure()), request.version(), request.keep_alive(),
                                 false);
       if (!begun && context_->stopping)
@@ -302,6 +307,8 @@ private:
     if (!head_only)
       response.body() = reply.body;
     response.prepare_payload();
+    if (response.result() == http::status::no_content)
+      response.content_length(boost::none); // RFC 9110, section 8.6
     if (head_only)
       response.content_length(reply.body.size());
     error_code error;
@@ -315,6 +322,7 @@ private:
   context_ptr context_;
   beast::flat_buffer buffer_;
   bool answering_ = false;
+  bool upgraded_ = false;   ///< `stream_` was handed on
   request_id first_id_ = 0; ///< of the call being answered; its choices have consecutive ids
 };
 

@@ -122,8 +122,18 @@ private:
     acceptor_.close(ignored);
     for (auto* listener : context_->stop_listeners)
       listener->on_stop();
-    const auto deadline = std::chrono::steady_clock::now() + stop_grace;
-    while (context_->n_connections > 0 && std::chrono::steady_clock::now() < deadline)
+    co_await wait_for_connections(stop_grace);
+    for (auto* listener : context_->stop_listeners)
+      listener->on_stop_overdue();
+    co_await wait_for_connections(stop_grace);
+  }
+
+  /// Until they and their mailboxes are gone, or the time is over. What was left would never be destroyed:
+  /// its coroutines and the I/O context own each other.
+  asio::awaitable<void> wait_for_connections(std::chrono::milliseconds time) {
+    const auto deadline = std::chrono::steady_clock::now() + time;
+    while ((context_->n_connections > 0 || !context_->stop_listeners.empty()) &&
+           std::chrono::steady_clock::now() < deadline)
       co_await pause(context_->io, std::chrono::milliseconds{5});
   }
 

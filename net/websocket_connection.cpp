@@ -30,13 +30,21 @@ bool offers_subprotocol(const upgrade_request& upgrade) {
 }
 
 /// A reader (run) and a writer (write_frames) on one thread; whichever ends first ends the other.
-class websocket_connection : public std::enable_shared_from_this<websocket_connection> {
+class websocket_connection final : public stop_listener,
+                                   public std::enable_shared_from_this<websocket_connection> {
 public:
   websocket_connection(beast::tcp_stream stream, std::string tenant, context_ptr context)
       : socket_(std::move(stream)), tenant_(std::move(tenant)), context_(std::move(context)),
         mailbox_(std::make_shared<event_mailbox>(context_)), write_guard_(context_->io) {
     mailbox_->on_overflow = [this] { beast::get_lowest_layer(socket_).close(); };
+    context_->stop_listeners.insert(this);
   }
+  ~websocket_connection() { context_->stop_listeners.erase(this); }
+  websocket_connection(const websocket_connection&) = delete;
+  websocket_connection& operator=(const websocket_connection&) = delete;
+
+  void on_stop() override {} // the writer hears of it through the mailbox
+  void on_stop_overdue() override { beast::get_lowest_layer(socket_).close(); }
 
   asio::awaitable<void> run(const upgrade_request& upgrade) {
     if (!co_await accept(upgrade))
