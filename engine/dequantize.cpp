@@ -114,7 +114,8 @@ void q4_k(bytes p, float* y) {
     bytes q = p + 16 + 32 * (j / 2);
     for (int i = 0; i < 32; ++i) {
       const int value = j % 2 == 0 ? q[i] & 15 : q[i] >> 4;
-      y[32 * j + i] = (d * static_cast<float>(scale)) * static_cast<float>(value) - dmin * static_cast<float>(min);
+      y[32 * j + i] =
+          (d * static_cast<float>(scale)) * static_cast<float>(value) - dmin * static_cast<float>(min);
     }
   }
 }
@@ -130,7 +131,8 @@ void q5_k(bytes p, float* y) {
     bytes q = p + 48 + 32 * (j / 2);
     for (int i = 0; i < 32; ++i) {
       const int value = (j % 2 == 0 ? q[i] & 15 : q[i] >> 4) | (((high[i] >> j) & 1) << 4);
-      y[32 * j + i] = (d * static_cast<float>(scale)) * static_cast<float>(value) - dmin * static_cast<float>(min);
+      y[32 * j + i] =
+          (d * static_cast<float>(scale)) * static_cast<float>(value) - dmin * static_cast<float>(min);
     }
   }
 }
@@ -154,7 +156,8 @@ void q2_k(bytes p, float* y) {
   for (int i = 0; i < 256; ++i) {
     const int scale = p[i / 16];
     const int q = (p[16 + 32 * (i / 128) + i % 32] >> (2 * ((i % 128) / 32))) & 3;
-    y[i] = (d * static_cast<float>(scale & 15)) * static_cast<float>(q) - dmin * static_cast<float>(scale >> 4);
+    y[i] =
+        (d * static_cast<float>(scale & 15)) * static_cast<float>(q) - dmin * static_cast<float>(scale >> 4);
   }
 }
 
@@ -182,19 +185,32 @@ void one_bf16(bytes p, float* y) {
 using expander = void (*)(bytes, float*);
 expander expander_of(tensor_type type) {
   switch (type) {
-  case tensor_type::f32: return one_f32;
-  case tensor_type::f16: return one_f16;
-  case tensor_type::bf16: return one_bf16;
-  case tensor_type::q4_0: return q4_0;
-  case tensor_type::q4_1: return q4_1;
-  case tensor_type::q5_0: return q5_0;
-  case tensor_type::q5_1: return q5_1;
-  case tensor_type::q8_0: return q8_0;
-  case tensor_type::q2_k: return q2_k;
-  case tensor_type::q3_k: return q3_k;
-  case tensor_type::q4_k: return q4_k;
-  case tensor_type::q5_k: return q5_k;
-  case tensor_type::q6_k: return q6_k;
+  case tensor_type::f32:
+    return one_f32;
+  case tensor_type::f16:
+    return one_f16;
+  case tensor_type::bf16:
+    return one_bf16;
+  case tensor_type::q4_0:
+    return q4_0;
+  case tensor_type::q4_1:
+    return q4_1;
+  case tensor_type::q5_0:
+    return q5_0;
+  case tensor_type::q5_1:
+    return q5_1;
+  case tensor_type::q8_0:
+    return q8_0;
+  case tensor_type::q2_k:
+    return q2_k;
+  case tensor_type::q3_k:
+    return q3_k;
+  case tensor_type::q4_k:
+    return q4_k;
+  case tensor_type::q5_k:
+    return q5_k;
+  case tensor_type::q6_k:
+    return q6_k;
   }
   return nullptr;
 }

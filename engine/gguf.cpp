@@ -14,38 +14,64 @@ static_assert(std::endian::native == std::endian::little, "GGUF files are read a
 
 block_shape block_shape_of(tensor_type type) {
   switch (type) {
-  case tensor_type::f32: return {1, 4};
-  case tensor_type::f16: return {1, 2};
-  case tensor_type::bf16: return {1, 2};
-  case tensor_type::q4_0: return {32, 18};
-  case tensor_type::q4_1: return {32, 20};
-  case tensor_type::q5_0: return {32, 22};
-  case tensor_type::q5_1: return {32, 24};
-  case tensor_type::q8_0: return {32, 34};
-  case tensor_type::q2_k: return {256, 84};
-  case tensor_type::q3_k: return {256, 110};
-  case tensor_type::q4_k: return {256, 144};
-  case tensor_type::q5_k: return {256, 176};
-  case tensor_type::q6_k: return {256, 210};
+  case tensor_type::f32:
+    return {1, 4};
+  case tensor_type::f16:
+    return {1, 2};
+  case tensor_type::bf16:
+    return {1, 2};
+  case tensor_type::q4_0:
+    return {32, 18};
+  case tensor_type::q4_1:
+    return {32, 20};
+  case tensor_type::q5_0:
+    return {32, 22};
+  case tensor_type::q5_1:
+    return {32, 24};
+  case tensor_type::q8_0:
+    return {32, 34};
+  case tensor_type::q2_k:
+    return {256, 84};
+  case tensor_type::q3_k:
+    return {256, 110};
+  case tensor_type::q4_k:
+    return {256, 144};
+  case tensor_type::q5_k:
+    return {256, 176};
+  case tensor_type::q6_k:
+    return {256, 210};
   }
   return {0, 0};
 }
 
 std::string_view to_string(tensor_type type) {
   switch (type) {
-  case tensor_type::f32: return "F32";
-  case tensor_type::f16: return "F16";
-  case tensor_type::bf16: return "BF16";
-  case tensor_type::q4_0: return "Q4_0";
-  case tensor_type::q4_1: return "Q4_1";
-  case tensor_type::q5_0: return "Q5_0";
-  case tensor_type::q5_1: return "Q5_1";
-  case tensor_type::q8_0: return "Q8_0";
-  case tensor_type::q2_k: return "Q2_K";
-  case tensor_type::q3_k: return "Q3_K";
-  case tensor_type::q4_k: return "Q4_K";
-  case tensor_type::q5_k: return "Q5_K";
-  case tensor_type::q6_k: return "Q6_K";
+  case tensor_type::f32:
+    return "F32";
+  case tensor_type::f16:
+    return "F16";
+  case tensor_type::bf16:
+    return "BF16";
+  case tensor_type::q4_0:
+    return "Q4_0";
+  case tensor_type::q4_1:
+    return "Q4_1";
+  case tensor_type::q5_0:
+    return "Q5_0";
+  case tensor_type::q5_1:
+    return "Q5_1";
+  case tensor_type::q8_0:
+    return "Q8_0";
+  case tensor_type::q2_k:
+    return "Q2_K";
+  case tensor_type::q3_k:
+    return "Q3_K";
+  case tensor_type::q4_k:
+    return "Q4_K";
+  case tensor_type::q5_k:
+    return "Q5_K";
+  case tensor_type::q6_k:
+    return "Q6_K";
   }
   return "unknown";
 }
@@ -59,7 +85,21 @@ std::int64_t gguf_tensor::n_values() const {
 
 namespace {
 
-enum class value_type : std::uint32_t { u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64 };
+enum class value_type : std::uint32_t {
+  u8,
+  i8,
+  u16,
+  i16,
+  u32,
+  i32,
+  f32,
+  boolean,
+  string,
+  array,
+  u64,
+  i64,
+  f64
+};
 
 constexpr std::uint64_t max_dimensions = 4;
 
@@ -112,31 +152,48 @@ std::size_t min_bytes_of(value_type type) {
   switch (type) {
   case value_type::u8:
   case value_type::i8:
-  case value_type::boolean: return 1;
+  case value_type::boolean:
+    return 1;
   case value_type::u16:
-  case value_type::i16: return 2;
+  case value_type::i16:
+    return 2;
   case value_type::u32:
   case value_type::i32:
-  case value_type::f32: return 4;
-  default: return 8;
+  case value_type::f32:
+    return 4;
+  default:
+    return 8;
   }
 }
 
 gguf_value scalar(cursor& in, value_type type, const std::string& field) {
   switch (type) {
-  case value_type::u8: return std::uint64_t{in.number<std::uint8_t>(field)};
-  case value_type::u16: return std::uint64_t{in.number<std::uint16_t>(field)};
-  case value_type::u32: return std::uint64_t{in.number<std::uint32_t>(field)};
-  case value_type::u64: return in.number<std::uint64_t>(field);
-  case value_type::i8: return std::int64_t{in.number<std::int8_t>(field)};
-  case value_type::i16: return std::int64_t{in.number<std::int16_t>(field)};
-  case value_type::i32: return std::int64_t{in.number<std::int32_t>(field)};
-  case value_type::i64: return in.number<std::int64_t>(field);
-  case value_type::f32: return double{in.number<float>(field)};
-  case value_type::f64: return in.number<double>(field);
-  case value_type::boolean: return in.number<std::uint8_t>(field) != 0;
-  case value_type::string: return in.string(field);
-  case value_type::array: break;
+  case value_type::u8:
+    return std::uint64_t{in.number<std::uint8_t>(field)};
+  case value_type::u16:
+    return std::uint64_t{in.number<std::uint16_t>(field)};
+  case value_type::u32:
+    return std::uint64_t{in.number<std::uint32_t>(field)};
+  case value_type::u64:
+    return in.number<std::uint64_t>(field);
+  case value_type::i8:
+    return std::int64_t{in.number<std::int8_t>(field)};
+  case value_type::i16:
+    return std::int64_t{in.number<std::int16_t>(field)};
+  case value_type::i32:
+    return std::int64_t{in.number<std::int32_t>(field)};
+  case value_type::i64:
+    return in.number<std::int64_t>(field);
+  case value_type::f32:
+    return double{in.number<float>(field)};
+  case value_type::f64:
+    return in.number<double>(field);
+  case value_type::boolean:
+    return in.number<std::uint8_t>(field) != 0;
+  case value_type::string:
+    return in.string(field);
+  case value_type::array:
+    break;
   }
   in.fail(field + ": unknown value type " + std::to_string(static_cast<std::uint32_t>(type)));
   return std::uint64_t{0};
@@ -155,7 +212,8 @@ gguf_value array(cursor& in, const std::string& field) {
   const auto type = static_cast<value_type>(in.number<std::uint32_t>(field + " (element type)"));
   const auto n = in.number<std::uint64_t>(field + " (element count)");
   if (type == value_type::array || static_cast<std::uint32_t>(type) > 12) {
-    in.fail(field + ": arrays of type " + std::to_string(static_cast<std::uint32_t>(type)) + " are not supported");
+    in.fail(field + ": arrays of type " + std::to_string(static_cast<std::uint32_t>(type)) +
+            " are not supported");
     return std::uint64_t{0};
   }
   if (n > in.left() / min_bytes_of(type)) {
@@ -163,15 +221,20 @@ gguf_value array(cursor& in, const std::string& field) {
     return std::uint64_t{0};
   }
   switch (type) {
-  case value_type::string: return elements<std::string>(in, type, n, field);
-  case value_type::boolean: return elements<bool>(in, type, n, field);
+  case value_type::string:
+    return elements<std::string>(in, type, n, field);
+  case value_type::boolean:
+    return elements<bool>(in, type, n, field);
   case value_type::f32:
-  case value_type::f64: return elements<double>(in, type, n, field);
+  case value_type::f64:
+    return elements<double>(in, type, n, field);
   case value_type::i8:
   case value_type::i16:
   case value_type::i32:
-  case value_type::i64: return elements<std::int64_t>(in, type, n, field);
-  default: return elements<std::uint64_t>(in, type, n, field);
+  case value_type::i64:
+    return elements<std::int64_t>(in, type, n, field);
+  default:
+    return elements<std::uint64_t>(in, type, n, field);
   }
 }
 
@@ -209,9 +272,9 @@ private:
       return in.fail("magic: this is no GGUF file");
     const auto version = in.number<std::uint32_t>("version");
     if (!in.failed() && version != 2 && version != 3)
-      return in.fail("version: " +
-                     (version >= (1U << 24) ? std::string{"the file is big-endian, which is not supported"}
-                                            : std::to_string(version) + " is not supported (2 and 3 are)"));
+      return in.fail("version: " + (version >= (1U << 24)
+                                        ? std::string{"the file is big-endian, which is not supported"}
+                                        : std::to_string(version) + " is not supported (2 and 3 are)"));
     n_tensors = in.number<std::uint64_t>("tensor_count");
     n_keys = in.number<std::uint64_t>("metadata_kv_count");
     constexpr std::uint64_t min_tensor_bytes = 24;
@@ -240,8 +303,10 @@ private:
     std::uint64_t n_values = 1;
     for (std::uint32_t d = 0; d < n_dimensions; ++d) {
       const auto size = in.number<std::uint64_t>(field + " (shape)");
-      if (!in.failed() && (size == 0 || size > (std::uint64_t{1} << 40) || n_values > (std::uint64_t{1} << 40) / size))
-        return in.fail(field + ": shape[" + std::to_string(d) + "] = " + std::to_string(size) + " is not plausible");
+      if (!in.failed() &&
+          (size == 0 || size > (std::uint64_t{1} << 40) || n_values > (std::uint64_t{1} << 40) / size))
+        return in.fail(field + ": shape[" + std::to_string(d) + "] = " + std::to_string(size) +
+                       " is not plausible");
       n_values *= size;
       tensor.shape.push_back(static_cast<std::int64_t>(size));
     }
@@ -254,7 +319,8 @@ private:
       return in.fail(field + ": type " + std::to_string(static_cast<std::uint32_t>(tensor.type)) +
                      " is not supported");
     if (tensor.shape.empty() || tensor.shape[0] % block.n_values != 0)
-      return in.fail(field + ": its rows are no whole number of " + std::string{to_string(tensor.type)} + " blocks");
+      return in.fail(field + ": its rows are no whole number of " + std::string{to_string(tensor.type)} +
+                     " blocks");
     if (!tensor_index_.emplace(tensor.name, tensors_.size()).second)
       return in.fail(field + ": stands twice in the file");
     tensors_.push_back(std::move(tensor));
@@ -272,11 +338,14 @@ private:
       const auto n_bytes = static_cast<std::uint64_t>(tensor.n_values() / block.n_values) *
                            static_cast<std::uint64_t>(block.n_bytes);
       if (offsets[i] % step != 0)
-        return in.fail("tensor \"" + tensor.name + "\" (offset): is not aligned to " + std::to_string(alignment));
-      if (start > bytes.size() || offsets[i] > bytes.size() - start || n_bytes > bytes.size() - start - offsets[i])
+        return in.fail("tensor \"" + tensor.name + "\" (offset): is not aligned to " +
+                       std::to_string(alignment));
+      if (start > bytes.size() || offsets[i] > bytes.size() - start ||
+          n_bytes > bytes.size() - start - offsets[i])
         return in.fail("tensor \"" + tensor.name + "\": its " + std::to_string(n_bytes) +
                        " bytes lie beyond the end of the file (truncated?)");
-      tensor.data = bytes.subspan(static_cast<std::size_t>(start + offsets[i]), static_cast<std::size_t>(n_bytes));
+      tensor.data =
+          bytes.subspan(static_cast<std::size_t>(start + offsets[i]), static_cast<std::size_t>(n_bytes));
     }
   }
 };

@@ -17,8 +17,19 @@ namespace souffleur {
 
 /// Tensor element formats, with GGML's numbers.
 enum class tensor_type : std::uint32_t {
-  f32 = 0, f16 = 1, q4_0 = 2, q4_1 = 3, q5_0 = 6, q5_1 = 7, q8_0 = 8,
-  q2_k = 10, q3_k = 11, q4_k = 12, q5_k = 13, q6_k = 14, bf16 = 30
+  f32 = 0,
+  f16 = 1,
+  q4_0 = 2,
+  q4_1 = 3,
+  q5_0 = 6,
+  q5_1 = 7,
+  q8_0 = 8,
+  q2_k = 10,
+  q3_k = 11,
+  q4_k = 12,
+  q5_k = 13,
+  q6_k = 14,
+  bf16 = 30
 };
 
 /// Elements per block and bytes per block of a format; {0, 0} if the format is not supported.
@@ -40,9 +51,9 @@ struct gguf_tensor {
 };
 
 /// Arrays are kept as the one element type they have in the file, widened.
-using gguf_value = std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::uint64_t>,
-                                std::vector<std::int64_t>, std::vector<double>, std::vector<bool>,
-                                std::vector<std::string>>;
+using gguf_value =
+    std::variant<std::uint64_t, std::int64_t, double, bool, std::string, std::vector<std::uint64_t>,
+                 std::vector<std::int64_t>, std::vector<double>, std::vector<bool>, std::vector<std::string>>;
 
 class gguf_file {
 public:

@@ -30,23 +30,24 @@ struct kv_counters {
 
 /// Page allocator and radix prefix tree behind one set of verbs. Plain object; one owner calls it.
 ///
-/// Invariants: a page has exactly one owner class; a pinned page is never evicted; the tree holds only pages that
-/// are fully covered by committed tokens. After a failed call everything is as before it.
+/// Invariants: a page has exactly one owner class; a pinned page is never evicted; the tree holds only pages
+/// that are fully covered by committed tokens. After a failed call everything is as before it.
 class kv_manager {
 public:
   kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction);
   ~kv_manager();
 
-  /// Starts a sequence: finds the longest cached prefix of `prompt` (whole pages, at most prompt.size() - 1 tokens)
-  /// within `salt`'s namespace and pins it. Returns the number of tokens found. REQUIRES: id is not live.
+  /// Starts a sequence: finds the longest cached prefix of `prompt` (whole pages, at most prompt.size() - 1
+  /// tokens) within `salt`'s namespace and pins it. Returns the number of tokens found. REQUIRES: id is not
+  /// live.
   int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt);
-  /// Makes the sequence's page list cover `n_tokens` positions, evicting from the tree if need be. False if even
-  /// that does not suffice; then nothing changed.
+  /// Makes the sequence's page list cover `n_tokens` positions, evicting from the tree if need be. False if
+  /// even that does not suffice; then nothing changed.
   bool reserve(sequence_id id, int n_tokens);
   /// Drops pages beyond `n_tokens` positions that the sequence owns alone.
   void truncate(sequence_id id, int n_tokens);
-  /// Declares that the pages hold verified KV of exactly `tokens` (the whole sequence from position 0): full pages
-  /// become shareable; duplicates of pages already in the tree are freed and replaced by the tree's.
+  /// Declares that the pages hold verified KV of exactly `tokens` (the whole sequence from position 0): full
+  /// pages become shareable; duplicates of pages already in the tree are freed and replaced by the tree's.
   void publish(sequence_id id, std::span<const token_id> tokens);
   /// Ends the sequence: unpins its prefix and frees its own pages.
   void end(sequence_id id);

@@ -19,8 +19,8 @@ struct sequence_rows {
 
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
 ///
-/// Invariant (batch invariance): the logits of a row are bit-identical whatever other sequences share the batch
-/// and however the earlier positions were split into calls.
+/// Invariant (batch invariance): the logits of a row are bit-identical whatever other sequences share the
+/// batch and however the earlier positions were split into calls.
 class language_model {
 public:
   virtual ~language_model() = default;

@@ -17,7 +17,8 @@ namespace souffleur {
 /// Immutable after construction; safe to share between threads.
 class tokenizer {
 public:
-  /// `tokenizer.ggml.model` must be gpt2; `tokenizer.ggml.pre` one of default, gpt-2, llama-bpe, smollm, qwen2.
+  /// `tokenizer.ggml.model` must be gpt2; `tokenizer.ggml.pre` one of default, gpt-2, llama-bpe, smollm,
+  /// qwen2.
   static result<std::shared_ptr<const tokenizer>> from_gguf(const gguf_file& file);
   virtual ~tokenizer() = default;
 

@@ -160,8 +160,8 @@ int main(int argc, char** argv) {
   const auto& settings = std::get<server_settings>(parsed);
   spdlog::set_default_logger(spdlog::stderr_color_mt("souffleur"));
   spdlog::set_level(spdlog::level::from_str(settings.log_level));
-  // A step's buffers of some MiB come from the heap again and again; fresh pages for each would cost as much as the
-  // sampling that uses them.
+  // A step's buffers of some MiB come from the heap again and again; fresh pages for each would cost as much
+  // as the sampling that uses them.
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   // Before any thread starts, so that all of them inherit it.

@@ -47,8 +47,8 @@ struct chain_verdict {
   int n_accepted = 0;           ///< how many of them were drafted
 };
 
-/// Walks a drafted chain. `target_row(i)` gives the processed distribution of row i (given draft[0..i)); it is asked
-/// in order and never beyond the first rejection. `uniform(i)` is the coin of row i.
+/// Walks a drafted chain. `target_row(i)` gives the processed distribution of row i (given draft[0..i)); it
+/// is asked in order and never beyond the first rejection. `uniform(i)` is the coin of row i.
 chain_verdict verify_chain(const acceptance_policy& policy, std::span<const token_id> draft,
                            const std::function<const distribution&(int)>& target_row,
                            const std::function<double(int)>& uniform);

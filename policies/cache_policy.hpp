@@ -9,10 +9,10 @@ namespace souffleur {
 /// What decides about caching, without the text itself.
 struct cache_candidate {
   double temperature = 0;
-  bool seeded = false;     ///< the client chose the seed
-  bool opted_out = false;  ///< the request asked for no caching
+  bool seeded = false;    ///< the client chose the seed
+  bool opted_out = false; ///< the request asked for no caching
   bool wants_logprobs = false;
-  bool complete = false;   ///< the answer ended with a stop, not with an error, a cancel or a length limit
+  bool complete = false; ///< the answer ended with a stop, not with an error, a cancel or a length limit
 };
 
 class cache_policy {

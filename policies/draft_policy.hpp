@@ -8,11 +8,11 @@ namespace souffleur {
 
 /// What the policy may look at when it sizes one sequence's draft for one step.
 struct draft_situation {
-  int n_running = 1;             ///< sequences that decode in this step
-  int max_draft_tokens = 0;      ///< the request's and the configuration's cap
-  int n_remaining_tokens = 0;    ///< output tokens that the request may still get
-  int n_recently_proposed = 0;   ///< drafted tokens in the recent past (decayed)
-  int n_recently_accepted = 0;   ///< of them, accepted
+  int n_running = 1;           ///< sequences that decode in this step
+  int max_draft_tokens = 0;    ///< the request's and the configuration's cap
+  int n_remaining_tokens = 0;  ///< output tokens that the request may still get
+  int n_recently_proposed = 0; ///< drafted tokens in the recent past (decayed)
+  int n_recently_accepted = 0; ///< of them, accepted
 };
 
 class draft_policy {

@@ -22,11 +22,16 @@ enum class token_origin : std::uint8_t { model, prompt_lookup, suffix, draft_mod
 
 constexpr const char* to_string(token_origin origin) {
   switch (origin) {
-  case token_origin::model: return "model";
-  case token_origin::prompt_lookup: return "prompt_lookup";
-  case token_origin::suffix: return "suffix";
-  case token_origin::draft_model: return "draft";
-  case token_origin::cache: return "cache";
+  case token_origin::model:
+    return "model";
+  case token_origin::prompt_lookup:
+    return "prompt_lookup";
+  case token_origin::suffix:
+    return "suffix";
+  case token_origin::draft_model:
+    return "draft";
+  case token_origin::cache:
+    return "cache";
   }
   return "model";
 }

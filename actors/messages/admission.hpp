@@ -1,8 +1,8 @@
 // From intake to scheduler: a request that passed every check and is ready to run.
 #pragma once
 
-#include "actors/reply_handle.hpp"
 #include "actors/messages/generation.hpp"
+#include "actors/reply_handle.hpp"
 
 #include <chrono>
 #include <memory>

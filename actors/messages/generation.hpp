@@ -1,4 +1,5 @@
-// The conversation between a client's connection and the serving actors: one generation, from request to last token.
+// The conversation between a client's connection and the serving actors: one generation, from request to last
+// token.
 #pragma once
 
 #include "engine/sampler.hpp"
@@ -84,9 +85,12 @@ enum class finish_reason : std::uint8_t { stop, length, cancelled };
 
 constexpr const char* to_string(finish_reason reason) {
   switch (reason) {
-  case finish_reason::stop: return "stop";
-  case finish_reason::length: return "length";
-  case finish_reason::cancelled: return "cancelled";
+  case finish_reason::stop:
+    return "stop";
+  case finish_reason::length:
+    return "length";
+  case finish_reason::cancelled:
+    return "cancelled";
   }
   return "stop";
 }
@@ -122,8 +126,8 @@ struct generation_failed {
 using generation_event =
     std::variant<generation_accepted, generation_delta, generation_finished, generation_failed>;
 
-/// Called on an actor's thread, in order: [accepted, delta*, finished] or any prefix of it followed by failed.
-/// Exactly one of finished and failed comes, and nothing after it. Must not block: post and return.
+/// Called on an actor's thread, in order: [accepted, delta*, finished] or any prefix of it followed by
+/// failed. Exactly one of finished and failed comes, and nothing after it. Must not block: post and return.
 using generation_sink = std::function<void(generation_event)>;
 
 /// What a model list entry and a tokeniser endpoint need.

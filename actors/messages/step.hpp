@@ -12,8 +12,8 @@
 
 namespace souffleur {
 
-/// The rows of one sequence in a step. Holds everything that sampling needs, so the verifier keeps no sequence state
-/// and can be replaced between two steps.
+/// The rows of one sequence in a step. Holds everything that sampling needs, so the verifier keeps no
+/// sequence state and can be replaced between two steps.
 struct planned_sequence {
   sequence_id id = 0;
   std::vector<page_id> pages;

@@ -1,8 +1,7 @@
 // Layout. Eight output rows form a group; a group is a sequence of blocks, one per 32 inputs:
-//   n_groups x 8 float scales, [n_groups x 8 float mins], then the quants in chunks of 4 inputs x 8 rows = 32 bytes.
-//   byte:   8 chunks of int8
-//   nibble: 4 times 32 bytes, low nibbles = chunk 2g, high nibbles = chunk 2g + 1
-//   real:   no scales; 32 x 8 floats (input-major)
+//   n_groups x 8 float scales, [n_groups x 8 float mins], then the quants in chunks of 4 inputs x 8 rows = 32
+//   bytes. byte:   8 chunks of int8 nibble: 4 times 32 bytes, low nibbles = chunk 2g, high nibbles = chunk 2g
+//   + 1 real:   no scales; 32 x 8 floats (input-major)
 #include "engine/kernels/matmul.hpp"
 
 #include "engine/dequantize.hpp"
@@ -109,7 +108,8 @@ plain_block plain_k236(tensor_type type, const std::uint8_t* p, int j) {
       b.min[g] = -(half_at(p + 82) * static_cast<float>(p[s] >> 4));
     } else {
       const int low = s < 8 ? p[96 + s] & 15 : p[96 + s - 8] >> 4;
-      b.scale[g] = half_at(p + 108) * static_cast<float>((low | (((p[104 + s % 4] >> (2 * (s / 4))) & 3) << 4)) - 32);
+      b.scale[g] =
+          half_at(p + 108) * static_cast<float>((low | (((p[104 + s % 4] >> (2 * (s / 4))) & 3) << 4)) - 32);
     }
   }
   const int half = j / 4;
@@ -131,11 +131,14 @@ plain_block plain_k236(tensor_type type, const std::uint8_t* p, int j) {
 plain_block plain_of(tensor_type type, const std::uint8_t* block, int sub_block) {
   switch (type) {
   case tensor_type::q4_k:
-  case tensor_type::q5_k: return plain_k45(type, block, sub_block);
+  case tensor_type::q5_k:
+    return plain_k45(type, block, sub_block);
   case tensor_type::q2_k:
   case tensor_type::q3_k:
-  case tensor_type::q6_k: return plain_k236(type, block, sub_block);
-  default: return plain_simple(type, block);
+  case tensor_type::q6_k:
+    return plain_k236(type, block, sub_block);
+  default:
+    return plain_simple(type, block);
   }
 }
 
@@ -165,9 +168,9 @@ void store(const plain_block& b, const packed_matrix& w, std::byte* block, int l
 /// Activations of all rows, rounded to int8 per block of 32: x = scale * q.
 struct quantised_rows {
   int n_blocks = 0;
-  std::vector<std::int8_t> q;  ///< (n_rows, n_blocks * 32)
-  std::vector<float> scale;    ///< (n_rows, n_blocks)
-  std::vector<float> sum;      ///< (n_rows, n_blocks, 2): scale * sum of q over each half block
+  std::vector<std::int8_t> q; ///< (n_rows, n_blocks * 32)
+  std::vector<float> scale;   ///< (n_rows, n_blocks)
+  std::vector<float> sum;     ///< (n_rows, n_blocks, 2): scale * sum of q over each half block
 };
 
 SOUFFLEUR_CLONES
@@ -197,7 +200,8 @@ void quantise_row(const float* x, quantised_rows& out, int row) {
 }
 
 /// One group of eight outputs for one row of activations; y is (8,).
-void group_portable(const packed_matrix& w, const std::byte* group, const quantised_rows& x, int row, float* y) {
+void group_portable(const packed_matrix& w, const std::byte* group, const quantised_rows& x, int row,
+                    float* y) {
   float total[rows_per_group] = {};
   const std::size_t stride = w.block_bytes();
   for (int b = 0; b < x.n_blocks; ++b, group += stride) {
@@ -244,11 +248,11 @@ inline std::int32_t four_inputs(const std::int8_t* a) {
   return four;
 }
 
-/// M rows at once over one group: the weights are read once for all of them. The sequence of operations on one row's
-/// accumulator is the same for every M.
+/// M rows at once over one group: the weights are read once for all of them. The sequence of operations on
+/// one row's accumulator is the same for every M.
 template <int M>
-SOUFFLEUR_AVX2 void nibble_avx2(const packed_matrix& w, const std::byte* group, const quantised_rows& x, int row,
-                                float (*y)[rows_per_group]) {
+SOUFFLEUR_AVX2 void nibble_avx2(const packed_matrix& w, const std::byte* group, const quantised_rows& x,
+                                int row, float (*y)[rows_per_group]) {
   __m256 total[M];
   for (int m = 0; m < M; ++m)
     total[m] = _mm256_setzero_ps();
@@ -265,9 +269,12 @@ SOUFFLEUR_AVX2 void nibble_avx2(const packed_matrix& w, const std::byte* group, 
       const __m256i even = _mm256_and_si256(both, low);
       const __m256i odd = _mm256_and_si256(_mm256_srli_epi16(both, 4), low);
       for (int m = 0; m < M; ++m) {
-        const std::int8_t* a = x.q.data() + (static_cast<std::size_t>(row + m) * x.n_blocks + b) * block_values;
-        sum[m] = _mm256_add_epi16(sum[m], _mm256_maddubs_epi16(even, _mm256_set1_epi32(four_inputs(a + 8 * g))));
-        sum[m] = _mm256_add_epi16(sum[m], _mm256_maddubs_epi16(odd, _mm256_set1_epi32(four_inputs(a + 8 * g + 4))));
+        const std::int8_t* a =
+            x.q.data() + (static_cast<std::size_t>(row + m) * x.n_blocks + b) * block_values;
+        sum[m] =
+            _mm256_add_epi16(sum[m], _mm256_maddubs_epi16(even, _mm256_set1_epi32(four_inputs(a + 8 * g))));
+        sum[m] = _mm256_add_epi16(sum[m],
+                                  _mm256_maddubs_epi16(odd, _mm256_set1_epi32(four_inputs(a + 8 * g + 4))));
       }
     }
     const __m256 scale = _mm256_loadu_ps(view.scales);
@@ -284,8 +291,8 @@ SOUFFLEUR_AVX2 void nibble_avx2(const packed_matrix& w, const std::byte* group, 
 }
 
 template <int M, int Groups, bool Min>
-SOUFFLEUR_AVX2 void byte_avx2(const packed_matrix& w, const std::byte* group, const quantised_rows& x, int row,
-                              float (*y)[rows_per_group]) {
+SOUFFLEUR_AVX2 void byte_avx2(const packed_matrix& w, const std::byte* group, const quantised_rows& x,
+                              int row, float (*y)[rows_per_group]) {
   __m256 total[M];
   for (int m = 0; m < M; ++m)
     total[m] = _mm256_setzero_ps();
@@ -302,16 +309,18 @@ SOUFFLEUR_AVX2 void byte_avx2(const packed_matrix& w, const std::byte* group, co
         const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(view.quants + 32 * c));
         const __m256i magnitude = _mm256_abs_epi8(q);
         for (int m = 0; m < M; ++m) {
-          const std::int8_t* a = x.q.data() + (static_cast<std::size_t>(row + m) * x.n_blocks + b) * block_values;
-          const __m256i pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(_mm256_set1_epi32(four_inputs(a + 4 * c)), q));
+          const std::int8_t* a =
+              x.q.data() + (static_cast<std::size_t>(row + m) * x.n_blocks + b) * block_values;
+          const __m256i pairs =
+              _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(_mm256_set1_epi32(four_inputs(a + 4 * c)), q));
           sum[m] = _mm256_add_epi32(sum[m], _mm256_madd_epi16(pairs, one));
         }
       }
       const __m256 scale = _mm256_loadu_ps(view.scales + 8 * g);
       for (int m = 0; m < M; ++m) {
         const auto at = static_cast<std::size_t>(row + m) * x.n_blocks + b;
-        total[m] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(x.scale[at])), _mm256_cvtepi32_ps(sum[m]),
-                                   total[m]);
+        total[m] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(x.scale[at])),
+                                   _mm256_cvtepi32_ps(sum[m]), total[m]);
         if constexpr (Min) {
           const float s = Groups == 2 ? x.sum[2 * at + g] : x.sum[2 * at] + x.sum[2 * at + 1];
           total[m] = _mm256_fmadd_ps(_mm256_loadu_ps(view.mins + 8 * g), _mm256_set1_ps(s), total[m]);
@@ -352,8 +361,9 @@ void store_outputs(const float* tile, int n, const float* bias, bool accumulate,
 int n_row_groups(const packed_matrix& w) { return (w.n_out() + rows_per_group - 1) / rows_per_group; }
 
 /// Outputs [first, last) of the groups, for all rows.
-void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const float* x, int n_rows, float* y,
-                   std::ptrdiff_t y_stride, const matmul_epilogue& epilogue, int first, int last, isa level) {
+void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const float* x, int n_rows,
+                   float* y, std::ptrdiff_t y_stride, const matmul_epilogue& epilogue, int first, int last,
+                   isa level) {
   float tile[4][rows_per_group];
   for (int g = first; g < last; ++g) {
     const std::byte* group = w.row_group(g);
@@ -363,7 +373,8 @@ void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const 
       if (w.layout() == packed_layout::real) {
         const auto* weights = reinterpret_cast<const float*>(group);
         const float* in = x + static_cast<std::ptrdiff_t>(row) * w.n_in();
-        level == isa::avx2 ? group_real_avx2(w, weights, in, tile[0]) : group_real_portable(w, weights, in, tile[0]);
+        level == isa::avx2 ? group_real_avx2(w, weights, in, tile[0])
+                           : group_real_portable(w, weights, in, tile[0]);
       } else if (level == isa::portable) {
         group_portable(w, group, rounded, row, tile[0]);
       } else if (n_rows - row >= 4) {
@@ -388,7 +399,8 @@ void matmul_groups(const packed_matrix& w, const quantised_rows& rounded, const 
 std::size_t packed_matrix::block_bytes() const {
   if (layout_ == packed_layout::real)
     return block_values * rows_per_group * sizeof(float);
-  const std::size_t scales = static_cast<std::size_t>(n_groups_) * rows_per_group * sizeof(float) * (has_min_ ? 2 : 1);
+  const std::size_t scales =
+      static_cast<std::size_t>(n_groups_) * rows_per_group * sizeof(float) * (has_min_ ? 2 : 1);
   return scales + (layout_ == packed_layout::nibble ? 128 : 256);
 }
 
@@ -441,7 +453,8 @@ void matmul_stacked(std::span<const packed_matrix> stack, const float* x, int n_
   thread_local quantised_rows rounded; // keeps its storage from call to call
   auto& shared = rounded;
   const int n_in = stack.front().n_in();
-  if (std::any_of(stack.begin(), stack.end(), [](const auto& w) { return w.layout() != packed_layout::real; })) {
+  if (std::any_of(stack.begin(), stack.end(),
+                  [](const auto& w) { return w.layout() != packed_layout::real; })) {
     shared.n_blocks = n_in / block_values;
     const auto n_blocks = static_cast<std::size_t>(n_rows) * shared.n_blocks;
     shared.q.resize(n_blocks * block_values);
@@ -466,8 +479,8 @@ void matmul_stacked(std::span<const packed_matrix> stack, const float* x, int n_
     matmul_epilogue rest = epilogue;
     for (const auto& w : stack) {
       const int n_own = n_row_groups(w);
-      matmul_groups(w, shared, x, n_rows, out, y_stride, rest, std::clamp(first, 0, n_own), std::clamp(last, 0, n_own),
-                    level);
+      matmul_groups(w, shared, x, n_rows, out, y_stride, rest, std::clamp(first, 0, n_own),
+                    std::clamp(last, 0, n_own), level);
       first -= n_own;
       last -= n_own;
       out += w.n_out();

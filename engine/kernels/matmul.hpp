@@ -15,8 +15,8 @@ namespace souffleur {
 /// How eight interleaved rows are stored; see matmul.cpp.
 enum class packed_layout : std::uint8_t { nibble, byte, real };
 
-/// Weights W (n_out, n_in), repacked once: eight output rows interleaved, blocks of 32 inputs, scales widened to
-/// float. Every weight value is kept exactly: w = scale * q + min.
+/// Weights W (n_out, n_in), repacked once: eight output rows interleaved, blocks of 32 inputs, scales widened
+/// to float. Every weight value is kept exactly: w = scale * q + min.
 class packed_matrix {
 public:
   /// `source`: n_out rows of GGUF blocks. REQUIRES: n_in is a multiple of the type's block.
@@ -40,9 +40,10 @@ private:
   std::vector<std::byte> data_;
 };
 
-/// y[m][o] = sum over k of x[m][k] * W[o][k]. x is (n_rows, n_in), y is (n_rows, n_out) with rows `y_stride` apart.
-/// Activations are rounded to int8 per block of 32 (not for float weights). A row's result is bit-identical for any
-/// n_rows and any number of threads: its operations and their order do not depend on its neighbours.
+/// y[m][o] = sum over k of x[m][k] * W[o][k]. x is (n_rows, n_in), y is (n_rows, n_out) with rows `y_stride`
+/// apart. Activations are rounded to int8 per block of 32 (not for float weights). A row's result is
+/// bit-identical for any n_rows and any number of threads: its operations and their order do not depend on
+/// its neighbours.
 void matmul(const packed_matrix& weights, const float* x, int n_rows, float* y, std::ptrdiff_t y_stride,
             thread_team& team, isa level);
 
@@ -52,8 +53,8 @@ struct matmul_epilogue {
   bool accumulate = false;     ///< y += product + bias instead of y = product + bias
 };
 
-/// The same for matrices that read one input, their outputs side by side in a row of y (n_rows, sum of n_out): the
-/// activations are rounded once and the threads meet once. REQUIRES: equal n_in.
+/// The same for matrices that read one input, their outputs side by side in a row of y (n_rows, sum of
+/// n_out): the activations are rounded once and the threads meet once. REQUIRES: equal n_in.
 void matmul_stacked(std::span<const packed_matrix> stack, const float* x, int n_rows, float* y,
                     std::ptrdiff_t y_stride, const matmul_epilogue& epilogue, thread_team& team, isa level);
 

@@ -65,10 +65,11 @@ result<transformer_config> read_config(const gguf_file& file) {
     return failure{"general.architecture: \"" + *architecture + "\" is not supported (llama and qwen2 are)"};
   const auto prefix = *architecture + ".";
   transformer_config config;
-  const std::pair<const char*, int*> fields[] = {
-      {"block_count", &config.n_layers},           {"attention.head_count", &config.n_heads},
-      {"embedding_length", &config.n_hidden},      {"feed_forward_length", &config.n_feed_forward},
-      {"context_length", &config.n_context}};
+  const std::pair<const char*, int*> fields[] = {{"block_count", &config.n_layers},
+                                                 {"attention.head_count", &config.n_heads},
+                                                 {"embedding_length", &config.n_hidden},
+                                                 {"feed_forward_length", &config.n_feed_forward},
+                                                 {"context_length", &config.n_context}};
   for (const auto& [key, field] : fields) {
     const auto value = positive(file, prefix + key);
     if (!value)
@@ -160,7 +161,8 @@ result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_fi
   }
   if (!in.complaint().empty())
     return failure{in.complaint()};
-  return make_transformer(*config, std::move(weights), fingerprint_of(*file), options.n_kv_pages, options.n_threads);
+  return make_transformer(*config, std::move(weights), fingerprint_of(*file), options.n_kv_pages,
+                          options.n_threads);
 }
 
 } // namespace souffleur

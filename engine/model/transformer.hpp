@@ -39,7 +39,8 @@ struct transformer_weights {
   std::vector<transformer_layer> layers;
 };
 
-std::shared_ptr<language_model> make_transformer(const transformer_config& config, transformer_weights weights,
-                                                 std::string fingerprint, int n_kv_pages, int n_threads);
+std::shared_ptr<language_model> make_transformer(const transformer_config& config,
+                                                 transformer_weights weights, std::string fingerprint,
+                                                 int n_kv_pages, int n_threads);
 
 } // namespace souffleur

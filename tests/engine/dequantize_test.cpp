@@ -19,9 +19,10 @@ std::vector<std::byte> from_hex(std::string_view hex) {
 }
 
 const std::map<std::string, tensor_type> types = {
-    {"F32", tensor_type::f32},   {"F16", tensor_type::f16},   {"BF16", tensor_type::bf16}, {"Q4_0", tensor_type::q4_0},
-    {"Q4_1", tensor_type::q4_1}, {"Q5_0", tensor_type::q5_0}, {"Q5_1", tensor_type::q5_1}, {"Q8_0", tensor_type::q8_0},
-    {"Q2_K", tensor_type::q2_k}, {"Q3_K", tensor_type::q3_k}, {"Q4_K", tensor_type::q4_k}, {"Q5_K", tensor_type::q5_k},
+    {"F32", tensor_type::f32},   {"F16", tensor_type::f16},   {"BF16", tensor_type::bf16},
+    {"Q4_0", tensor_type::q4_0}, {"Q4_1", tensor_type::q4_1}, {"Q5_0", tensor_type::q5_0},
+    {"Q5_1", tensor_type::q5_1}, {"Q8_0", tensor_type::q8_0}, {"Q2_K", tensor_type::q2_k},
+    {"Q3_K", tensor_type::q3_k}, {"Q4_K", tensor_type::q4_k}, {"Q5_K", tensor_type::q5_k},
     {"Q6_K", tensor_type::q6_k}};
 
 TEST(Dequantize, GivesTheReferenceValuesOfEveryFormat) {

@@ -36,15 +36,28 @@ std::vector<std::byte> random_blocks(tensor_type type, int n_values, std::mt1993
       std::memcpy(bytes.data() + at, &value, 4);
       break;
     }
-    case tensor_type::bf16: bytes[at + 1] = static_cast<std::byte>((random() & 0x80U) | 0x3DU); break;
-    case tensor_type::q6_k: put_half(at + 208); break;
-    case tensor_type::q3_k: put_half(at + 108); break;
-    case tensor_type::q2_k: put_half(at + 80); put_half(at + 82); break;
+    case tensor_type::bf16:
+      bytes[at + 1] = static_cast<std::byte>((random() & 0x80U) | 0x3DU);
+      break;
+    case tensor_type::q6_k:
+      put_half(at + 208);
+      break;
+    case tensor_type::q3_k:
+      put_half(at + 108);
+      break;
+    case tensor_type::q2_k:
+      put_half(at + 80);
+      put_half(at + 82);
+      break;
     case tensor_type::q4_1:
     case tensor_type::q5_1:
     case tensor_type::q4_k:
-    case tensor_type::q5_k: put_half(at); put_half(at + 2); break;
-    default: put_half(at);
+    case tensor_type::q5_k:
+      put_half(at);
+      put_half(at + 2);
+      break;
+    default:
+      put_half(at);
     }
   }
   return bytes;
@@ -103,7 +116,8 @@ TEST(Matmul, DiffersFromTheExactProductByActivationRoundingOnly) {
           for (int k = 0; k < n_in; ++k) {
             const double weight = w[static_cast<std::size_t>(o * n_in + k)];
             exact += weight * x[static_cast<std::size_t>(m * n_in + k)];
-            bound += std::fabs(weight) * 0.02; // half a step of 1/127 of a block's largest value, about 4 sigma
+            bound +=
+                std::fabs(weight) * 0.02; // half a step of 1/127 of a block's largest value, about 4 sigma
           }
           ASSERT_NEAR(y[static_cast<std::size_t>(m * n_out + o)], exact, bound) << to_string(type);
         }

@@ -1,4 +1,5 @@
-// The real models against float32 references that were not made with this engine. Skipped where a model is missing.
+// The real models against float32 references that were not made with this engine. Skipped where a model is
+// missing.
 #include "engine/model/load_model.hpp"
 
 #include <boost/json.hpp>
@@ -55,7 +56,8 @@ std::vector<page_id> pages_for(std::size_t n_tokens, int first = 0) {
 }
 
 /// Logits (n_logit_rows, vocabulary) of the last rows of a fresh sequence.
-std::vector<float> run(language_model& model, const std::vector<token_id>& ids, int n_logit_rows, int chunk = 256) {
+std::vector<float> run(language_model& model, const std::vector<token_id>& ids, int n_logit_rows,
+                       int chunk = 256) {
   const auto pages = pages_for(ids.size());
   const int n = static_cast<int>(ids.size());
   std::vector<float> all;
@@ -143,7 +145,8 @@ void perplexity_matches(const model_case& which) {
     model->forward(std::span{&rows, 1}, std::span{logits}.first(static_cast<std::size_t>(size) * vocabulary));
     for (int i = 0; i < size; ++i) {
       const auto scores = std::span{logits}.subspan(static_cast<std::size_t>(i) * vocabulary, vocabulary);
-      nll += log_sum_exp(scores) - scores[static_cast<std::size_t>(ids[static_cast<std::size_t>(at + i + 1)])];
+      nll +=
+          log_sum_exp(scores) - scores[static_cast<std::size_t>(ids[static_cast<std::size_t>(at + i + 1)])];
     }
   }
   const double ours = std::exp(nll / n);
@@ -195,7 +198,8 @@ TEST(Smollm2, ARowsLogitsDoNotDependOnBatchChunksOrPages) {
         if (n == 0)
           continue;
         const bool last = done[i] + n == prompts[i].size();
-        batch.push_back({pages[i], static_cast<int>(done[i]), std::span{prompts[i]}.subspan(done[i], n), last});
+        batch.push_back(
+            {pages[i], static_cast<int>(done[i]), std::span{prompts[i]}.subspan(done[i], n), last});
         done[i] += n;
         if (last)
           finished.push_back(i);
@@ -204,7 +208,9 @@ TEST(Smollm2, ARowsLogitsDoNotDependOnBatchChunksOrPages) {
       std::vector<float> logits(finished.size() * vocabulary);
       model->forward(batch, logits);
       for (std::size_t k = 0; k < finished.size(); ++k)
-        ASSERT_EQ(std::memcmp(logits.data() + k * vocabulary, alone[finished[k]].data(), vocabulary * sizeof(float)), 0);
+        ASSERT_EQ(std::memcmp(logits.data() + k * vocabulary, alone[finished[k]].data(),
+                              vocabulary * sizeof(float)),
+                  0);
       if (std::equal(done.begin(), done.end(), prompts.begin(),
                      [](std::size_t n, const auto& prompt) { return n == prompt.size(); }))
         break;
