@@ -17,6 +17,7 @@ namespace souffleur::testing {
 inline rc::Gen<boost::json::value> json_number() {
   using boost::json::value;
   return rc::gen::oneOf(
+      rc::gen::map(rc::gen::inRange<std::int64_t>(-5, 10), [](std::int64_t n) { return value(n); }),
       rc::gen::map(rc::gen::inRange<std::int64_t>(-5, 200), [](std::int64_t n) { return value(n); }),
       rc::gen::map(rc::gen::arbitrary<std::int64_t>(), [](std::int64_t n) { return value(n); }),
       rc::gen::map(rc::gen::element(0.0, -0.0, 0.5, 1.0, 1.5, 2.0, 2.5, -2.0, 5.0, 1e-60, 1e18, 1e300),
