@@ -28,7 +28,7 @@ struct routes : ::testing::Test {
   /// The status and the parameter of a refused POST.
   std::pair<int, std::string> refusal(const std::string& path, const std::string& body) {
     const auto reply = reply_to("POST", path, body);
-    const auto& parameter = json::parse(reply.body).at("error").at("param");
+    const auto parameter = json::parse(reply.body).at("error").at("param");
     return {reply.status, parameter.is_null() ? "" : std::string{parameter.as_string()}};
   }
 
