@@ -5,7 +5,7 @@ import websockets
 
 from stream_client import StreamClient, text_of, tokens_of
 
-QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
+QUESTION = [{"role": "user", "content": "What is 2 plus 2?"}]
 
 
 def run(conversation):
@@ -19,7 +19,7 @@ def test_a_stream_answers_sensibly(server):
         await client.send(type="generate", id="a1", messages=QUESTION, max_tokens=24, temperature=0)
         frames = await client.frames("a1")
         assert frames[0]["type"] == "accepted"
-        assert "scattering" in text_of(frames)
+        assert "4" in text_of(frames)
         done = frames[-1]
         assert done["usage"]["completion_tokens"] >= len(tokens_of(frames))
         assert done["usage"]["prompt_tokens"] == frames[0]["prompt_tokens"]
