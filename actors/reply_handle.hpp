@@ -40,7 +40,7 @@ public:
   reply_handle& operator=(const reply_handle&) = delete;
   ~reply_handle();
 
-  void accepted(generation_accepted event) { emit(std::move(event)); }
+  void accepted(generation_accepted event) { emit(event); }
   void delta(generation_delta event) { emit(std::move(event)); }
   void finish(generation_finished event) { end(std::move(event)); }
   void fail(generation_failed event) { end(std::move(event)); }

@@ -1,6 +1,7 @@
 #include "actors/scheduler_core.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 namespace souffleur {
@@ -88,8 +89,8 @@ void scheduler_core::demand_of_running(round& demand) {
       now.max_draft_tokens =
           std::min(config_.max_draft, who->request.speculation.max_draft.value_or(config_.max_draft));
       now.n_remaining_tokens = who->n_remaining();
-      now.n_recently_proposed = static_cast<int>(who->recently_proposed + 0.5);
-      now.n_recently_accepted = static_cast<int>(who->recently_accepted + 0.5);
+      now.n_recently_proposed = static_cast<int>(std::lround(who->recently_proposed));
+      now.n_recently_accepted = static_cast<int>(std::lround(who->recently_accepted));
       who->n_draft_wished = std::max(0, std::min(drafting_->n_draft_tokens(now), who->n_remaining() - 1));
       if (who->n_draft_wished > 0)
         demand.drafts.wishes.push_back(wish_of(*who));
