@@ -27,14 +27,16 @@ install_packages() {
   DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# build PRESET TARGET...: configures once, then builds what changed.
+# configure PRESET OPTION...
+configure() {
+  say "configuring build/$1"
+  cmake --preset "$@" >&2
+}
+
+# build PRESET TARGET...: what changed in a configured tree.
 build() {
   local preset=$1
   shift
-  if [ ! -f "build/$preset/build.ninja" ]; then
-    say "configuring build/$preset"
-    cmake --preset "$preset" >&2
-  fi
   say "building $* in build/$preset"
   cmake --build "build/$preset" --target "$@" >&2
 }
