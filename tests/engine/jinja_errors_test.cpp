@@ -1,6 +1,7 @@
 // What the table of jinja2's results cannot show: the texts of errors, time, threads, raw bytes.
 #include "engine/jinja/concat.hpp"
 #include "engine/jinja/template.hpp"
+#include "tests/engine/jinja_render.hpp"
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
@@ -11,21 +12,6 @@ namespace souffleur::jinja {
 namespace {
 
 namespace json = boost::json;
-
-std::string parse_error(std::string_view source) {
-  const auto program = template_program::parse(source);
-  return program.ok() ? "no error" : program.error();
-}
-
-result<std::string> render(std::string_view source, const json::object& variables = {}) {
-  const auto program = template_program::parse(source);
-  return program.ok() ? program->render(variables) : result<std::string>(failure{program.error()});
-}
-
-std::string render_error(std::string_view source, const json::object& variables = {}) {
-  const auto text = render(source, variables);
-  return text.ok() ? "no error" : text.error();
-}
 
 TEST(JinjaParser, NamesWhatIsNotSupportedAndItsLine) {
   EXPECT_EQ(parse_error("a\n{% include 'x' %}"), "line 2: the statement 'include' is not supported here");

@@ -1,5 +1,6 @@
 // Hostile templates end in an error, soon and within the stack.
 #include "engine/jinja/template.hpp"
+#include "tests/engine/jinja_render.hpp"
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
@@ -8,23 +9,6 @@ namespace souffleur::jinja {
 namespace {
 
 namespace json = boost::json;
-
-std::string parse_error(std::string_view source) {
-  const auto program = template_program::parse(source);
-  return program.ok() ? "no error" : program.error();
-}
-
-result<std::string> render(std::string_view source, const json::object& variables = {},
-                           const limits& bounds = {}) {
-  const auto program = template_program::parse(source);
-  return program.ok() ? program->render(variables, bounds) : result<std::string>(failure{program.error()});
-}
-
-std::string render_error(std::string_view source, const json::object& variables = {},
-                         const limits& bounds = {}) {
-  const auto text = render(source, variables, bounds);
-  return text.ok() ? "no error" : text.error();
-}
 
 std::string repeat(std::string_view part, int n) {
   std::string all;
