@@ -6,7 +6,9 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 
 #include <cstdint>
@@ -20,6 +22,11 @@ namespace souffleur {
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
+
+/// For `co_await`: the outcome goes into `error` instead of an exception.
+inline auto result_in(boost::system::error_code& error) {
+  return asio::redirect_error(asio::use_awaitable, error);
+}
 
 /// A connection, or a part of one, that has to hear when the server stops.
 class stop_listener {

@@ -1,8 +1,6 @@
 #include "net/connection.hpp"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <atomic>
 
@@ -73,7 +71,7 @@ asio::awaitable<void> event_mailbox::wait() {
   while (!woken_ && !context_->stopping) {
     boost::system::error_code cancelled;
     signal_.expires_at(asio::steady_timer::time_point::max());
-    co_await signal_.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+    co_await signal_.async_wait(result_in(cancelled));
   }
   woken_ = false;
 }

@@ -5,8 +5,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
@@ -27,8 +25,6 @@ using request_parser = http::request_parser<http::string_body>;
 using request_message = http::request<http::string_body>;
 
 constexpr std::uint32_t max_header_bytes = 16384;
-
-auto result_in(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 /// Notices that the client left while its request runs. A client that shuts its sending side down counts as
 /// gone.

@@ -55,21 +55,25 @@ routed models(const http_query&, const generation_service& service) {
 routed one_model(const http_query& query, const generation_service& service) {
   const auto name = query.path.substr(std::string_view{"/v1/models/"}.size());
   if (name != service.model().name)
-    return error_reply({404, "model_not_found",
-                        "The model '" + std::string{name} + "' does not exist; this server has '" +
-                            service.model().name + "'.",
-                        "model", 0});
+    return error_reply(model_not_found(name, service.model().name));
   return json_reply(model_object(service.model()));
 }
 
+std::variant<json::object, generation_failed> parse_object(std::string_view text) {
+  auto parsed = parse_json(text);
+  if (auto* failed = std::get_if<generation_failed>(&parsed))
+    return std::move(*failed);
+  auto* object = std::get<json::value>(parsed).if_object();
+  if (object == nullptr)
+    return bad_parameter("", "The body must be a JSON object.", "invalid_type");
+  return std::move(*object);
+}
+
 routed tokenize(const http_query& query, const generation_service& service) {
-  const auto body = parse_json(query.body);
+  const auto body = parse_object(query.body);
   if (const auto* failed = std::get_if<generation_failed>(&body))
     return error_reply(*failed);
-  const auto* object = std::get<json::value>(body).if_object();
-  if (object == nullptr)
-    return error_reply(bad_parameter("", "The body must be a JSON object.", "invalid_type"));
-  json_fields fields{*object};
+  json_fields fields{std::get<json::object>(body)};
   // llama.cpp says content, vLLM says prompt.
   const std::string_view name = fields.find("content") != nullptr ? "content" : "prompt";
   const auto text = fields.text(name);
@@ -85,13 +89,10 @@ routed tokenize(const http_query& query, const generation_service& service) {
 }
 
 routed detokenize(const http_query& query, const generation_service& service) {
-  const auto body = parse_json(query.body);
+  const auto body = parse_object(query.body);
   if (const auto* failed = std::get_if<generation_failed>(&body))
     return error_reply(*failed);
-  const auto* object = std::get<json::value>(body).if_object();
-  if (object == nullptr)
-    return error_reply(bad_parameter("", "The body must be a JSON object.", "invalid_type"));
-  json_fields fields{*object};
+  json_fields fields{std::get<json::object>(body)};
   const auto* ids = fields.array("tokens");
   if (ids == nullptr)
     fields.complain("tokens", "is required", "missing_required_parameter");

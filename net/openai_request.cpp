@@ -309,13 +309,17 @@ void add_choices(openai_call& call, const generation_request& form,
 void check_model(json_fields& fields, std::string_view model_name) {
   const auto name = fields.text("model");
   if (name && *name != model_name)
-    fields.complain(
-        {404, "model_not_found",
-         "The model '" + *name + "' does not exist; this server has '" + std::string{model_name} + "'.",
-         "model", 0});
+    fields.complain(model_not_found(*name, model_name));
 }
 
 } // namespace
+
+generation_failed model_not_found(std::string_view wanted, std::string_view served) {
+  return {404, "model_not_found",
+          "The model '" + std::string{wanted} + "' does not exist; this server has '" + std::string{served} +
+              "'.",
+          "model", 0};
+}
 
 std::uint64_t seed_of_choice(std::uint64_t seed, int index) {
   if (index == 0)

@@ -35,6 +35,9 @@ constexpr int max_choices = 32;
 std::variant<openai_call, generation_failed>
 parse_openai_request(openai_endpoint endpoint, const boost::json::value& body, std::string_view model_name);
 
+/// 404 for a model that is not the one served.
+generation_failed model_not_found(std::string_view wanted, std::string_view served);
+
 /// Parses JSON text; the error says where it is malformed.
 std::variant<boost::json::value, generation_failed> parse_json(std::string_view text);
 

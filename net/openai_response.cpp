@@ -128,7 +128,7 @@ json::value openai_response::chat_logprobs(const std::vector<generated_token>& t
   return json::object{{"content", std::move(content)}, {"refusal", nullptr}};
 }
 
-json::value openai_response::legacy_logprobs(choice_state& state,
+json::value openai_response::legacy_logprobs(std::size_t& text_offset,
                                              const std::vector<generated_token>& tokens) const {
   json::array texts;
   json::array chosen;
@@ -144,8 +144,8 @@ json::value openai_response::legacy_logprobs(choice_state& state,
     for (const auto& [id, logprob] : token.logprobs->top)
       top[valid_utf8(bytes_of_(id))] = json_logprob(logprob);
     tops.emplace_back(std::move(top));
-    offsets.emplace_back(state.text_offset);
-    state.text_offset += n_characters(text);
+    offsets.emplace_back(text_offset);
+    text_offset += n_characters(text);
   }
   return json::object{{"tokens", std::move(texts)},
                       {"token_logprobs", std::move(chosen)},
@@ -153,10 +153,11 @@ json::value openai_response::legacy_logprobs(choice_state& state,
                       {"text_offset", std::move(offsets)}};
 }
 
-json::value openai_response::logprobs(choice_state& state, const std::vector<generated_token>& tokens) const {
+json::value openai_response::logprobs(std::size_t& text_offset,
+                                      const std::vector<generated_token>& tokens) const {
   if (!wants_logprobs_)
     return nullptr;
-  return chat_ ? chat_logprobs(tokens) : legacy_logprobs(state, tokens);
+  return chat_ ? chat_logprobs(tokens) : legacy_logprobs(text_offset, tokens);
 }
 
 void openai_response::note_end(int choice, const generation_event& event) {
@@ -201,7 +202,7 @@ std::string openai_response::stream_delta(int choice, const generation_delta& de
     shown["delta"] = json::object{{"content", text}};
   else
     shown["text"] = text;
-  shown["logprobs"] = logprobs(state, delta.tokens);
+  shown["logprobs"] = logprobs(state.text_offset, delta.tokens);
   shown["finish_reason"] = nullptr;
   return sse(chunk({std::move(shown)}));
 }
@@ -272,13 +273,14 @@ json::object openai_response::body() const {
   auto object = envelope(chat_ ? "chat.completion" : "text_completion");
   json::array shown;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
-    auto state = choices_[i];
+    const auto& state = choices_[i];
     json::object choice{{"index", i}};
     if (chat_)
       choice["message"] = json::object{{"role", "assistant"}, {"content", state.text}, {"refusal", nullptr}};
     else
       choice["text"] = state.echo + state.text;
-    choice["logprobs"] = logprobs(state, state.tokens);
+    std::size_t text_offset = 0;
+    choice["logprobs"] = logprobs(text_offset, state.tokens);
     choice["finish_reason"] = to_string(state.reason);
     shown.push_back(std::move(choice));
   }

@@ -81,8 +81,10 @@ private:
   std::string closing_events() const;
   void note_end(int choice, const generation_event& event);
   boost::json::value chat_logprobs(const std::vector<generated_token>& tokens) const;
-  boost::json::value legacy_logprobs(choice_state& state, const std::vector<generated_token>& tokens) const;
-  boost::json::value logprobs(choice_state& state, const std::vector<generated_token>& tokens) const;
+  /// `text_offset` is where the tokens begin, in characters; moved behind them.
+  boost::json::value legacy_logprobs(std::size_t& text_offset,
+                                     const std::vector<generated_token>& tokens) const;
+  boost::json::value logprobs(std::size_t& text_offset, const std::vector<generated_token>& tokens) const;
   boost::json::object own_object() const;
 
   bool chat_;

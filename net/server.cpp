@@ -7,8 +7,6 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
@@ -90,7 +88,7 @@ private:
     while (!context_->stopping) {
       error_code error;
       tcp::socket socket{context_->io};
-      co_await acceptor_.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
+      co_await acceptor_.async_accept(socket, result_in(error));
       if (error == asio::error::operation_aborted)
         co_return;
       if (error) { // out of descriptors, as a rule: those who are here may leave

@@ -4,8 +4,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/field.hpp>
@@ -21,8 +19,6 @@ namespace {
 namespace websocket = beast::websocket;
 using boost::system::error_code;
 using upgrade_request = beast::http::request<beast::http::string_body>;
-
-auto result_in(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 bool offers_subprotocol(const upgrade_request& upgrade) {
   beast::http::token_list offered{upgrade[beast::http::field::sec_websocket_protocol]};
@@ -128,21 +124,25 @@ private:
     streams_.emplace(command.stream, std::move(stream));
   }
 
+  /// Null, after telling the client so, if there is no such stream.
+  live_stream* find_stream(const std::string& name) {
+    const auto found = streams_.find(name);
+    if (found != streams_.end())
+      return &found->second;
+    refuse({name, {404, "unknown_stream", "There is no such stream, or it has ended.", "id", 0}});
+    return nullptr;
+  }
+
   void grant(const credit_command& command) {
-    const auto found = streams_.find(command.stream);
-    if (found == streams_.end())
-      return refuse(
-          {command.stream, {404, "unknown_stream", "There is no such stream, or it has ended.", "id", 0}});
-    found->second.outbox.grant(command.n_tokens);
+    if (auto* stream = find_stream(command.stream))
+      stream->outbox.grant(command.n_tokens);
   }
 
   void cancel(const cancel_command& command) {
-    const auto found = streams_.find(command.stream);
-    if (found == streams_.end())
-      return refuse(
-          {command.stream, {404, "unknown_stream", "There is no such stream, or it has ended.", "id", 0}});
-    found->second.outbox.abandon();
-    mailbox_->cancel(found->second.request);
+    if (auto* stream = find_stream(command.stream)) {
+      stream->outbox.abandon();
+      mailbox_->cancel(stream->request);
+    }
   }
 
   void refuse(const refused_command& refused) {
