@@ -1,6 +1,6 @@
 #include "engine/sampler.hpp"
 
-#include "engine/kernels/clones.hpp"
+#include "engine/clones.hpp"
 
 #include <algorithm>
 #include <bit>

@@ -1,43 +1,39 @@
-// Attention of query rows over paged keys and values, with online softmax.
+// Attention of the rows of a batch over paged keys and values.
 #pragma once
 
 #include "engine/kernels/isa.hpp"
-#include "policies/token.hpp"
+#include "engine/kernels/kv_layer.hpp"
+#include "engine/kernels/thread_team.hpp"
 
 #include <cstddef>
-#include <span>
+#include <cstdint>
 
 namespace souffleur {
 
-/// Where one layer's keys and values live: page-major, per page and kv head K is (head_dim, page_tokens) and
-/// V is (page_tokens, head_dim), so that both inner loops run over contiguous floats without a reduction.
-struct kv_layer {
-  float* keys = nullptr;
-  float* values = nullptr;
-  int n_kv_heads = 0;
-  int head_dim = 0;
+/// Where the rows of a batch stand.
+struct row_places {
+  int n_rows = 0;
+  const std::int32_t* sequences = nullptr; ///< (n_rows,): the row's line of page_table
+  const std::int32_t* positions = nullptr; ///< (n_rows,)
+  const page_id* page_table = nullptr;     ///< page of position p is [sequence][p / page_tokens]
+  std::ptrdiff_t table_width = 0;
 
-  std::size_t block(page_id page, int kv_head) const {
-    return (static_cast<std::size_t>(page) * static_cast<std::size_t>(n_kv_heads) +
-            static_cast<std::size_t>(kv_head)) *
-           static_cast<std::size_t>(head_dim) * page_tokens;
-  }
+  const page_id* pages_of(int row) const { return page_table + sequences[row] * table_width; }
 };
 
-/// Stores one position's key and value, both (n_kv_heads, head_dim).
-void write_kv(const kv_layer& layer, page_id page, int slot, const float* key, const float* value);
+struct attention_rows {
+  const float* q = nullptr; ///< (n_rows, n_heads, head_dim), rows `q_stride` apart
+  std::ptrdiff_t q_stride = 0;
+  float* out = nullptr; ///< the same shape, rows `out_stride` apart
+  std::ptrdiff_t out_stride = 0;
+  int n_heads = 0; ///< a multiple of the KV heads: neighbours share one
+  float scale = 1;
+  int window = 0; ///< a row at position p sees (p - window, p]; 0: all up to its own
+};
 
-/// out = softmax(q · K / sqrt(head_dim)) V over positions [0, n_positions) of `pages`, for the `n_heads`
-/// query heads that share `kv_head`; q and out are (n_heads, head_dim). Pages are visited in order, so the
-/// result depends on nothing but q and the positions' contents. Source: online softmax (Milakov and
-/// Gimelshein 2018), FlashAttention (Dao et al. 2022).
-void attend(const kv_layer& layer, std::span<const page_id> pages, int n_positions, int kv_head, int n_heads,
-            const float* q, float* out, isa level);
-
-/// y[i] = gate[i] * sigmoid(gate[i]) * up[i].
-void swiglu(const float* gate, const float* up, float* y, int n);
-
-/// y = x / rms(x) * weight; (n,). Source: Zhang and Sennrich 2019.
-void rms_norm(const float* x, const float* weight, float epsilon, float* y, int n);
+/// out = softmax(q · K * scale) V for every row. A row's result is bit-identical whatever other rows there
+/// are and however many threads: positions are folded in blocks, and blocks in parts of 256, at fixed places.
+void attend(const kv_layer& layer, const row_places& places, const attention_rows& rows, thread_team& team,
+            isa level);
 
 } // namespace souffleur

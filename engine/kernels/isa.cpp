@@ -1,15 +1,50 @@
 #include "engine/kernels/isa.hpp"
 
 #include <cstdlib>
-#include <cstring>
 
 namespace souffleur {
 
+namespace {
+
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
+}
+
+bool has_avx512() {
+  return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+} // namespace
+
+std::string_view to_string(isa level) {
+  switch (level) {
+  case isa::avx512:
+    return "avx512";
+  case isa::avx2:
+    return "avx2";
+  default:
+    return "portable";
+  }
+}
+
+std::vector<isa> available_isas() {
+  std::vector<isa> levels{isa::portable};
+  if (has_avx2())
+    levels.push_back(isa::avx2);
+  if (has_avx512())
+    levels.push_back(isa::avx512);
+  return levels;
+}
+
 isa best_isa() {
+  const auto levels = available_isas();
   const char* forced = std::getenv("SOUFFLEUR_ISA");
-  if (forced && std::strcmp(forced, "portable") == 0)
-    return isa::portable;
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? isa::avx2 : isa::portable;
+  for (const auto level : levels)
+    if (forced && to_string(level) == forced)
+      return level;
+  return levels.back();
 }
 
 } // namespace souffleur

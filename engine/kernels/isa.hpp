@@ -2,12 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
+#include <vector>
 
 namespace souffleur {
 
-enum class isa : std::uint8_t { portable, avx2 };
+/// avx2: with FMA and F16C. avx512: F, BW, DQ, VL and VNNI.
+enum class isa : std::uint8_t { portable, avx2, avx512 };
 
-/// The best that this CPU has; the environment variable SOUFFLEUR_ISA=portable lowers it.
+std::string_view to_string(isa level);
+
+/// Those that this CPU has, the widest last.
+std::vector<isa> available_isas();
+
+/// The widest that this CPU has. The environment variable SOUFFLEUR_ISA (portable, avx2, avx512) lowers it.
 isa best_isa();
 
 } // namespace souffleur

@@ -27,28 +27,31 @@ thread_team::~thread_team() {
     worker.join();
 }
 
-void thread_team::run(const std::function<void(int, int)>& task) {
-  if (workers_.empty()) {
-    task(0, 1);
+void thread_team::run_parts(int n_parts, task_view task) {
+  if (workers_.empty() || n_parts <= 1) {
+    for (int part = 0; part < n_parts; ++part)
+      task.call(task.object, part);
     return;
   }
-  task_ = &task;
-  n_left_.store(size() - 1, std::memory_order_relaxed);
+  task_ = task;
+  n_parts_.store(n_parts, std::memory_order_relaxed);
+  n_left_.store(n_parts - 1, std::memory_order_relaxed);
   const auto generation = generation_.load(std::memory_order_relaxed) + 1;
   next_.store(std::uint64_t{generation} << 32 | 1, std::memory_order_release);
   generation_.store(generation, std::memory_order_release);
   generation_.notify_all();
-  task(0, size());
+  task.call(task.object, 0);
   take_parts(generation);
   wait_for_the_rest();
 }
 
 void thread_team::take_parts(std::uint32_t generation) {
   auto next = next_.load(std::memory_order_acquire);
-  while (next >> 32 == generation && (next & 0xFFFFFFFFU) < static_cast<std::uint64_t>(size())) {
+  while (next >> 32 == generation &&
+         static_cast<int>(next & 0xFFFFFFFFU) < n_parts_.load(std::memory_order_relaxed)) {
     if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel, std::memory_order_acquire))
       continue;
-    (*task_)(static_cast<int>(next & 0xFFFFFFFFU), size());
+    task_.call(task_.object, static_cast<int>(next & 0xFFFFFFFFU));
     n_left_.fetch_sub(1, std::memory_order_release);
     next = next_.load(std::memory_order_acquire);
   }

@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
 #include <thread>
 #include <vector>
 
@@ -20,16 +19,26 @@ public:
   thread_team& operator=(const thread_team&) = delete;
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
-  /// Calls task(part, size()) once for every part in [0, size()), each on whichever thread is free first, and
-  /// waits for all. The caller takes part 0 at least.
-  void run(const std::function<void(int, int)>& task);
+  /// Calls task(part) once for every part in [0, n_parts), in order of the parts, each on whichever thread is
+  /// free first, and waits for all. The caller takes part 0 at least.
+  template <class F>
+  void run(int n_parts, const F& task) {
+    run_parts(n_parts, {&task, [](const void* f, int part) { (*static_cast<const F*>(f))(part); }});
+  }
 
 private:
+  struct task_view {
+    const void* object = nullptr;
+    void (*call)(const void*, int) = nullptr;
+  };
+
+  void run_parts(int n_parts, task_view task);
   void work();
   void take_parts(std::uint32_t generation);
   void wait_for_the_rest() const;
 
-  const std::function<void(int, int)>* task_ = nullptr;
+  task_view task_;
+  std::atomic<int> n_parts_{0};
   std::atomic<std::uint32_t> generation_{0};
   /// Generation << 32 | the next part to take. A part is taken by adding 1, in this generation only, so that
   /// a late worker never touches a later task, nor one that is gone.

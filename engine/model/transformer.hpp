@@ -1,8 +1,7 @@
 // Decoder-only transformer with grouped-query attention, RMSNorm and SwiGLU (Llama, Qwen2).
 #pragma once
 
-#include "engine/kernels/attention.hpp"
-#include "engine/kernels/matmul.hpp"
+#include "engine/kernels/packed_matrix.hpp"
 #include "engine/language_model.hpp"
 
 #include <memory>

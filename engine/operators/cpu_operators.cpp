@@ -1,9 +1,14 @@
 // The operators on the CPU: shape checks, then the raw kernels on the current execution's threads.
 #include "engine/kernels/attention.hpp"
+#include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/matmul.hpp"
 #include "engine/operators/execution.hpp"
 #include "engine/operators/operator_functions.hpp"
 
 #include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <cmath>
 
 namespace souffleur::cpu_operators {
 
@@ -45,8 +50,10 @@ void for_rows(std::int64_t n_rows, std::int64_t row_floats, const F& task) {
       task(row);
     return;
   }
-  current_execution().team->run([&](int index, int n_threads) {
-    for (std::int64_t row = index; row < n_rows; row += n_threads)
+  auto& team = *current_execution().team;
+  const int n_parts = static_cast<int>(std::min<std::int64_t>(n_rows, 4 * team.size()));
+  team.run(n_parts, [&](int part) {
+    for (std::int64_t row = n_rows * part / n_parts; row < n_rows * (part + 1) / n_parts; ++row)
       task(row);
   });
 }
@@ -56,10 +63,14 @@ class page_lookup {
 public:
   page_lookup(const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table)
       : sequences_(ints_of(sequences, "sequences")), positions_(ints_of(positions, "positions")),
-        table_(ints_of(page_table, "page_table")), width_(static_cast<std::size_t>(page_table.size(1))) {
+        table_(ints_of(page_table, "page_table")), width_(static_cast<std::size_t>(page_table.size(1))),
+        n_rows_(static_cast<int>(positions.size(0))) {
     TORCH_CHECK(sequences.size(0) == positions.size(0), "sequences and positions differ in length");
   }
   int position(std::int64_t row) const { return positions_[row]; }
+  row_places places() const {
+    return {n_rows_, sequences_, positions_, table_, static_cast<std::ptrdiff_t>(width_)};
+  }
   std::span<const page_id> pages(std::int64_t row) const {
     return {table_ + static_cast<std::size_t>(sequences_[row]) * width_, width_};
   }
@@ -69,6 +80,7 @@ private:
   const std::int32_t* positions_;
   const std::int32_t* table_;
   std::size_t width_;
+  int n_rows_;
 };
 
 kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values) {
@@ -76,20 +88,23 @@ kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values) {
                   keys.size(3) == page_tokens && values.size(2) == page_tokens &&
                   keys.size(2) == values.size(3),
               "key and value pages: unexpected layout");
-  return {keys.data_ptr<float>(), values.data_ptr<float>(), static_cast<int>(keys.size(1)),
-          static_cast<int>(keys.size(2))};
+  kv_layer layer;
+  layer.keys = reinterpret_cast<std::byte*>(keys.data_ptr<float>());
+  layer.values = reinterpret_cast<std::byte*>(values.data_ptr<float>());
+  layer.n_kv_heads = static_cast<int>(keys.size(1));
+  layer.head_dim = static_cast<int>(keys.size(2));
+  return layer;
 }
 
-void rotate(float* heads, std::int64_t n_heads, std::int64_t half, const float* cosine, const float* sine,
-            bool interleaved) {
-  for (std::int64_t h = 0; h < n_heads; ++h, heads += 2 * half)
-    for (std::int64_t i = 0; i < half; ++i) {
-      float& a = heads[interleaved ? 2 * i : i];
-      float& b = heads[interleaved ? 2 * i + 1 : i + half];
-      const float turned = a * cosine[i] - b * sine[i];
-      b = a * sine[i] + b * cosine[i];
-      a = turned;
-    }
+/// Neighbours in pairs, as GGUF's llama has them.
+void rotate_interleaved(float* head, std::int64_t half, const float* cosine, const float* sine) {
+  for (std::int64_t i = 0; i < half; ++i) {
+    float& a = head[2 * i];
+    float& b = head[2 * i + 1];
+    const float turned = a * cosine[i] - b * sine[i];
+    b = a * sine[i] + b * cosine[i];
+    a = turned;
+  }
 }
 
 } // namespace
@@ -107,12 +122,11 @@ void quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool
   TORCH_CHECK(x.size(1) == weight->n_in() && out.size(1) == weight->n_out() && x.size(0) == out.size(0),
               "quantized_linear: shapes do not fit");
   const auto in = rows_of(x, "x");
-  TORCH_CHECK(x.size(0) == 1 || in.stride == x.size(1), "x: expected contiguous rows");
   const auto y = rows_of(out, "out");
   const auto how = current_execution();
   const auto& bias = weight->bias();
-  matmul_stacked(weight->stack(), in.data, static_cast<int>(x.size(0)), y.data, y.stride,
-                 {bias.empty() ? nullptr : bias.data(), accumulate}, *how.team, how.level);
+  matmul(weight->stack(), {in.data, in.stride, static_cast<int>(x.size(0))},
+         {y.data, y.stride, bias.empty() ? nullptr : bias.data(), accumulate}, *how.team, how.level);
 }
 
 void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) {
@@ -121,8 +135,9 @@ void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at:
   const auto n = x.size(1);
   TORCH_CHECK(weight.numel() == n && out.sizes() == x.sizes(), "rms_norm: shapes do not fit");
   const auto* w = weight.data_ptr<float>();
+  const auto& kernels = kernels_of(current_execution().level);
   for_rows(x.size(0), n, [&](std::int64_t row) {
-    souffleur::rms_norm(in[row], w, static_cast<float>(epsilon), y[row], static_cast<int>(n));
+    kernels.rms_norm(in[row], w, static_cast<float>(epsilon), y[row], static_cast<int>(n));
   });
 }
 
@@ -135,8 +150,15 @@ void rope(const at::Tensor& positions, const at::Tensor& cosines, const at::Tens
   const auto half = cosines.size(1);
   TORCH_CHECK(heads.dim() == 3 && heads.size(2) == 2 * half && heads.size(0) == positions.size(0),
               "rope: shapes do not fit");
+  const auto& kernels = kernels_of(current_execution().level);
   for_rows(heads.size(0), heads.size(1) * heads.size(2), [&](std::int64_t row) {
-    rotate(x[row], heads.size(1), half, cosine[at[row]], sine[at[row]], interleaved);
+    for (std::int64_t h = 0; h < heads.size(1); ++h) {
+      float* head = x[row] + h * 2 * half;
+      if (interleaved)
+        rotate_interleaved(head, half, cosine[at[row]], sine[at[row]]);
+      else
+        kernels.rotate(head, cosine[at[row]], sine[at[row]], static_cast<int>(half));
+    }
   });
 }
 
@@ -150,10 +172,11 @@ void write_kv(const at::Tensor& keys, const at::Tensor& values, const at::Tensor
   TORCH_CHECK(keys.size(1) == layer.n_kv_heads && keys.size(2) == layer.head_dim &&
                   keys.sizes() == values.sizes(),
               "write_kv: shapes do not fit");
+  const auto& kernels = kernels_of(current_execution().level);
   for_rows(keys.size(0), 2 * keys.size(1) * keys.size(2), [&](std::int64_t row) {
     const int position = lookup.position(row);
-    souffleur::write_kv(layer, lookup.pages(row)[static_cast<std::size_t>(position / page_tokens)],
-                        position % page_tokens, k[row], v[row]);
+    kernels.write_kv(layer, lookup.pages(row)[static_cast<std::size_t>(position / page_tokens)],
+                     position % page_tokens, k[row], v[row]);
   });
 }
 
@@ -166,18 +189,13 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
   const auto y = rows_of(out, "out");
   TORCH_CHECK(q.size(1) % layer.n_kv_heads == 0 && q.size(2) == layer.head_dim && q.sizes() == out.sizes(),
               "paged_attention: shapes do not fit");
-  const int n_shared = static_cast<int>(q.size(1)) / layer.n_kv_heads;
-  const std::int64_t n_tasks = q.size(0) * layer.n_kv_heads;
+  TORCH_CHECK(layer.head_dim % 16 == 0 && layer.head_dim <= max_head_dim,
+              "paged_attention: head sizes are multiples of 16 up to ", max_head_dim);
   const auto how = current_execution();
-  how.team->run([&](int part, int n_parts) {
-    for (std::int64_t task = part; task < n_tasks; task += n_parts) {
-      const auto row = task / layer.n_kv_heads;
-      const int kv_head = static_cast<int>(task % layer.n_kv_heads);
-      const auto at = static_cast<std::ptrdiff_t>(kv_head) * n_shared * layer.head_dim;
-      attend(layer, lookup.pages(row), lookup.position(row) + 1, kv_head, n_shared, x[row] + at, y[row] + at,
-             how.level);
-    }
-  });
+  attend(layer, lookup.places(),
+         {x.data, x.stride, y.data, y.stride, static_cast<int>(q.size(1)),
+          1.0F / std::sqrt(static_cast<float>(layer.head_dim)), 0},
+         *how.team, how.level);
 }
 
 void swiglu(const at::Tensor& gate_up, at::Tensor& out) {
@@ -185,8 +203,10 @@ void swiglu(const at::Tensor& gate_up, at::Tensor& out) {
   const auto y = rows_of(out, "out");
   const auto n = out.size(1);
   TORCH_CHECK(gate_up.size(1) == 2 * n && gate_up.size(0) == out.size(0), "swiglu: shapes do not fit");
-  for_rows(out.size(0), 2 * n,
-           [&](std::int64_t row) { souffleur::swiglu(x[row], x[row] + n, y[row], static_cast<int>(n)); });
+  const auto& kernels = kernels_of(current_execution().level);
+  for_rows(out.size(0), 2 * n, [&](std::int64_t row) {
+    kernels.gate(activation::silu, x[row], x[row] + n, y[row], static_cast<int>(n));
+  });
 }
 
 } // namespace souffleur::cpu_operators

@@ -1,7 +1,8 @@
 // Which threads and which instructions the operators of this thread run on.
 #pragma once
 
-#include "engine/kernels/matmul.hpp"
+#include "engine/kernels/isa.hpp"
+#include "engine/kernels/thread_team.hpp"
 
 namespace souffleur {
 

@@ -1,7 +1,7 @@
 // Repacked weights as libtorch's dispatcher passes them.
 #pragma once
 
-#include "engine/kernels/matmul.hpp"
+#include "engine/kernels/packed_matrix.hpp"
 
 #include <ATen/core/ivalue.h>
 

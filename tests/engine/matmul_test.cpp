@@ -95,10 +95,18 @@ TEST(Matmul, KeepsEveryWeightExactly) {
   }
 }
 
+/// y (n_rows, n_out) of one matrix.
+std::vector<float> product(const packed_matrix& w, const std::vector<float>& x, int n_rows, thread_team& team,
+                           isa level) {
+  std::vector<float> y(static_cast<std::size_t>(n_rows * w.n_out()));
+  matmul({&w, 1}, {x.data(), w.n_in(), n_rows}, {y.data(), w.n_out()}, team, level);
+  return y;
+}
+
 TEST(Matmul, DiffersFromTheExactProductByActivationRoundingOnly) {
   std::mt19937 random{2};
   thread_team team{2};
-  for (const auto level : {isa::portable, best_isa()})
+  for (const auto level : available_isas())
     for (const auto type : all_types) {
       const int n_out = 21;
       const int n_in = 512;
@@ -107,8 +115,7 @@ TEST(Matmul, DiffersFromTheExactProductByActivationRoundingOnly) {
       const auto w = dequantised(type, bytes, n_out * n_in);
       const auto packed = packed_matrix::pack(type, bytes, n_out, n_in);
       const auto x = random_rows(n_rows * n_in, random);
-      std::vector<float> y(static_cast<std::size_t>(n_rows * n_out));
-      matmul(packed, x.data(), n_rows, y.data(), n_out, team, level);
+      const auto y = product(packed, x, n_rows, team, level);
       for (int m = 0; m < n_rows; ++m)
         for (int o = 0; o < n_out; ++o) {
           double exact = 0;
@@ -126,24 +133,38 @@ TEST(Matmul, DiffersFromTheExactProductByActivationRoundingOnly) {
 
 RC_GTEST_PROP(Matmul, ARowsResultDoesNotDependOnItsNeighboursOrThreads, ()) {
   const auto type = *rc::gen::elementOf(all_types);
-  const int n_rows = *rc::gen::inRange(1, 14);
+  const int n_rows = *rc::gen::inRange(1, 40);
   std::mt19937 random{*rc::gen::arbitrary<std::uint32_t>()};
-  const int n_out = 19;
+  const int n_out = *rc::gen::inRange(1, 70);
   const int n_in = 256;
   const auto packed = packed_matrix::pack(type, random_blocks(type, n_out * n_in, random), n_out, n_in);
   const auto x = random_rows(n_rows * n_in, random);
   thread_team one{1};
   thread_team many{*rc::gen::inRange(1, 4)};
-  for (const auto level : {isa::portable, best_isa()}) {
-    std::vector<float> together(static_cast<std::size_t>(n_rows * n_out));
-    matmul(packed, x.data(), n_rows, together.data(), n_out, many, level);
+  for (const auto level : available_isas()) {
+    const auto together = product(packed, x, n_rows, many, level);
     for (int m = 0; m < n_rows; ++m) {
-      std::vector<float> alone(n_out);
-      matmul(packed, x.data() + static_cast<std::ptrdiff_t>(m) * n_in, 1, alone.data(), n_out, one, level);
+      const std::vector<float> row(x.begin() + m * n_in, x.begin() + (m + 1) * n_in);
+      const auto alone = product(packed, row, 1, one, level);
       RC_ASSERT(std::memcmp(alone.data(), together.data() + static_cast<std::ptrdiff_t>(m) * n_out,
-                            sizeof(float) * n_out) == 0);
+                            sizeof(float) * alone.size()) == 0);
     }
   }
+}
+
+// Fails if one of them adds up in another order, or rounds where the other does not.
+RC_GTEST_PROP(Matmul, Avx2AndAvx512GiveTheSameBits, ()) {
+  if (available_isas().back() != isa::avx512)
+    return;
+  const auto type = *rc::gen::elementOf(all_types);
+  const int n_rows = *rc::gen::inRange(1, 20);
+  std::mt19937 random{*rc::gen::arbitrary<std::uint32_t>()};
+  const int n_out = 33;
+  const int n_in = 512;
+  const auto packed = packed_matrix::pack(type, random_blocks(type, n_out * n_in, random), n_out, n_in);
+  const auto x = random_rows(n_rows * n_in, random);
+  thread_team team{2};
+  RC_ASSERT(product(packed, x, n_rows, team, isa::avx2) == product(packed, x, n_rows, team, isa::avx512));
 }
 
 } // namespace

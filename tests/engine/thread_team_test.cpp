@@ -13,10 +13,9 @@ TEST(ThreadTeam, DoesEveryPartOfEveryTaskOnce) {
   for (const int n_threads : {1, 2, 5}) {
     thread_team team{n_threads};
     for (int round = 0; round < 3000; ++round) {
-      std::vector<int> n_calls(static_cast<std::size_t>(n_threads), 0);
-      team.run([&, round](int part, int n_parts) {
-        n_calls[static_cast<std::size_t>(part)] += n_parts == n_threads ? 1 + round : 0;
-      });
+      const int n_parts = 1 + round % 9;
+      std::vector<int> n_calls(static_cast<std::size_t>(n_parts), 0);
+      team.run(n_parts, [&](int part) { n_calls[static_cast<std::size_t>(part)] += 1 + round; });
       for (const int n : n_calls)
         ASSERT_EQ(n, 1 + round);
       if (round % 500 == 0) // long enough for the workers to fall asleep

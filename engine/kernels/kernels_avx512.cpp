@@ -1,0 +1,39 @@
+// The kernels for AVX-512 with VNNI. Compiled with options of its own (CMakeLists.txt), so that
+// nothing inline of other headers may be called here: the linker might keep this file's copy for all CPUs.
+#if defined(__x86_64__)
+#include "engine/kernels/kernel_table.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <immintrin.h>
+#include <utility>
+
+#include "engine/kernels/simd/avx512.hpp"
+#include "engine/kernels/simd/indices.hpp"
+#include "engine/kernels/simd/rows.hpp"
+
+namespace souffleur {
+namespace {
+constexpr int score_registers = 12;
+constexpr int value_registers = 24;
+} // namespace
+} // namespace souffleur
+
+#include "engine/kernels/simd/attention.hpp"
+#include "engine/kernels/simd/matmul_avx512.hpp"
+#include "engine/kernels/simd/real_matmul.hpp"
+#include "engine/kernels/simd/tile_table.hpp"
+
+namespace souffleur {
+
+const kernel_table& avx512_kernels() {
+  static constexpr int panel_sizes[] = {12, 8, 6, 4, 3, 2, 1};
+  static constexpr int tile_sizes[] = {1, 2, 3, 4, 6, 8, 12};
+  static constexpr kernel_table table{
+      panel_sizes, tile_of_sizes<12, 8, 6, 4, 3, 2, 1>, round_row, rms_norm, gate, rotate, write_kv,
+      tile_sizes,  attend_sizes<1, 2, 3, 4, 6, 8, 12>,  merge,     finish};
+  return table;
+}
+
+} // namespace souffleur
+#endif

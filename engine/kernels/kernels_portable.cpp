@@ -1,0 +1,41 @@
+// The kernels in plain C++.
+#include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/indices.hpp"
+#include "engine/kernels/simd/portable.hpp"
+#include "engine/kernels/simd/rows.hpp"
+
+namespace souffleur {
+namespace {
+constexpr int score_registers = 1;
+constexpr int value_registers = 1;
+} // namespace
+} // namespace souffleur
+
+#include "engine/kernels/simd/attention.hpp"
+#include "engine/kernels/simd/matmul_portable.hpp"
+#include "engine/kernels/simd/real_matmul.hpp"
+#include "engine/kernels/simd/tile_table.hpp"
+
+namespace souffleur {
+
+const kernel_table& portable_kernels() {
+  static constexpr int panel_sizes[] = {4, 1};
+  static constexpr int tile_sizes[] = {1, 4};
+  static constexpr kernel_table table{
+      panel_sizes, tile_of_sizes<4, 1>, round_row,          rms_norm, gate,  rotate,
+      write_kv,    tile_sizes,          attend_sizes<1, 4>, merge,    finish};
+  return table;
+}
+
+const kernel_table& kernels_of(isa level) {
+#if defined(__x86_64__)
+  if (level == isa::avx512)
+    return avx512_kernels();
+  if (level == isa::avx2)
+    return avx2_kernels();
+#endif
+  (void)level;
+  return portable_kernels();
+}
+
+} // namespace souffleur

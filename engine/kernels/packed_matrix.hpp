@@ -1,0 +1,119 @@
+// Weights repacked for the kernels.
+#pragma once
+
+#include "engine/gguf.hpp"
+#include "engine/kernels/weight_arena.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+
+namespace souffleur {
+
+constexpr int rows_per_group = 16; ///< output rows that are interleaved
+constexpr int block_values = 32;   ///< inputs that share a scale, or two
+constexpr int super_blocks = 8;    ///< blocks that share a super scale, in formats that have one
+
+/// How a tensor type is kept. Every weight value is kept exactly: w = scale * (q - zero) + min, or a float.
+struct packed_format {
+  int bits = 32;         ///< of a quant; of a float: 16 or 32
+  int n_scales = 1;      ///< scales in a block
+  bool is_super = false; ///< scale = super scale (half) * scale (int8); else scales are halves. Mins alike.
+  bool has_min = false;
+  int zero = 0;
+  bool is_real = false;
+  bool is_brain = false; ///< a 16-bit float is bfloat16, not half
+
+  bool operator==(const packed_format&) const = default;
+
+  /// One block of a group: low nibbles (or whole bytes), then the bits above in planes.
+  constexpr int quant_bytes() const {
+    return is_real ? block_values * rows_per_group * bits / 8 : block_values * rows_per_group / 8 * bits;
+  }
+  constexpr int scale_bytes() const {
+    return is_real ? 0 : n_scales * rows_per_group * (is_super ? 1 : 2) * (has_min ? 2 : 1);
+  }
+  /// Per `super_blocks` blocks.
+  constexpr int super_bytes() const { return is_super ? rows_per_group * 2 * (has_min ? 2 : 1) : 0; }
+  constexpr int inputs_per_unit() const { return is_super ? super_blocks * block_values : block_values; }
+};
+
+constexpr packed_format packed_format_of(tensor_type type) {
+  switch (type) {
+  case tensor_type::q4_0:
+    return {.bits = 4, .zero = 8};
+  case tensor_type::q4_1:
+    return {.bits = 4, .has_min = true};
+  case tensor_type::q5_0:
+    return {.bits = 5, .zero = 16};
+  case tensor_type::q5_1:
+    return {.bits = 5, .has_min = true};
+  case tensor_type::q8_0:
+    return {.bits = 8, .zero = 128};
+  case tensor_type::q2_k:
+    return {.bits = 4, .n_scales = 2, .is_super = true, .has_min = true};
+  case tensor_type::q3_k:
+    return {.bits = 4, .n_scales = 2, .is_super = true, .zero = 4};
+  case tensor_type::q4_k:
+    return {.bits = 4, .is_super = true, .has_min = true};
+  case tensor_type::q5_k:
+    return {.bits = 5, .is_super = true, .has_min = true};
+  case tensor_type::q6_k:
+    return {.bits = 6, .n_scales = 2, .is_super = true, .zero = 32};
+  case tensor_type::f16:
+    return {.bits = 16, .is_real = true};
+  case tensor_type::bf16:
+    return {.bits = 16, .is_real = true, .is_brain = true};
+  default:
+    return {.bits = 32, .is_real = true};
+  }
+}
+
+/// The parts of a group of sixteen rows. Within the block b (32 inputs k, rows r):
+///   quants   chunks of 4 inputs x 16 rows = 64 bytes, byte 4 r + k % 4. 8 bits: eight chunks. Else four
+///   vectors,
+///            chunk 2 g in the low nibbles of vector g and chunk 2 g + 1 in the high ones; then for 5 bits a
+///            vector whose bit c is the fifth bit of chunk c, for 6 bits two whose bit pair c % 4 belongs to
+///            chunk c, the second for chunks 4 to 7.
+///   scales   (n_scales, 16), then mins of the same shape; halves, or int8 times the super scale.
+///   supers   per eight blocks 16 halves, then 16 for the mins.
+/// A real group is (n_in, 16) floats.
+struct weight_group {
+  const std::uint8_t* quants = nullptr;
+  const std::uint8_t* scales = nullptr;
+  const std::uint8_t* supers = nullptr;
+  int n_blocks = 0;
+};
+
+/// Weights W (n_out, n_in), sixteen output rows interleaved so that one vector instruction serves them all.
+class packed_matrix {
+public:
+  packed_matrix() = default;
+  /// `source`: n_out rows of GGUF blocks; the memory comes from `arena` if there is one. REQUIRES: n_in is a
+  /// multiple of the type's block.
+  static packed_matrix pack(tensor_type type, std::span<const std::byte> source, int n_out, int n_in,
+                            weight_arena* arena = nullptr);
+  static std::size_t packed_bytes(tensor_type type, int n_out, int n_in);
+
+  int n_out() const { return n_out_; }
+  int n_in() const { return n_in_; }
+  tensor_type type() const { return type_; }
+  int n_groups() const { return (n_out_ + rows_per_group - 1) / rows_per_group; }
+  std::size_t group_bytes() const { return group_bytes_of(type_, n_in_); }
+  std::size_t size_bytes() const { return group_bytes() * static_cast<std::size_t>(n_groups()); }
+  weight_group group(int index) const;
+
+private:
+  static std::size_t group_bytes_of(tensor_type type, int n_in);
+
+  int n_out_ = 0;
+  int n_in_ = 0;
+  tensor_type type_ = tensor_type::f32;
+  std::shared_ptr<std::byte[]> data_;
+};
+
+/// Row `row` of W, exactly as the GGUF has it; (n_in,).
+void unpack_row(const packed_matrix& weights, int row, float* out);
+
+} // namespace souffleur

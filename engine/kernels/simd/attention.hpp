@@ -1,0 +1,305 @@
+// Attention of a tile of queries over pages, for whichever f32x16 is included before: FlashAttention (Dao et
+// al. 2022) with the online softmax of Milakov and Gimelshein (2018), in blocks of 64 positions. What a query
+// gets depends on nothing but itself and the positions it sees, never on the tile's other queries.
+#pragma once
+
+#include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/indices.hpp"
+
+namespace souffleur {
+namespace {
+
+static_assert(page_tokens == lanes);
+constexpr int block_pages = attention_block_tokens / page_tokens;
+constexpr float nothing_seen = -__builtin_inff();
+
+template <kv_type T>
+SOUFFLEUR_INLINE f32x16 load_values(const std::byte* base, int index) {
+  if constexpr (T == kv_type::f32)
+    return f32x16::load(reinterpret_cast<const float*>(base) + index);
+  else if constexpr (T == kv_type::f16)
+    return f32x16::load_half(reinterpret_cast<const std::uint16_t*>(base) + index);
+  else
+    return f32x16::load_int8(reinterpret_cast<const std::int8_t*>(base) + index);
+}
+
+using block_scores = float[max_tile_queries][attention_block_tokens];
+
+constexpr int power_of_two_up_to(int n) { return n < 2 ? 1 : n < 4 ? 2 : 4; }
+
+/// Scores of all queries with the keys of `Pages` pages; (Queries, attention_block_tokens) at `scores`.
+template <kv_type T, int Queries, int Pages>
+SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pages, float* scores) {
+  const kv_layer& layer = *tile.layer;
+  const std::byte* keys[Pages];
+  for (int p = 0; p < Pages; ++p)
+    keys[p] = layer.keys + layer.head_index(pages[p], tile.kv_head) * layer.head_bytes();
+  f32x16 sums[Queries][Pages];
+  for (auto& query : sums)
+    for (auto& sum : query)
+      sum = f32x16::zero();
+  const float* q = tile.q;
+  for (int d = 0; d < layer.head_dim; ++d, q += Queries) {
+    f32x16 k[Pages];
+#pragma GCC unroll 4
+    for (int p = 0; p < Pages; ++p)
+      k[p] = load_values<T>(keys[p], d * page_tokens);
+#pragma GCC unroll 12
+    for (int j = 0; j < Queries; ++j)
+#pragma GCC unroll 4
+      for (int p = 0; p < Pages; ++p)
+        sums[j][p] = fma(f32x16::all(q[j]), k[p], sums[j][p]);
+  }
+  for (int p = 0; p < Pages; ++p) {
+    f32x16 scale = f32x16::all(1.0F);
+    if constexpr (T == kv_type::int8)
+      scale = f32x16::load(layer.key_scales + layer.head_index(pages[p], tile.kv_head) * page_tokens);
+    for (int j = 0; j < Queries; ++j)
+      (T == kv_type::int8 ? sums[j][p] * scale : sums[j][p])
+          .store(scores + j * attention_block_tokens + p * page_tokens);
+  }
+}
+
+/// totals = totals * fade + weights · V over the block's positions [from, to), `Slices` x 16 values from `d`
+/// on.
+template <kv_type T, int Queries, int Slices>
+SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* pages, int from, int to, int d,
+                                 const block_scores& weights, const float* fades, attention_state& state) {
+  const kv_layer& layer = *tile.layer;
+  f32x16 sums[Queries][Slices];
+#pragma GCC unroll 12
+  for (int j = 0; j < Queries; ++j)
+#pragma GCC unroll 4
+    for (int s = 0; s < Slices; ++s)
+      sums[j][s] = f32x16::load(state.totals + j * layer.head_dim + d + s * lanes) * f32x16::all(fades[j]);
+  for (int t = from; t < to;) {
+    const std::byte* values =
+        layer.values + layer.head_index(pages[t / page_tokens], tile.kv_head) * layer.head_bytes();
+    const int page_end = (t / page_tokens + 1) * page_tokens;
+    for (const int end = to < page_end ? to : page_end; t < end; ++t) {
+      f32x16 v[Slices];
+#pragma GCC unroll 4
+      for (int s = 0; s < Slices; ++s)
+        v[s] = load_values<T>(values, (t % page_tokens) * layer.head_dim + d + s * lanes);
+#pragma GCC unroll 12
+      for (int j = 0; j < Queries; ++j)
+#pragma GCC unroll 4
+        for (int s = 0; s < Slices; ++s)
+          sums[j][s] = fma(f32x16::all(weights[j][t]), v[s], sums[j][s]);
+    }
+  }
+#pragma GCC unroll 12
+  for (int j = 0; j < Queries; ++j)
+#pragma GCC unroll 4
+    for (int s = 0; s < Slices; ++s)
+      sums[j][s].store(state.totals + j * layer.head_dim + d + s * lanes);
+}
+
+/// Turns query `j`'s scores of the block's positions [from, to), not empty, into weights beside the new
+/// largest score, and those of the others into 0. Returns what the totals so far are to be multiplied with.
+SOUFFLEUR_INLINE float weigh_scores(int j, int from, int to, float* scores, attention_state& state) {
+  for (int t = 0; t < from; ++t)
+    scores[t] = nothing_seen;
+  for (int t = to; t < attention_block_tokens; ++t)
+    scores[t] = nothing_seen;
+  f32x16 s[block_pages];
+  for (int p = 0; p < block_pages; ++p)
+    s[p] = f32x16::load(scores + p * lanes);
+  const float in_block = largest_of(max(max(s[0], s[1]), max(s[2], s[3])));
+  const float before = state.largest[j];
+  const float largest = before > in_block ? before : in_block;
+  for (int p = 0; p < block_pages; ++p)
+    exp_of(s[p] - f32x16::all(largest)).store(scores + p * lanes);
+  for (int t = 0; t < from; ++t)
+    scores[t] = 0;
+  for (int t = to; t < attention_block_tokens; ++t)
+    scores[t] = 0;
+  float fade = 0;
+  if (before == largest)
+    fade = 1;
+  else if (before != nothing_seen) {
+    float fades[lanes];
+    exp_of(f32x16::all(before - largest)).store(fades);
+    fade = fades[0];
+  }
+  const f32x16 low = f32x16::load(scores) + f32x16::load(scores + lanes);
+  const f32x16 high = f32x16::load(scores + 2 * lanes) + f32x16::load(scores + 3 * lanes);
+  fma(f32x16::load(state.masses[j]), f32x16::all(fade), low + high).store(state.masses[j]);
+  state.largest[j] = largest;
+  return fade;
+}
+
+template <kv_type T, int Queries>
+void attend_block(const attention_tile& tile, int begin, int end, attention_state& state) {
+  constexpr int at_once = power_of_two_up_to(score_registers / Queries);
+  constexpr int slices = power_of_two_up_to(value_registers / Queries);
+  const page_id* pages = tile.pages + begin / page_tokens;
+  block_scores scores;
+  float fades[Queries];
+  int from = attention_block_tokens;
+  int to = 0;
+  for (int j = 0; j < Queries; ++j) {
+    const int first = tile.first[j] > begin ? tile.first[j] - begin : 0;
+    const int last = tile.end[j] < end ? tile.end[j] - begin : end - begin;
+    if (first < last) {
+      from = first < from ? first : from;
+      to = last > to ? last : to;
+    }
+  }
+  if (from >= to)
+    return;
+  int page = from / page_tokens;
+  const int end_page = (to + page_tokens - 1) / page_tokens;
+  for (; page + at_once <= end_page; page += at_once)
+    score_pages<T, Queries, at_once>(tile, pages + page, scores[0] + page * page_tokens);
+  for (; page < end_page; ++page)
+    score_pages<T, Queries, 1>(tile, pages + page, scores[0] + page * page_tokens);
+  for (int j = 0; j < Queries; ++j) {
+    const int first = tile.first[j] > begin ? tile.first[j] - begin : 0;
+    const int last = tile.end[j] < end ? tile.end[j] - begin : end - begin;
+    if (first < last) {
+      fades[j] = weigh_scores(j, first, last, scores[j], state);
+    } else {
+      fades[j] = 1;
+      for (int t = from; t < to; ++t)
+        scores[j][t] = 0;
+    }
+    if constexpr (T == kv_type::int8)
+      for (int p = from / page_tokens; p < end_page; ++p)
+        (f32x16::load(scores[j] + p * lanes) *
+         f32x16::load(tile.layer->value_scales +
+                      tile.layer->head_index(pages[p], tile.kv_head) * page_tokens))
+            .store(scores[j] + p * lanes);
+  }
+  int d = 0;
+  for (; d + slices * lanes <= tile.layer->head_dim; d += slices * lanes)
+    add_values<T, Queries, slices>(tile, pages, from, to, d, scores, fades, state);
+  for (; d < tile.layer->head_dim; d += lanes)
+    add_values<T, Queries, 1>(tile, pages, from, to, d, scores, fades, state);
+}
+
+template <int Queries>
+void attend_queries(const attention_tile& tile, int begin, int end, attention_state& state) {
+  for (int j = 0; j < Queries; ++j) {
+    state.largest[j] = nothing_seen;
+    f32x16::zero().store(state.masses[j]);
+  }
+  for (int i = 0; i < Queries * tile.layer->head_dim; i += lanes)
+    f32x16::zero().store(state.totals + i);
+  for (int at = begin; at < end; at += attention_block_tokens) {
+    const int block_end = at + attention_block_tokens < end ? at + attention_block_tokens : end;
+    switch (tile.layer->type) {
+    case kv_type::f32:
+      attend_block<kv_type::f32, Queries>(tile, at, block_end, state);
+      break;
+    case kv_type::f16:
+      attend_block<kv_type::f16, Queries>(tile, at, block_end, state);
+      break;
+    case kv_type::int8:
+      attend_block<kv_type::int8, Queries>(tile, at, block_end, state);
+    }
+  }
+}
+
+template <int... Sizes>
+void attend_sizes(const attention_tile& tile, int begin, int end, attention_state& state) {
+  ((tile.n_queries == Sizes ? attend_queries<Sizes>(tile, begin, end, state) : void()), ...);
+}
+
+void merge(const attention_tile& tile, const attention_state& more, attention_state& state) {
+  const int head_dim = tile.layer->head_dim;
+  for (int j = 0; j < tile.n_queries; ++j) {
+    if (more.largest[j] == nothing_seen)
+      continue;
+    float factors[2][lanes] = {}; // of what there was, of what is new
+    const float largest = state.largest[j] > more.largest[j] ? state.largest[j] : more.largest[j];
+    if (state.largest[j] != nothing_seen)
+      exp_of(f32x16::all(state.largest[j] - largest)).store(factors[0]);
+    exp_of(f32x16::all(more.largest[j] - largest)).store(factors[1]);
+    const f32x16 old_factor = f32x16::all(factors[0][0]);
+    const f32x16 new_factor = f32x16::all(factors[1][0]);
+    const auto add = [&](float* to, const float* from) __attribute__((always_inline)) {
+      fma(f32x16::load(to), old_factor, f32x16::load(from) * new_factor).store(to);
+    };
+    for (int d = 0; d < head_dim; d += lanes)
+      add(state.totals + j * head_dim + d, more.totals + j * head_dim + d);
+    add(state.masses[j], more.masses[j]);
+    state.largest[j] = largest;
+  }
+}
+
+void finish(const attention_tile& tile, const attention_state& state, float* out) {
+  const int head_dim = tile.layer->head_dim;
+  for (int j = 0; j < tile.n_queries; ++j) {
+    const f32x16 inverse = f32x16::all(1.0F / sum_of(f32x16::load(state.masses[j])));
+    for (int d = 0; d < head_dim; d += lanes)
+      (f32x16::load(state.totals + j * head_dim + d) * inverse).store(out + j * head_dim + d);
+  }
+}
+
+/// Values go in as they are; int8 with the largest of the sixteen-fold as 127.
+template <kv_type T>
+void write_head(const kv_layer& layer, std::size_t head, int slot, const float* key, const float* value) {
+  const int n = layer.head_dim;
+  std::byte* keys = layer.keys + head * layer.head_bytes();
+  std::byte* values = layer.values + head * layer.head_bytes();
+  float key_factor = 1;
+  float value_factor = 1;
+  if constexpr (T == kv_type::int8) {
+    const auto scale_of = [n](const float* x, float& scale) __attribute__((always_inline)) {
+      f32x16 largest = f32x16::zero();
+      for (int d = 0; d < n; d += lanes)
+        largest = max(largest, abs(f32x16::load(x + d)));
+      const float most = largest_of(largest);
+      scale = most / 127.0F;
+      return most > 1e-30F ? 127.0F / most : 0.0F;
+    };
+    key_factor = scale_of(key, layer.key_scales[head * page_tokens + static_cast<std::size_t>(slot)]);
+    value_factor = scale_of(value, layer.value_scales[head * page_tokens + static_cast<std::size_t>(slot)]);
+  }
+  for (int d = 0; d < n; d += lanes) {
+    const f32x16 k = f32x16::load(key + d);
+    const f32x16 v = f32x16::load(value + d);
+    const int value_at = slot * n + d;
+    if constexpr (T == kv_type::f32) {
+      float one[lanes];
+      k.store(one);
+      for (int i = 0; i < lanes; ++i)
+        reinterpret_cast<float*>(keys)[(d + i) * page_tokens + slot] = one[i];
+      v.store(reinterpret_cast<float*>(values) + value_at);
+    } else if constexpr (T == kv_type::f16) {
+      std::uint16_t one[lanes];
+      k.store_half(one);
+      for (int i = 0; i < lanes; ++i)
+        reinterpret_cast<std::uint16_t*>(keys)[(d + i) * page_tokens + slot] = one[i];
+      v.store_half(reinterpret_cast<std::uint16_t*>(values) + value_at);
+    } else {
+      std::int8_t one[lanes];
+      (k * f32x16::all(key_factor)).store_int8(one);
+      for (int i = 0; i < lanes; ++i)
+        reinterpret_cast<std::int8_t*>(keys)[(d + i) * page_tokens + slot] = one[i];
+      (v * f32x16::all(value_factor)).store_int8(reinterpret_cast<std::int8_t*>(values) + value_at);
+    }
+  }
+}
+
+void write_kv(const kv_layer& layer, page_id page, int slot, const float* keys, const float* values) {
+  for (int h = 0; h < layer.n_kv_heads; ++h) {
+    const auto head = layer.head_index(page, h);
+    const float* key = keys + h * layer.head_dim;
+    const float* value = values + h * layer.head_dim;
+    switch (layer.type) {
+    case kv_type::f32:
+      write_head<kv_type::f32>(layer, head, slot, key, value);
+      break;
+    case kv_type::f16:
+      write_head<kv_type::f16>(layer, head, slot, key, value);
+      break;
+    case kv_type::int8:
+      write_head<kv_type::int8>(layer, head, slot, key, value);
+    }
+  }
+}
+
+} // namespace
+} // namespace souffleur

@@ -1,0 +1,54 @@
+// Sixteen floats in one AVX-512 register. Included by one source file only, after its instructions are
+// chosen.
+#pragma once
+
+#include <cstdint>
+#include <immintrin.h>
+
+namespace souffleur {
+namespace {
+
+struct f32x16 {
+  __m512 v;
+
+  static f32x16 zero() { return {_mm512_setzero_ps()}; }
+  static f32x16 all(float x) { return {_mm512_set1_ps(x)}; }
+  static f32x16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static f32x16 load_half(const std::uint16_t* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static f32x16 load_brain(const std::uint16_t* p) {
+    const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+  }
+  static f32x16 load_int8(const std::int8_t* p) {
+    return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))))};
+  }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void store_half(std::uint16_t* p) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT));
+  }
+  /// Rounded to the nearest, ties to even. REQUIRES: within int8.
+  void store_int8(std::int8_t* p) const {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+  }
+
+  friend f32x16 operator+(f32x16 a, f32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+  friend f32x16 operator-(f32x16 a, f32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+  friend f32x16 operator*(f32x16 a, f32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+  friend f32x16 operator/(f32x16 a, f32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+  friend f32x16 max(f32x16 a, f32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+  friend f32x16 min(f32x16 a, f32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+  friend f32x16 abs(f32x16 a) { return {_mm512_abs_ps(a.v)}; }
+  /// a * b + c, rounded once.
+  friend f32x16 fma(f32x16 a, f32x16 b, f32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+  /// a * 2^n for whole n with a normal result.
+  friend f32x16 times_power_of_two(f32x16 a, f32x16 n) {
+    const __m512i exponent =
+        _mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127)), 23);
+    return {_mm512_mul_ps(a.v, _mm512_castsi512_ps(exponent))};
+  }
+};
+
+} // namespace
+} // namespace souffleur

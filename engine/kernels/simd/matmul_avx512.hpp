@@ -1,0 +1,151 @@
+// Quantised weights times rounded activations with AVX-512 VNNI: vpdpbusd multiplies four inputs of sixteen
+// output rows by four activations and adds them to sixteen sums, exactly.
+#pragma once
+
+#include "engine/kernels/kernel_table.hpp"
+
+namespace souffleur {
+namespace {
+
+/// Every 16 bits shifted left by N, or right by -N.
+template <int N>
+SOUFFLEUR_INLINE __m512i shifted(__m512i x) {
+  if constexpr (N >= 0)
+    return _mm512_slli_epi16(x, N);
+  else
+    return _mm512_srli_epi16(x, -N);
+}
+
+/// The block's chunks 2 G and 2 G + 1 as unsigned bytes.
+template <packed_format F, int G>
+SOUFFLEUR_INLINE void unpack_chunks(const std::uint8_t* block, __m512i& even, __m512i& odd) {
+  const auto* vectors = reinterpret_cast<const __m512i*>(block);
+  if constexpr (F.bits == 8) {
+    even = _mm512_load_si512(vectors + 2 * G);
+    odd = _mm512_load_si512(vectors + 2 * G + 1);
+    return;
+  }
+  const __m512i low = _mm512_set1_epi8(15);
+  const __m512i both = _mm512_load_si512(vectors + G);
+  even = _mm512_and_si512(both, low);
+  odd = _mm512_and_si512(_mm512_srli_epi16(both, 4), low);
+  constexpr int merge = 0xEA; // (first & second) | third
+  if constexpr (F.bits == 5) {
+    const __m512i plane = _mm512_load_si512(vectors + 4);
+    const __m512i bit = _mm512_set1_epi8(16);
+    // Bits 2 G and 2 G + 1 of every byte move to bit 4; what a 16-bit shift brings in beside is masked off.
+    const __m512i first = shifted<4 - 2 * G>(plane);
+    const __m512i second = shifted<3 - 2 * G>(plane);
+    even = _mm512_ternarylogic_epi32(first, bit, even, merge);
+    odd = _mm512_ternarylogic_epi32(second, bit, odd, merge);
+  } else if constexpr (F.bits == 6) {
+    const __m512i plane = _mm512_load_si512(vectors + 4 + G / 2);
+    const __m512i bits = _mm512_set1_epi8(48);
+    const __m512i first = shifted < G % 2 == 0 ? 4 : 0 > (plane);
+    const __m512i second = shifted < G % 2 == 0 ? 2 : -2 > (plane);
+    even = _mm512_ternarylogic_epi32(first, bits, even, merge);
+    odd = _mm512_ternarylogic_epi32(second, bits, odd, merge);
+  }
+}
+
+SOUFFLEUR_INLINE __m512 halves_at(const std::uint8_t* p) {
+  return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+}
+
+SOUFFLEUR_INLINE __m512 int8s_at(const std::uint8_t* p) {
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+}
+
+/// Scale (or min, from `at` = n_scales on) number `at` of a block.
+template <packed_format F>
+SOUFFLEUR_INLINE __m512 factor_at(const std::uint8_t* scales, const std::uint8_t* supers, int at) {
+  if constexpr (F.is_super)
+    return _mm512_mul_ps(halves_at(supers + (at < F.n_scales ? 0 : 2 * rows_per_group)),
+                         int8s_at(scales + at * rows_per_group));
+  else
+    return halves_at(scales + 2 * at * rows_per_group);
+}
+
+SOUFFLEUR_INLINE __m512i four_inputs(const std::int8_t* a) {
+  std::int32_t four;
+  __builtin_memcpy(&four, a, 4);
+  return _mm512_set1_epi32(four);
+}
+
+constexpr int log2_of(int n) { return n <= 1 ? 0 : 1 + log2_of(n / 2); }
+
+/// What the format's zero adds to a dot product: the sum begins with it.
+template <packed_format F>
+SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
+  if constexpr (F.zero != 0)
+    return _mm512_slli_epi32(_mm512_set1_epi32(negative_sum), log2_of(F.zero));
+  else
+    return _mm512_setzero_si512();
+}
+
+/// For every row the same operations in the same order, whatever Rows is.
+template <packed_format F, int Rows>
+void quant_tile(const weight_group& group, const activation_panel& panel, float* out) {
+  constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
+  constexpr int prefetch_bytes = 2048;
+  __m512 totals[Rows];
+  for (auto& total : totals)
+    total = _mm512_setzero_ps();
+  const std::uint8_t* quants = group.quants;
+  const std::uint8_t* scales = group.scales;
+  const std::int8_t* a = panel.quants;
+  const float* a_scale = panel.scales;
+  const float* a_sum = panel.sums;
+  const std::int32_t* a_negative = panel.negative_sums;
+  for (int b = 0; b < group.n_blocks; ++b) {
+    const std::uint8_t* supers =
+        group.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
+    if constexpr (Rows <= 4) {
+      for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
+        _mm_prefetch(reinterpret_cast<const char*>(quants + prefetch_bytes + 64 * line), _MM_HINT_T0);
+      });
+    }
+    for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
+      constexpr int S = s;
+      __m512i dots[Rows];
+      for (int r = 0; r < Rows; ++r)
+        dots[r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + S) * Rows + r]);
+      for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
+        constexpr int g = S * pairs + index;
+        __m512i even, odd;
+        unpack_chunks<F, g>(quants, even, odd);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+          dots[r] = _mm512_dpbusd_epi32(dots[r], even, four_inputs(a + (2 * g * Rows + r) * 4));
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r)
+          dots[r] = _mm512_dpbusd_epi32(dots[r], odd, four_inputs(a + ((2 * g + 1) * Rows + r) * 4));
+      });
+      const __m512 scale = factor_at<F>(scales, supers, s);
+#pragma GCC unroll 16
+      for (int r = 0; r < Rows; ++r)
+        totals[r] = _mm512_fmadd_ps(_mm512_mul_ps(scale, _mm512_set1_ps(a_scale[r])),
+                                    _mm512_cvtepi32_ps(dots[r]), totals[r]);
+      if constexpr (F.has_min) {
+        const __m512 min = factor_at<F>(scales, supers, F.n_scales + s);
+#pragma GCC unroll 16
+        for (int r = 0; r < Rows; ++r) {
+          const float sum =
+              F.n_scales == 1 ? a_sum[r] : a_scale[r] * static_cast<float>(-a_negative[(1 + s) * Rows + r]);
+          totals[r] = _mm512_fmadd_ps(min, _mm512_set1_ps(sum), totals[r]);
+        }
+      }
+    });
+    quants += F.quant_bytes();
+    scales += F.scale_bytes();
+    a += block_values * Rows;
+    a_scale += Rows;
+    a_sum += Rows;
+    a_negative += 3 * Rows;
+  }
+  for (int r = 0; r < Rows; ++r)
+    _mm512_storeu_ps(out + r * rows_per_group, totals[r]);
+}
+
+} // namespace
+} // namespace souffleur

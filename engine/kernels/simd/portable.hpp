@@ -1,0 +1,88 @@
+// Sixteen floats in plain C++, for any CPU. A product and a sum are rounded each, so the last bits may differ
+// from those of the other instruction sets.
+#pragma once
+
+#include "engine/dequantize.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+
+namespace souffleur {
+namespace {
+
+struct f32x16 {
+  float v[16];
+
+  template <class F>
+  static f32x16 each(const F& lane) {
+    f32x16 out;
+    for (int i = 0; i < 16; ++i)
+      out.v[i] = lane(i);
+    return out;
+  }
+
+  static f32x16 zero() { return all(0); }
+  static f32x16 all(float x) {
+    return each([x](int) { return x; });
+  }
+  static f32x16 load(const float* p) {
+    return each([p](int i) { return p[i]; });
+  }
+  static f32x16 load_half(const std::uint16_t* p) {
+    return each([p](int i) { return half_to_float(p[i]); });
+  }
+  static f32x16 load_brain(const std::uint16_t* p) {
+    return each([p](int i) { return std::bit_cast<float>(static_cast<std::uint32_t>(p[i]) << 16); });
+  }
+  static f32x16 load_int8(const std::int8_t* p) {
+    return each([p](int i) { return static_cast<float>(p[i]); });
+  }
+  void store(float* p) const {
+    for (int i = 0; i < 16; ++i)
+      p[i] = v[i];
+  }
+  void store_half(std::uint16_t* p) const {
+    for (int i = 0; i < 16; ++i)
+      p[i] = float_to_half(v[i]);
+  }
+  /// Rounded to the nearest, ties to even. REQUIRES: within int8.
+  void store_int8(std::int8_t* p) const {
+    for (int i = 0; i < 16; ++i)
+      p[i] = static_cast<std::int8_t>(std::lrint(v[i]));
+  }
+
+  friend f32x16 operator+(const f32x16& x, const f32x16& y) {
+    return each([&](int i) { return x.v[i] + y.v[i]; });
+  }
+  friend f32x16 operator-(const f32x16& x, const f32x16& y) {
+    return each([&](int i) { return x.v[i] - y.v[i]; });
+  }
+  friend f32x16 operator*(const f32x16& x, const f32x16& y) {
+    return each([&](int i) { return x.v[i] * y.v[i]; });
+  }
+  friend f32x16 operator/(const f32x16& x, const f32x16& y) {
+    return each([&](int i) { return x.v[i] / y.v[i]; });
+  }
+  friend f32x16 max(const f32x16& x, const f32x16& y) {
+    return each([&](int i) { return x.v[i] > y.v[i] ? x.v[i] : y.v[i]; });
+  }
+  friend f32x16 min(const f32x16& x, const f32x16& y) {
+    return each([&](int i) { return x.v[i] < y.v[i] ? x.v[i] : y.v[i]; });
+  }
+  friend f32x16 abs(const f32x16& x) {
+    return each([&](int i) { return std::fabs(x.v[i]); });
+  }
+  friend f32x16 fma(const f32x16& x, const f32x16& y, const f32x16& z) {
+    return each([&](int i) { return x.v[i] * y.v[i] + z.v[i]; });
+  }
+  /// x * 2^n for whole n with a normal result.
+  friend f32x16 times_power_of_two(const f32x16& x, const f32x16& n) {
+    return each([&](int i) {
+      return x.v[i] * std::bit_cast<float>((static_cast<std::int32_t>(n.v[i]) + 127) << 23);
+    });
+  }
+};
+
+} // namespace
+} // namespace souffleur

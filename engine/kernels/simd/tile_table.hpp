@@ -1,0 +1,50 @@
+// From a tensor type and a number of rows, known at run time, to the tile function for them.
+#pragma once
+
+#include "engine/kernels/kernel_table.hpp"
+
+namespace souffleur {
+namespace {
+
+template <packed_format F, int Rows>
+constexpr kernel_table::tile_function tile_for() {
+  if constexpr (F.is_real)
+    return real_tile<F, Rows>;
+  else
+    return quant_tile<F, Rows>;
+}
+
+template <int Rows>
+kernel_table::tile_function tile_of_type(tensor_type type) {
+  switch (type) {
+#define SOUFFLEUR_TILE(name)                                                                                 \
+  case tensor_type::name:                                                                                    \
+    return tile_for<packed_format_of(tensor_type::name), Rows>();
+    SOUFFLEUR_TILE(f16)
+    SOUFFLEUR_TILE(bf16)
+    SOUFFLEUR_TILE(q4_0)
+    SOUFFLEUR_TILE(q4_1)
+    SOUFFLEUR_TILE(q5_0)
+    SOUFFLEUR_TILE(q5_1)
+    SOUFFLEUR_TILE(q8_0)
+    SOUFFLEUR_TILE(q2_k)
+    SOUFFLEUR_TILE(q3_k)
+    SOUFFLEUR_TILE(q4_k)
+    SOUFFLEUR_TILE(q5_k)
+    SOUFFLEUR_TILE(q6_k)
+#undef SOUFFLEUR_TILE
+  default:
+    return tile_for<packed_format_of(tensor_type::f32), Rows>();
+  }
+}
+
+/// `n_rows` is one of Sizes.
+template <int... Sizes>
+kernel_table::tile_function tile_of_sizes(tensor_type type, int n_rows) {
+  kernel_table::tile_function found = nullptr;
+  ((n_rows == Sizes && (found = tile_of_type<Sizes>(type))), ...);
+  return found;
+}
+
+} // namespace
+} // namespace souffleur
