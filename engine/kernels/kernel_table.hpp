@@ -36,11 +36,12 @@ struct attention_state {
 
 /// Functions of one instruction set. avx2 and avx512 give the same bits.
 struct kernel_table {
-  /// out (n_rows, 16) = the panel's rows times the group's sixteen rows.
-  using tile_function = void (*)(const weight_group& group, const activation_panel& panel, float* out);
+  /// out (n_groups, n_rows, 16) = the panel's rows times the groups' sixteen rows.
+  using tile_function = void (*)(const weight_group* groups, const activation_panel& panel, float* out);
 
+  int groups_at_once;               ///< 1 or 2
   std::span<const int> panel_sizes; ///< rows of a panel that there is a tile function for, descending to 1
-  tile_function (*tile_of)(tensor_type type, int n_rows);
+  tile_function (*tile_of)(tensor_type type, int n_groups, int n_rows);
   /// Rounds x (n_in,) to row `row` of a panel.
   void (*round_row)(const float* x, const activation_panel& panel, int row);
 

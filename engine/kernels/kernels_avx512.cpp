@@ -27,11 +27,11 @@ constexpr int value_registers = 24;
 namespace souffleur {
 
 const kernel_table& avx512_kernels() {
-  static constexpr int panel_sizes[] = {12, 8, 6, 4, 3, 2, 1};
+  static constexpr int panel_sizes[] = {6, 5, 4, 3, 2, 1};
   static constexpr int tile_sizes[] = {1, 2, 3, 4, 6, 8, 12};
   static constexpr kernel_table table{
-      panel_sizes, tile_of_sizes<12, 8, 6, 4, 3, 2, 1>, round_row, rms_norm, gate, rotate, write_kv,
-      tile_sizes,  attend_sizes<1, 2, 3, 4, 6, 8, 12>,  merge,     finish};
+      2,        panel_sizes, tile_of_sizes<2, 6, 5, 4, 3, 2, 1>, round_row, rms_norm, gate, rotate,
+      write_kv, tile_sizes,  attend_sizes<1, 2, 3, 4, 6, 8, 12>, merge,     finish};
   return table;
 }
 

@@ -13,7 +13,8 @@ constexpr std::size_t block_of_rows_bytes = 384U << 10;
 constexpr std::size_t part_bytes = 48U << 10;
 constexpr int parts_per_thread = 4;
 constexpr int rows_worth_a_thread = 4;
-constexpr int max_panel_rows = 16;
+constexpr int max_groups = 2;
+constexpr int max_tile_values = max_groups * 8 * rows_per_group;
 
 class product {
 public:
@@ -95,9 +96,14 @@ private:
   void multiply_groups(int first, int last, int first_panel, int last_panel) {
     int before = 0; // outputs of the matrices before
     for (const auto& w : stack_) {
-      for (int g = std::max(first, 0); g < std::min(last, w.n_groups()); ++g)
+      const int end = std::min(last, w.n_groups());
+      const int step = output_.gate ? 1 : kernels_.groups_at_once;
+      for (int g = std::max(first, 0); g < end; g += step)
         for (int p = first_panel; p < last_panel; ++p)
-          multiply_tile(w, g, p, before);
+          if (output_.gate)
+            multiply_gated_tile(g, p);
+          else
+            multiply_tile(w, g, std::min(step, end - g), p, before);
       if (output_.gate)
         return;
       first -= w.n_groups();
@@ -106,24 +112,43 @@ private:
     }
   }
 
-  void multiply_tile(const packed_matrix& w, int group, int panel_index, int before) {
-    alignas(64) float tile[max_panel_rows * rows_per_group];
-    alignas(64) float other[max_panel_rows * rows_per_group];
+  void multiply_tile(const packed_matrix& w, int first_group, int n_groups, int panel_index, int before) {
+    alignas(64) float tile[max_tile_values];
+    weight_group groups[max_groups];
+    for (int g = 0; g < n_groups; ++g)
+      groups[g] = w.group(first_group + g);
     const auto panel = rounded_.panel(panel_index);
-    kernels_.tile_of(w.type(), panel.n_rows)(w.group(group), panel, tile);
-    if (output_.gate) {
-      const auto& up = stack_[1];
-      kernels_.tile_of(up.type(), panel.n_rows)(up.group(group), panel, other);
-      kernels_.gate(*output_.gate, tile, other, tile, panel.n_rows * rows_per_group);
-    }
-    const int n = std::min(rows_per_group, w.n_out() - group * rows_per_group);
-    const int column = before + group * rows_per_group;
-    for (int r = 0; r < panel.n_rows; ++r)
-      store(tile + r * rows_per_group, n, column,
-            output_.y + (rounded_.first_row(panel_index) + r) * output_.stride + column);
+    kernels_.tile_of(w.type(), n_groups, panel.n_rows)(groups, panel, tile);
+    for (int g = 0; g < n_groups; ++g)
+      store(tile + g * panel.n_rows * rows_per_group, w.n_out(), first_group + g, panel_index, before);
   }
 
-  void store(const float* tile, int n, int column, float* y) const {
+  void multiply_gated_tile(int group, int panel_index) {
+    alignas(64) float tile[max_tile_values];
+    const auto& gate = stack_[0];
+    const auto& up = stack_[1];
+    const weight_group groups[max_groups] = {gate.group(group), up.group(group)};
+    const auto panel = rounded_.panel(panel_index);
+    float* products = tile + panel.n_rows * rows_per_group;
+    if (kernels_.groups_at_once == 2 && gate.type() == up.type()) {
+      kernels_.tile_of(gate.type(), 2, panel.n_rows)(groups, panel, tile);
+    } else {
+      kernels_.tile_of(gate.type(), 1, panel.n_rows)(groups, panel, tile);
+      kernels_.tile_of(up.type(), 1, panel.n_rows)(groups + 1, panel, products);
+    }
+    kernels_.gate(*output_.gate, tile, products, tile, panel.n_rows * rows_per_group);
+    store(tile, gate.n_out(), group, panel_index, 0);
+  }
+
+  void store(const float* tile, int n_out, int group, int panel, int before) const {
+    const int n = std::min(rows_per_group, n_out - group * rows_per_group);
+    const int column = before + group * rows_per_group;
+    for (int row = rounded_.first_row(panel); row < rounded_.first_row(panel + 1);
+         ++row, tile += rows_per_group)
+      store_row(tile, n, column, output_.y + row * output_.stride + column);
+  }
+
+  void store_row(const float* tile, int n, int column, float* y) const {
     for (int i = 0; i < n; ++i) {
       const float product = output_.bias ? tile[i] + output_.bias[column + i] : tile[i];
       y[i] = output_.accumulate ? y[i] + product : product;

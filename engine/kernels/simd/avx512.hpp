@@ -50,5 +50,31 @@ struct f32x16 {
   }
 };
 
+/// Lane i and lane i + 8 first, then i + 4, i + 2, i + 1: the same order on every instruction set.
+inline float sum_of(f32x16 x) {
+  const __m256 half = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  const __m128 quarter = _mm_add_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  const __m128 pair = _mm_add_ps(quarter, _mm_movehl_ps(quarter, quarter));
+  return _mm_cvtss_f32(_mm_add_ss(pair, _mm_movehdup_ps(pair)));
+}
+
+inline float largest_of(f32x16 x) {
+  const __m256 half = _mm256_max_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  const __m128 quarter = _mm_max_ps(_mm256_castps256_ps128(half), _mm256_extractf128_ps(half, 1));
+  const __m128 pair = _mm_max_ps(quarter, _mm_movehl_ps(quarter, quarter));
+  return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
+}
+
+/// The sums of q's first and of its last sixteen.
+inline void sum_halves(const std::int8_t* q, int* sums) {
+  const __m256i all = _mm256_load_si256(reinterpret_cast<const __m256i*>(q));
+  const __m256i fours =
+      _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), all), _mm256_set1_epi16(1));
+  const __m256i eights = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4E));
+  const __m256i sixteens = _mm256_add_epi32(eights, _mm256_shuffle_epi32(eights, 0xB1));
+  sums[0] = _mm256_cvtsi256_si32(sixteens);
+  sums[1] = _mm_cvtsi128_si32(_mm256_extracti128_si256(sixteens, 1));
+}
+
 } // namespace
 } // namespace souffleur

@@ -187,10 +187,11 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
     _mm256_storeu_ps(out + r * rows_per_group + 8 * h, totals[r]);
 }
 
-template <packed_format F, int Rows>
-void quant_tile(const weight_group& group, const activation_panel& panel, float* out) {
+template <packed_format F, int Groups, int Rows>
+void quant_tile(const weight_group* groups, const activation_panel& panel, float* out) {
+  static_assert(Groups == 1);
   for (int h = 0; h < 2; ++h)
-    half_tile<F, Rows>(group, panel, h, out);
+    half_tile<F, Rows>(groups[0], panel, h, out);
 }
 
 } // namespace

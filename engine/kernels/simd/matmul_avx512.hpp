@@ -83,68 +83,86 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
     return _mm512_setzero_si512();
 }
 
-/// For every row the same operations in the same order, whatever Rows is.
-template <packed_format F, int Rows>
-void quant_tile(const weight_group& group, const activation_panel& panel, float* out) {
+/// For every row and group the same operations in the same order, whatever Groups and Rows are. Two groups
+/// share what is loaded of the activations: loads of whole registers are as scarce as multiplications.
+template <packed_format F, int Groups, int Rows>
+void quant_tile(const weight_group* groups, const activation_panel& panel, float* out) {
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
   constexpr int prefetch_bytes = 2048;
-  __m512 totals[Rows];
-  for (auto& total : totals)
-    total = _mm512_setzero_ps();
-  const std::uint8_t* quants = group.quants;
-  const std::uint8_t* scales = group.scales;
+  __m512 totals[Groups][Rows];
+  for (auto& group : totals)
+    for (auto& total : group)
+      total = _mm512_setzero_ps();
   const std::int8_t* a = panel.quants;
   const float* a_scale = panel.scales;
   const float* a_sum = panel.sums;
   const std::int32_t* a_negative = panel.negative_sums;
-  for (int b = 0; b < group.n_blocks; ++b) {
-    const std::uint8_t* supers =
-        group.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
-    if constexpr (Rows <= 4) {
-      for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
-        _mm_prefetch(reinterpret_cast<const char*>(quants + prefetch_bytes + 64 * line), _MM_HINT_T0);
-      });
-    }
-    for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
-      constexpr int S = s;
-      __m512i dots[Rows];
-      for (int r = 0; r < Rows; ++r)
-        dots[r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + S) * Rows + r]);
-      for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
-        constexpr int g = S * pairs + index;
-        __m512i even, odd;
-        unpack_chunks<F, g>(quants, even, odd);
-#pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
-          dots[r] = _mm512_dpbusd_epi32(dots[r], even, four_inputs(a + (2 * g * Rows + r) * 4));
-#pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r)
-          dots[r] = _mm512_dpbusd_epi32(dots[r], odd, four_inputs(a + ((2 * g + 1) * Rows + r) * 4));
-      });
-      const __m512 scale = factor_at<F>(scales, supers, s);
-#pragma GCC unroll 16
-      for (int r = 0; r < Rows; ++r)
-        totals[r] = _mm512_fmadd_ps(_mm512_mul_ps(scale, _mm512_set1_ps(a_scale[r])),
-                                    _mm512_cvtepi32_ps(dots[r]), totals[r]);
-      if constexpr (F.has_min) {
-        const __m512 min = factor_at<F>(scales, supers, F.n_scales + s);
-#pragma GCC unroll 16
-        for (int r = 0; r < Rows; ++r) {
-          const float sum =
-              F.n_scales == 1 ? a_sum[r] : a_scale[r] * static_cast<float>(-a_negative[(1 + s) * Rows + r]);
-          totals[r] = _mm512_fmadd_ps(min, _mm512_set1_ps(sum), totals[r]);
-        }
-      }
+  const int n_blocks = groups[0].n_blocks;
+  for (int b = 0; b < n_blocks; ++b) {
+    const std::uint8_t* quants[Groups];
+    const std::uint8_t* scales[Groups];
+    const std::uint8_t* supers[Groups];
+    for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+      quants[g] = groups[g].quants + static_cast<std::ptrdiff_t>(b) * F.quant_bytes();
+      scales[g] = groups[g].scales + static_cast<std::ptrdiff_t>(b) * F.scale_bytes();
+      supers[g] = groups[g].supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
+      if constexpr (Rows <= 4)
+        for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
+          _mm_prefetch(reinterpret_cast<const char*>(quants[g] + prefetch_bytes + 64 * line), _MM_HINT_T0);
+        });
     });
-    quants += F.quant_bytes();
-    scales += F.scale_bytes();
+    for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
+      __m512i dots[Groups][Rows];
+      for (int r = 0; r < Rows; ++r) {
+        dots[0][r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + s) * Rows + r]);
+        if constexpr (Groups == 2)
+          dots[1][r] = dots[0][r];
+      }
+      for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
+        constexpr int pair = s * pairs + index;
+        __m512i chunks[2][Groups];
+        for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+          unpack_chunks<F, pair>(quants[g], chunks[0][g], chunks[1][g]);
+        });
+        for_indices<2>([&](auto odd) __attribute__((always_inline)) {
+          for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
+            const __m512i inputs = four_inputs(a + ((2 * pair + odd) * Rows + r) * 4);
+            for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+              dots[g][r] = _mm512_dpbusd_epi32(dots[g][r], chunks[odd][g], inputs);
+            });
+          });
+        });
+      });
+      __m512 scale[Groups];
+      __m512 min[Groups];
+      for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+        scale[g] = factor_at<F>(scales[g], supers[g], s);
+        if constexpr (F.has_min)
+          min[g] = factor_at<F>(scales[g], supers[g], F.n_scales + s);
+      });
+      for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
+        const __m512 row_scale = _mm512_set1_ps(a_scale[r]);
+        for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+          totals[g][r] = _mm512_fmadd_ps(_mm512_mul_ps(scale[g], row_scale), _mm512_cvtepi32_ps(dots[g][r]),
+                                         totals[g][r]);
+        });
+        if constexpr (F.has_min) {
+          const __m512 sum = _mm512_set1_ps(
+              F.n_scales == 1 ? a_sum[r] : a_scale[r] * static_cast<float>(-a_negative[(1 + s) * Rows + r]));
+          for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+            totals[g][r] = _mm512_fmadd_ps(min[g], sum, totals[g][r]);
+          });
+        }
+      });
+    });
     a += block_values * Rows;
     a_scale += Rows;
     a_sum += Rows;
     a_negative += 3 * Rows;
   }
-  for (int r = 0; r < Rows; ++r)
-    _mm512_storeu_ps(out + r * rows_per_group, totals[r]);
+  for (int g = 0; g < Groups; ++g)
+    for (int r = 0; r < Rows; ++r)
+      _mm512_storeu_ps(out + (g * Rows + r) * rows_per_group, totals[g][r]);
 }
 
 } // namespace

@@ -33,8 +33,10 @@ float factor_at(const std::uint8_t* scales, const std::uint8_t* supers, int at, 
     return half(scales, at * rows_per_group + lane);
 }
 
-template <packed_format F, int Rows>
-void quant_tile(const weight_group& group, const activation_panel& panel, float* out) {
+template <packed_format F, int Groups, int Rows>
+void quant_tile(const weight_group* groups, const activation_panel& panel, float* out) {
+  static_assert(Groups == 1);
+  const weight_group& group = groups[0];
   constexpr int chunks = 8 / F.n_scales; // that share a scale
   for (int i = 0; i < Rows * rows_per_group; ++i)
     out[i] = 0;

@@ -84,5 +84,29 @@ struct f32x16 {
   }
 };
 
+/// Lane i and lane i + 8 first, then i + 4, i + 2, i + 1: the same order on every instruction set.
+inline float sum_of(f32x16 x) {
+  for (int width = 8; width > 0; width /= 2)
+    for (int i = 0; i < width; ++i)
+      x.v[i] += x.v[i + width];
+  return x.v[0];
+}
+
+inline float largest_of(const f32x16& x) {
+  float largest = x.v[0];
+  for (const float v : x.v)
+    largest = largest > v ? largest : v;
+  return largest;
+}
+
+/// The sums of q's first and of its last sixteen.
+inline void sum_halves(const std::int8_t* q, int* sums) {
+  for (int half = 0; half < 2; ++half) {
+    sums[half] = 0;
+    for (int i = 0; i < 16; ++i)
+      sums[half] += q[16 * half + i];
+  }
+}
+
 } // namespace
 } // namespace souffleur

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/indices.hpp"
 
 namespace souffleur {
 namespace {
@@ -16,22 +17,24 @@ SOUFFLEUR_INLINE f32x16 load_weights(const std::uint8_t* at) {
     return f32x16::load_half(reinterpret_cast<const std::uint16_t*>(at));
 }
 
-/// Inputs are added up in order, whatever the number of rows.
-template <packed_format F, int Rows>
-void real_tile(const weight_group& group, const activation_panel& panel, float* out) {
+/// Inputs are added up in order, whatever the number of rows and groups.
+template <packed_format F, int Groups, int Rows>
+void real_tile(const weight_group* groups, const activation_panel& panel, float* out) {
   constexpr int step_bytes = lanes * F.bits / 8;
-  f32x16 totals[Rows];
-  for (auto& total : totals)
-    total = f32x16::zero();
-  const std::uint8_t* weights = group.quants;
-  for (int k = 0; k < panel.n_in; ++k, weights += step_bytes) {
-    const f32x16 w = load_weights<F>(weights);
-#pragma GCC unroll 16
+  f32x16 totals[Groups][Rows];
+  for (auto& group : totals)
+    for (auto& total : group)
+      total = f32x16::zero();
+  for (int k = 0; k < panel.n_in; ++k)
+    for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+      const f32x16 w = load_weights<F>(groups[g].quants + static_cast<std::ptrdiff_t>(k) * step_bytes);
+      for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
+        totals[g][r] = fma(w, f32x16::all(panel.rows[r * panel.stride + k]), totals[g][r]);
+      });
+    });
+  for (int g = 0; g < Groups; ++g)
     for (int r = 0; r < Rows; ++r)
-      totals[r] = fma(w, f32x16::all(panel.rows[r * panel.stride + k]), totals[r]);
-  }
-  for (int r = 0; r < Rows; ++r)
-    totals[r].store(out + r * lanes);
+      totals[g][r].store(out + (g * Rows + r) * lanes);
 }
 
 } // namespace

@@ -38,25 +38,6 @@ SOUFFLEUR_INLINE void store_some(f32x16 x, float* p, int n) {
     p[i] = padded[i];
 }
 
-/// In an order of its own, whatever the instruction set.
-SOUFFLEUR_INLINE float sum_of(f32x16 x) {
-  float v[lanes];
-  x.store(v);
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i)
-      v[i] += v[i + width];
-  return v[0];
-}
-
-SOUFFLEUR_INLINE float largest_of(f32x16 x) {
-  float v[lanes];
-  x.store(v);
-  for (int width = lanes / 2; width > 0; width /= 2)
-    for (int i = 0; i < width; ++i)
-      v[i] = v[i] > v[i + width] ? v[i] : v[i + width];
-  return v[0];
-}
-
 /// e^x to about one unit in the last place, x clamped to the exponents of normal floats. Range reduction by
 /// multiples of ln 2, then a degree-6 polynomial (Cephes).
 SOUFFLEUR_INLINE f32x16 exp_of(f32x16 x) {
@@ -135,14 +116,11 @@ void round_row(const float* x, const activation_panel& panel, int row) {
     const float largest = largest_of(max(abs(low), abs(high)));
     const float scale = largest / 127.0F;
     const f32x16 inverse = f32x16::all(largest > 1e-30F ? 127.0F / largest : 0.0F);
-    std::int8_t q[block_values];
+    alignas(32) std::int8_t q[block_values];
     (low * inverse).store_int8(q);
     (high * inverse).store_int8(q + lanes);
-    int sums[2] = {0, 0};
-    for (int i = 0; i < lanes; ++i) {
-      sums[0] += q[i];
-      sums[1] += q[lanes + i];
-    }
+    int sums[2];
+    sum_halves(q, sums);
     std::int8_t* to = panel.quants + (static_cast<std::ptrdiff_t>(b) * 8 * n_rows + row) * 4;
     for (int chunk = 0; chunk < 8; ++chunk)
       __builtin_memcpy(to + static_cast<std::ptrdiff_t>(chunk) * n_rows * 4, q + 4 * chunk, 4);

@@ -6,20 +6,20 @@
 namespace souffleur {
 namespace {
 
-template <packed_format F, int Rows>
+template <packed_format F, int Groups, int Rows>
 constexpr kernel_table::tile_function tile_for() {
   if constexpr (F.is_real)
-    return real_tile<F, Rows>;
+    return real_tile<F, Groups, Rows>;
   else
-    return quant_tile<F, Rows>;
+    return quant_tile<F, Groups, Rows>;
 }
 
-template <int Rows>
+template <int Groups, int Rows>
 kernel_table::tile_function tile_of_type(tensor_type type) {
   switch (type) {
 #define SOUFFLEUR_TILE(name)                                                                                 \
   case tensor_type::name:                                                                                    \
-    return tile_for<packed_format_of(tensor_type::name), Rows>();
+    return tile_for<packed_format_of(tensor_type::name), Groups, Rows>();
     SOUFFLEUR_TILE(f16)
     SOUFFLEUR_TILE(bf16)
     SOUFFLEUR_TILE(q4_0)
@@ -34,15 +34,17 @@ kernel_table::tile_function tile_of_type(tensor_type type) {
     SOUFFLEUR_TILE(q6_k)
 #undef SOUFFLEUR_TILE
   default:
-    return tile_for<packed_format_of(tensor_type::f32), Rows>();
+    return tile_for<packed_format_of(tensor_type::f32), Groups, Rows>();
   }
 }
 
-/// `n_rows` is one of Sizes.
-template <int... Sizes>
-kernel_table::tile_function tile_of_sizes(tensor_type type, int n_rows) {
+/// `n_groups` is at most MaxGroups, `n_rows` one of Sizes.
+template <int MaxGroups, int... Sizes>
+kernel_table::tile_function tile_of_sizes(tensor_type type, int n_groups, int n_rows) {
   kernel_table::tile_function found = nullptr;
-  ((n_rows == Sizes && (found = tile_of_type<Sizes>(type))), ...);
+  ((n_rows == Sizes &&
+    (found = n_groups == 1 ? tile_of_type<1, Sizes>(type) : tile_of_type<MaxGroups, Sizes>(type))),
+   ...);
   return found;
 }
 
