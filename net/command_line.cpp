@@ -1,10 +1,10 @@
 #include "net/command_line.hpp"
 
+#include "engine/model/model_folder.hpp"
 #include "policies/token.hpp"
 
 #include <CLI/CLI.hpp>
 
-#include <cstdlib>
 #include <filesystem>
 #include <sstream>
 #include <thread>
@@ -42,13 +42,6 @@ public:
     return flat;
   }
 };
-
-std::string default_model_folder() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache != nullptr && *cache != '\0')
-    return std::string{cache} + "/souffleur/models";
-  const char* home = std::getenv("HOME");
-  return std::string{home != nullptr ? home : "."} + "/.cache/souffleur/models";
-}
 
 /// Collects values that CLI11 cannot set directly, because their units have a type.
 struct plain_values {
@@ -254,14 +247,6 @@ std::variant<server_settings, command_line_exit> parse_command_line(int argc, co
   }
   take(plain, settings);
   return settings;
-}
-
-std::string find_model_file(const std::string& model, const std::string& folder) {
-  std::error_code ignored;
-  if (std::filesystem::is_regular_file(model, ignored))
-    return model;
-  const auto named = std::filesystem::path{folder} / (model + ".gguf");
-  return std::filesystem::is_regular_file(named, ignored) ? named.string() : "";
 }
 
 } // namespace souffleur

@@ -31,7 +31,4 @@ struct command_line_exit {
 /// unknown option or key, and a value out of range, is an error that names it.
 std::variant<server_settings, command_line_exit> parse_command_line(int argc, const char* const* argv);
 
-/// The file that `model` means: itself if it exists, else NAME.gguf in the folder. Empty if there is none.
-std::string find_model_file(const std::string& model, const std::string& folder);
-
 } // namespace souffleur

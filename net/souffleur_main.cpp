@@ -3,6 +3,7 @@
 #include "actors/serving_system.hpp"
 #include "engine/gguf.hpp"
 #include "engine/model/load_model.hpp"
+#include "engine/model/model_folder.hpp"
 #include "net/command_line.hpp"
 #include "net/server.hpp"
 

@@ -268,19 +268,6 @@ TEST(command_line, theServedNameIsTheFilesUnlessGiven) {
   EXPECT_EQ(name_of({"--model", "qwen-0.5b", "--name", "alias"}), "alias");
 }
 
-TEST(command_line, aModelIsAFileOrANameInTheFolder) {
-  const auto folder =
-      std::filesystem::temp_directory_path() / ("souffleur_models_" + std::to_string(getpid()));
-  std::filesystem::create_directory(folder);
-  const auto file = folder / "tiny-0.5b.gguf";
-  std::ofstream{file} << "x";
-  EXPECT_EQ(find_model_file("tiny-0.5b", folder.string()), file.string());
-  EXPECT_EQ(find_model_file(file.string(), "/nowhere"), file.string());
-  EXPECT_EQ(find_model_file("other", folder.string()), "");
-  EXPECT_EQ(find_model_file(folder.string(), folder.string()), "");
-  std::filesystem::remove_all(folder);
-}
-
 TEST(command_line, pagesCoverTheTokensAskedFor) {
   for (const int tokens : {64, 65, 79, 80, 32768}) {
     const auto s = settings_of({"--kv.tokens", std::to_string(tokens)});
