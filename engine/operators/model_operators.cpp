@@ -1,6 +1,7 @@
 #include "engine/operators/model_operators.hpp"
 
 #include "engine/operators/operator_functions.hpp"
+#include "engine/operators/operator_profile.hpp"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <torch/custom_class.h>
@@ -105,37 +106,44 @@ model_operators::model_operators(operator_set which) {
 
 void model_operators::embedding(const at::Tensor& tokens, const packed_linear_ptr& weight,
                                 at::Tensor& out) const {
+  const operator_timer timer{"embedding"};
   handles_->embedding.call(tokens, weight, out);
 }
 
 void model_operators::quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool accumulate,
                                        at::Tensor& out) const {
+  const operator_timer timer{"quantized_linear", weight->n_out(), weight->n_in()};
   handles_->quantized_linear.call(x, weight, accumulate, out);
 }
 
 void model_operators::rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
                                at::Tensor& out) const {
+  const operator_timer timer{"rms_norm"};
   handles_->rms_norm.call(x, weight, epsilon, out);
 }
 
 void model_operators::rope(const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines,
                            bool interleaved, at::Tensor& heads) const {
+  const operator_timer timer{"rope"};
   handles_->rope.call(positions, cosines, sines, interleaved, heads);
 }
 
 void model_operators::write_kv(const at::Tensor& keys, const at::Tensor& values, const batch_layout& batch,
                                kv_tensors& kv) const {
+  const operator_timer timer{"write_kv"};
   handles_->write_kv.call(keys, values, batch.sequences, batch.positions, batch.page_table, kv.keys,
                           kv.values);
 }
 
 void model_operators::paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,
                                       at::Tensor& out) const {
+  const operator_timer timer{"paged_attention"};
   handles_->paged_attention.call(q, kv.keys, kv.values, batch.sequences, batch.positions, batch.page_table,
                                  out);
 }
 
 void model_operators::swiglu(const at::Tensor& gate_up, at::Tensor& out) const {
+  const operator_timer timer{"swiglu"};
   handles_->swiglu.call(gate_up, out);
 }
 
