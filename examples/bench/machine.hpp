@@ -1,0 +1,37 @@
+// What the machine can do at most, measured: the figures that a kernel's are read against.
+#pragma once
+
+#include "engine/kernels/isa.hpp"
+#include "examples/bench/measurement.hpp"
+
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace souffleur::bench {
+
+std::string cpu_name();
+std::string_view name_of(isa level);
+
+struct machine_figures {
+  int n_threads = 0;
+  /// Of 10^9 bytes, over arrays much larger than the last cache.
+  summary stream_read_gb_per_s;
+  summary stream_copy_gb_per_s; ///< bytes read and bytes written, as STREAM counts (McCalpin 1995)
+  /// 10^9 multiply-accumulates a second from registers, by the instructions: of int8 with vpdpbusd
+  /// ("avx512_vnni") and vpmaddubsw + vpaddw ("avx2"), of int16 with pmaddwd + paddd ("portable").
+  std::vector<std::pair<std::string_view, summary>> dot_gmac_per_s;
+
+  /// Null if the CPU has no such instructions.
+  const summary* dot_peak(std::string_view instructions) const;
+};
+
+machine_figures measure_machine(int n_threads, int n_repeats);
+
+/// Bytes of weights that no cache keeps from one use to the next.
+std::size_t bytes_beyond_caches();
+
+std::vector<measurement> measurements_of(const machine_figures& machine);
+
+} // namespace souffleur::bench
