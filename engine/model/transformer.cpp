@@ -207,7 +207,7 @@ private:
     operators_.quantized_linear(step_.normed, layer.qkv, false, step_.qkv);
     operators_.rope(layout_.positions, cosines_, sines_, config_.rope_interleaved, step_.qk);
     operators_.write_kv(step_.k, step_.v, layout_, kv);
-    operators_.paged_attention(step_.q, kv, layout_, attended_heads_);
+    operators_.paged_attention(step_.q, kv, layout_, 0, attention_scale_, attended_heads_);
     operators_.quantized_linear(step_.attended, layer.attention_output, true, step_.x);
   }
 
@@ -252,6 +252,7 @@ private:
   std::vector<kv_tensors> kv_; ///< by layer; views of keys_ and values_
   at::Tensor cosines_;         ///< (n_context, head_dim / 2)
   at::Tensor sines_;
+  double attention_scale_ = 1 / std::sqrt(static_cast<double>(config_.head_dim));
   std::vector<std::int32_t> tokens_, positions_, sequences_, page_table_; ///< what layout_ views
   batch_layout layout_;
   step_tensors storage_, step_;

@@ -8,7 +8,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace souffleur::cpu_operators {
 
@@ -182,7 +181,7 @@ void write_kv(const at::Tensor& keys, const at::Tensor& values, const at::Tensor
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
-                     at::Tensor& out) {
+                     std::int64_t window, double scale, at::Tensor& out) {
   const page_lookup lookup{sequences, positions, page_table};
   const auto layer = layer_of(key_pages, value_pages);
   const auto x = rows_of(q, "q");
@@ -191,10 +190,11 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
               "paged_attention: shapes do not fit");
   TORCH_CHECK(layer.head_dim % 16 == 0 && layer.head_dim <= max_head_dim,
               "paged_attention: head sizes are multiples of 16 up to ", max_head_dim);
+  TORCH_CHECK(window >= 0, "paged_attention: the window is negative");
   const auto how = current_execution();
   attend(layer, lookup.places(),
-         {x.data, x.stride, y.data, y.stride, static_cast<int>(q.size(1)),
-          1.0F / std::sqrt(static_cast<float>(layer.head_dim)), 0},
+         {x.data, x.stride, y.data, y.stride, static_cast<int>(q.size(1)), static_cast<float>(scale),
+          static_cast<int>(window)},
          *how.team, how.level);
 }
 

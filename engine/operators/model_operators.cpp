@@ -27,7 +27,7 @@ void define_operators(torch::Library& library) {
               "Tensor(a!) key_pages, Tensor(b!) value_pages) -> ()");
   library.def(
       "paged_attention(Tensor q, Tensor key_pages, Tensor value_pages, Tensor sequences, Tensor positions, "
-      "Tensor page_table, Tensor(a!) out) -> ()");
+      "Tensor page_table, int window, float scale, Tensor(a!) out) -> ()");
   library.def("swiglu(Tensor gate_up, Tensor(a!) out) -> ()");
 }
 
@@ -136,10 +136,10 @@ void model_operators::write_kv(const at::Tensor& keys, const at::Tensor& values,
 }
 
 void model_operators::paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,
-                                      at::Tensor& out) const {
+                                      std::int64_t window, double scale, at::Tensor& out) const {
   const operator_timer timer{"paged_attention"};
   handles_->paged_attention.call(q, kv.keys, kv.values, batch.sequences, batch.positions, batch.page_table,
-                                 out);
+                                 window, scale, out);
 }
 
 void model_operators::swiglu(const at::Tensor& gate_up, at::Tensor& out) const {

@@ -49,9 +49,10 @@ public:
   /// Stores keys and values (n, n_kv_heads, head_dim) of the rows.
   void write_kv(const at::Tensor& keys, const at::Tensor& values, const batch_layout& batch,
                 kv_tensors& kv) const;
-  /// out (n, n_heads, head_dim): each row of q (n, n_heads, head_dim) over the positions up to its own.
+  /// out (n, n_heads, head_dim): each row of q (n, n_heads, head_dim) over the last `window` positions up to
+  /// its own (0: over all), scores multiplied by `scale` before the softmax.
   void paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,
-                       at::Tensor& out) const;
+                       std::int64_t window, double scale, at::Tensor& out) const;
   /// out (n, m) = silu(first half) * second half of gate_up (n, 2 m). Source: Shazeer 2020.
   void swiglu(const at::Tensor& gate_up, at::Tensor& out) const;
 

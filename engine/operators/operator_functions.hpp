@@ -17,7 +17,7 @@
                 at::Tensor& value_pages);                                                                    \
   void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,      \
                        const at::Tensor& sequences, const at::Tensor& positions,                             \
-                       const at::Tensor& page_table, at::Tensor& out);                                       \
+                       const at::Tensor& page_table, std::int64_t window, double scale, at::Tensor& out);    \
   void swiglu(const at::Tensor& gate_up, at::Tensor& out);
 
 namespace souffleur::cpu_operators {

@@ -4,7 +4,7 @@
 
 #include <ATen/ATen.h>
 
-#include <cmath>
+#include <algorithm>
 
 namespace souffleur::reference_operators {
 
@@ -71,18 +71,18 @@ void write_kv(const at::Tensor& keys, const at::Tensor& values, const at::Tensor
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
-                     at::Tensor& out) {
+                     std::int64_t window, double scale, at::Tensor& out) {
   const auto n_shared = q.size(1) / key_pages.size(1);
-  const double scale = 1.0 / std::sqrt(static_cast<double>(q.size(2)));
   for (std::int64_t row = 0; row < q.size(0); ++row) {
     const auto n_positions = positions[row].item<std::int64_t>() + 1;
+    const auto first = window == 0 ? 0 : std::max<std::int64_t>(0, n_positions - window);
     const auto pages = page_table[sequences[row].item<std::int64_t>()]
                            .slice(0, 0, (n_positions + page_tokens - 1) / page_tokens)
                            .to(at::kLong);
     const auto keys = key_pages.index_select(0, pages).permute({1, 0, 3, 2}).flatten(1, 2);
     const auto values = value_pages.index_select(0, pages).transpose(0, 1).flatten(1, 2);
-    const auto k = keys.slice(1, 0, n_positions).repeat_interleave(n_shared, 0);
-    const auto v = values.slice(1, 0, n_positions).repeat_interleave(n_shared, 0);
+    const auto k = keys.slice(1, first, n_positions).repeat_interleave(n_shared, 0);
+    const auto v = values.slice(1, first, n_positions).repeat_interleave(n_shared, 0);
     const auto scores = at::matmul(k, q[row].unsqueeze(-1)).squeeze(-1) * scale;
     out[row].copy_(at::matmul(at::softmax(scores, -1).unsqueeze(1), v).squeeze(1));
   }

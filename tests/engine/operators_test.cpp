@@ -186,7 +186,8 @@ RC_GTEST_FIXTURE_PROP(Operators, RopeTurnsAViewInPlaceAsTheReference, ()) {
   RC_ASSERT(distance(ours, expected) < 1e-5);
 }
 
-// Fails if a row sees the position after its own, a page out of order, or another sequence's pages.
+// Fails if a row sees the position after its own or the one before its window, a page out of order, or
+// another sequence's pages.
 RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference, ()) {
   auto random = any_source();
   const any_batch batch{random};
@@ -211,14 +212,16 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
   auto out_expected = at::empty_like(q);
   const auto levels = available_isas();
   const execution_scope any_level{{&team, *rc::gen::elementOf(levels)}};
-  kernels().paged_attention(q, ours, batch.rows, out);
-  reference().paged_attention(q, expected, batch.rows, out_expected);
+  const int window = *rc::gen::weightedOneOf<int>({{1, rc::gen::just(0)}, {3, rc::gen::inRange(1, 80)}});
+  const double scale = *rc::gen::element(0.125, 1.0) / std::sqrt(head_dim);
+  kernels().paged_attention(q, ours, batch.rows, window, scale, out);
+  reference().paged_attention(q, expected, batch.rows, window, scale, out_expected);
   RC_ASSERT(distance(out, out_expected) < 1e-4);
   const auto row = *rc::gen::inRange<std::int64_t>(0, n_rows);
   const batch_layout alone{batch.rows.sequences.slice(0, row, row + 1),
                            batch.rows.positions.slice(0, row, row + 1), batch.rows.page_table};
   auto out_alone = at::empty({1, n_heads, head_dim});
-  kernels().paged_attention(q.slice(0, row, row + 1), ours, alone, out_alone);
+  kernels().paged_attention(q.slice(0, row, row + 1), ours, alone, window, scale, out_alone);
   RC_ASSERT(at::equal(out_alone[0], out[row]));
 }
 
