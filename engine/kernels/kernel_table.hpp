@@ -1,6 +1,7 @@
 // What each instruction set implements. The rest of the kernels is plain C++ around these.
 #pragma once
 
+#include "engine/kernels/activation.hpp"
 #include "engine/kernels/activations.hpp"
 #include "engine/kernels/isa.hpp"
 #include "engine/kernels/kv_layer.hpp"
@@ -9,8 +10,6 @@
 #include <span>
 
 namespace souffleur {
-
-enum class activation : std::uint8_t { silu, gelu_tanh };
 
 constexpr int attention_block_tokens = 64; ///< positions between two rescalings of the online softmax
 constexpr int max_tile_queries = 12;

@@ -214,7 +214,7 @@ private:
   void feed_forward_block(const layer_operands& layer) {
     operators_.rms_norm(step_.x, layer.feed_forward_norm, config_.norm_epsilon, step_.normed);
     operators_.quantized_linear(step_.normed, layer.gate_up, false, step_.gate_up);
-    operators_.swiglu(step_.gate_up, step_.activated);
+    operators_.gated_activation(step_.gate_up, activation::silu, step_.activated);
     operators_.quantized_linear(step_.activated, layer.down, true, step_.x);
   }
 

@@ -131,12 +131,14 @@ void quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool
 void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) {
   const auto in = rows_of(x, "x");
   const auto y = rows_of(out, "out");
-  const auto n = x.size(1);
+  const auto n = x.size(-1);
   TORCH_CHECK(weight.numel() == n && out.sizes() == x.sizes(), "rms_norm: shapes do not fit");
   const auto* w = weight.data_ptr<float>();
   const auto& kernels = kernels_of(current_execution().level);
-  for_rows(x.size(0), n, [&](std::int64_t row) {
-    kernels.rms_norm(in[row], w, static_cast<float>(epsilon), y[row], static_cast<int>(n));
+  const auto row_floats = x.size(0) == 0 ? 0 : x.numel() / x.size(0);
+  for_rows(x.size(0), row_floats, [&](std::int64_t row) {
+    for (std::int64_t at = 0; at < row_floats; at += n)
+      kernels.rms_norm(in[row] + at, w, static_cast<float>(epsilon), y[row] + at, static_cast<int>(n));
   });
 }
 
@@ -198,14 +200,15 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
          *how.team, how.level);
 }
 
-void swiglu(const at::Tensor& gate_up, at::Tensor& out) {
+void gated_activation(const at::Tensor& gate_up, std::int64_t f, at::Tensor& out) {
   const auto x = rows_of(gate_up, "gate_up");
   const auto y = rows_of(out, "out");
   const auto n = out.size(1);
-  TORCH_CHECK(gate_up.size(1) == 2 * n && gate_up.size(0) == out.size(0), "swiglu: shapes do not fit");
+  TORCH_CHECK(gate_up.size(1) == 2 * n && gate_up.size(0) == out.size(0),
+              "gated_activation: shapes do not fit");
   const auto& kernels = kernels_of(current_execution().level);
   for_rows(out.size(0), 2 * n, [&](std::int64_t row) {
-    kernels.gate(activation::silu, x[row], x[row] + n, y[row], static_cast<int>(n));
+    kernels.gate(static_cast<activation>(f), x[row], x[row] + n, y[row], static_cast<int>(n));
   });
 }
 

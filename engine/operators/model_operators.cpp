@@ -28,7 +28,7 @@ void define_operators(torch::Library& library) {
   library.def(
       "paged_attention(Tensor q, Tensor key_pages, Tensor value_pages, Tensor sequences, Tensor positions, "
       "Tensor page_table, int window, float scale, Tensor(a!) out) -> ()");
-  library.def("swiglu(Tensor gate_up, Tensor(a!) out) -> ()");
+  library.def("gated_activation(Tensor gate_up, int f, Tensor(a!) out) -> ()");
 }
 
 void implement_in_aten(torch::Library& library) {
@@ -38,7 +38,7 @@ void implement_in_aten(torch::Library& library) {
   library.impl("rope", reference_operators::rope);
   library.impl("write_kv", reference_operators::write_kv);
   library.impl("paged_attention", reference_operators::paged_attention);
-  library.impl("swiglu", reference_operators::swiglu);
+  library.impl("gated_activation", reference_operators::gated_activation);
 }
 
 } // namespace
@@ -57,7 +57,7 @@ TORCH_LIBRARY_IMPL(souffleur, CPU, library) {
   library.impl("rope", cpu_operators::rope);
   library.impl("write_kv", cpu_operators::write_kv);
   library.impl("paged_attention", cpu_operators::paged_attention);
-  library.impl("swiglu", cpu_operators::swiglu);
+  library.impl("gated_activation", cpu_operators::gated_activation);
 }
 
 TORCH_LIBRARY_IMPL(souffleur, CompositeExplicitAutograd, library) { implement_in_aten(library); }
@@ -82,7 +82,7 @@ struct model_operators::handles {
         rope(find(library, "rope", cpu_operators::rope)),
         write_kv(find(library, "write_kv", cpu_operators::write_kv)),
         paged_attention(find(library, "paged_attention", cpu_operators::paged_attention)),
-        swiglu(find(library, "swiglu", cpu_operators::swiglu)) {}
+        gated_activation(find(library, "gated_activation", cpu_operators::gated_activation)) {}
 
   c10::TypedOperatorHandle<decltype(cpu_operators::embedding)> embedding;
   c10::TypedOperatorHandle<decltype(cpu_operators::quantized_linear)> quantized_linear;
@@ -90,7 +90,7 @@ struct model_operators::handles {
   c10::TypedOperatorHandle<decltype(cpu_operators::rope)> rope;
   c10::TypedOperatorHandle<decltype(cpu_operators::write_kv)> write_kv;
   c10::TypedOperatorHandle<decltype(cpu_operators::paged_attention)> paged_attention;
-  c10::TypedOperatorHandle<decltype(cpu_operators::swiglu)> swiglu;
+  c10::TypedOperatorHandle<decltype(cpu_operators::gated_activation)> gated_activation;
 };
 
 operator_set default_operator_set() {
@@ -142,9 +142,9 @@ void model_operators::paged_attention(const at::Tensor& q, const kv_tensors& kv,
                                  window, scale, out);
 }
 
-void model_operators::swiglu(const at::Tensor& gate_up, at::Tensor& out) const {
-  const operator_timer timer{"swiglu"};
-  handles_->swiglu.call(gate_up, out);
+void model_operators::gated_activation(const at::Tensor& gate_up, activation f, at::Tensor& out) const {
+  const operator_timer timer{"gated_activation"};
+  handles_->gated_activation.call(gate_up, static_cast<std::int64_t>(f), out);
 }
 
 } // namespace souffleur

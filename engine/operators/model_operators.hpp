@@ -2,6 +2,7 @@
 // under `souffleur_reference::*`, which is also what a device without kernels of its own falls back to.
 #pragma once
 
+#include "engine/kernels/attention.hpp"
 #include "engine/operators/packed_linear.hpp"
 
 #include <ATen/core/Tensor.h>
@@ -40,7 +41,8 @@ public:
   /// out (n, n_out) = x (n, n_in) W^T + bias, or added to what `out` has.
   void quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool accumulate,
                         at::Tensor& out) const;
-  /// out = x / rms(x) * weight, row by row. Source: Zhang and Sennrich 2019.
+  /// out = x / rms(x) * weight for every vector (m,) of x (n, ..., m); out may be x. Source: Zhang and
+  /// Sennrich 2019.
   void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) const;
   /// Rotates heads (n, n_heads, head_dim) in place to their positions (n,). cosines, sines: (n_context,
   /// head_dim / 2). Source: Su et al. 2021.
@@ -53,8 +55,8 @@ public:
   /// its own (0: over all), scores multiplied by `scale` before the softmax.
   void paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,
                        std::int64_t window, double scale, at::Tensor& out) const;
-  /// out (n, m) = silu(first half) * second half of gate_up (n, 2 m). Source: Shazeer 2020.
-  void swiglu(const at::Tensor& gate_up, at::Tensor& out) const;
+  /// out (n, m) = f(first half) * second half of gate_up (n, 2 m). Source: Shazeer 2020.
+  void gated_activation(const at::Tensor& gate_up, activation f, at::Tensor& out) const;
 
 private:
   struct handles;

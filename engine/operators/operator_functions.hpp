@@ -18,7 +18,7 @@
   void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,      \
                        const at::Tensor& sequences, const at::Tensor& positions,                             \
                        const at::Tensor& page_table, std::int64_t window, double scale, at::Tensor& out);    \
-  void swiglu(const at::Tensor& gate_up, at::Tensor& out);
+  void gated_activation(const at::Tensor& gate_up, std::int64_t f, at::Tensor& out);
 
 namespace souffleur::cpu_operators {
 SOUFFLEUR_DECLARE_OPERATORS

@@ -1,4 +1,5 @@
 // The operators in float32 ATen: no threads, tables or tricks of our own, to hold the kernels against.
+#include "engine/kernels/attention.hpp"
 #include "engine/operators/operator_functions.hpp"
 #include "policies/token.hpp"
 
@@ -88,9 +89,10 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
   }
 }
 
-void swiglu(const at::Tensor& gate_up, at::Tensor& out) {
+void gated_activation(const at::Tensor& gate_up, std::int64_t f, at::Tensor& out) {
   const auto halves = gate_up.chunk(2, -1);
-  out.copy_(at::silu(halves[0]) * halves[1]);
+  const bool is_silu = static_cast<activation>(f) == activation::silu;
+  out.copy_((is_silu ? at::silu(halves[0]) : at::gelu(halves[0], "tanh")) * halves[1]);
 }
 
 } // namespace souffleur::reference_operators

@@ -151,7 +151,7 @@ RC_GTEST_FIXTURE_PROP(Operators, EmbeddingIsTheRowsExactly, ()) {
   RC_ASSERT(at::equal(ours, expected));
 }
 
-RC_GTEST_FIXTURE_PROP(Operators, NormAndSwigluAreThoseOfTheReference, ()) {
+RC_GTEST_FIXTURE_PROP(Operators, NormAndGatedActivationAreThoseOfTheReference, ()) {
   auto random = any_source();
   const int n_rows = *rc::gen::inRange(1, 40);
   const int n = *rc::gen::inRange(1, 700);
@@ -164,9 +164,28 @@ RC_GTEST_FIXTURE_PROP(Operators, NormAndSwigluAreThoseOfTheReference, ()) {
   RC_ASSERT(distance(ours, expected) < 1e-5);
   auto our_half = at::empty({n_rows, n});
   auto expected_half = at::empty({n_rows, n});
-  kernels().swiglu(x, our_half);
-  reference().swiglu(x, expected_half);
+  const auto f = *rc::gen::element(activation::silu, activation::gelu_tanh);
+  kernels().gated_activation(x, f, our_half);
+  reference().gated_activation(x, f, expected_half);
   RC_ASSERT(distance(our_half, expected_half) < 1e-5);
+}
+
+// Fails if a head takes its neighbour's floats, or if what lies beside the view changes.
+RC_GTEST_FIXTURE_PROP(Operators, NormsTheHeadsOfAViewInPlaceAsTheReference, ()) {
+  auto random = any_source();
+  const int n_rows = *rc::gen::inRange(1, 20);
+  const int head_dim = *rc::gen::inRange(1, 70);
+  const auto weight = normal({head_dim}, random);
+  auto ours = normal({n_rows, 5, head_dim}, random);
+  auto expected = ours.clone();
+  const auto before = ours.clone();
+  auto our_view = ours.narrow(1, 1, 3);
+  auto expected_view = expected.narrow(1, 1, 3);
+  kernels().rms_norm(our_view, weight, 1e-6, our_view);
+  reference().rms_norm(expected_view, weight, 1e-6, expected_view);
+  RC_ASSERT(distance(ours, expected) < 1e-5);
+  for (const int beside : {0, 4})
+    RC_ASSERT(at::equal(ours.select(1, beside), before.select(1, beside)));
 }
 
 RC_GTEST_FIXTURE_PROP(Operators, RopeTurnsAViewInPlaceAsTheReference, ()) {
@@ -228,7 +247,7 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
 TEST_F(Operators, RefuseShapesThatDoNotFit) {
   auto out = at::empty({2, 8});
   EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}), at::empty({7}), 1e-5, out), c10::Error);
-  EXPECT_THROW(kernels().swiglu(at::empty({2, 8}), out), c10::Error);
+  EXPECT_THROW(kernels().gated_activation(at::empty({2, 8}), activation::silu, out), c10::Error);
   EXPECT_THROW(kernels().rms_norm(at::empty({8, 2}).t(), at::empty({8}), 1e-5, out), c10::Error);
   EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}, at::kDouble), at::empty({8}), 1e-5, out), c10::Error);
 }
