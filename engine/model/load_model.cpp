@@ -1,15 +1,15 @@
 #include "engine/model/load_model.hpp"
 
 #include "engine/dequantize.hpp"
+#include "engine/model/architectures.hpp"
 #include "engine/model/transformer.hpp"
 
-#include <cstring>
+#include <set>
+#include <string>
 
 namespace souffleur {
 
 namespace {
-
-constexpr int max_supported_head_dim = 256;
 
 /// Takes tensors out of a file, checking their shapes; the first complaint sticks.
 class weight_reader {
@@ -29,6 +29,12 @@ public:
     return values;
   }
   bool has(const std::string& name) const { return file_.find_tensor(name) != nullptr; }
+  /// Complains about a tensor that was not taken: it would change the results in a way that is not built.
+  void expect_nothing_left() {
+    for (const auto& tensor : file_.tensors())
+      if (complaint_.empty() && !taken_.contains(&tensor))
+        complaint_ = "tensor \"" + tensor.name + "\": is not supported in this architecture";
+  }
   const std::string& complaint() const { return complaint_; }
 
 private:
@@ -41,60 +47,13 @@ private:
     else if (tensor->shape != shape)
       complaint_ = "tensor \"" + name + "\": its shape does not fit the model's metadata";
     else
-      return tensor;
+      return *taken_.insert(tensor).first;
     return nullptr;
   }
   const gguf_file& file_;
+  std::set<const gguf_tensor*> taken_;
   std::string complaint_;
 };
-
-result<int> positive(const gguf_file& file, const std::string& key) {
-  const auto value = file.integer(key);
-  if (!value)
-    return failure{value.error()};
-  if (*value <= 0 || *value > (1 << 24))
-    return failure{key + ": " + std::to_string(*value) + " is out of range"};
-  return static_cast<int>(*value);
-}
-
-result<transformer_config> read_config(const gguf_file& file) {
-  const auto* architecture = file.find_string("general.architecture");
-  if (!architecture)
-    return failure{"general.architecture: is missing"};
-  if (*architecture != "llama" && *architecture != "qwen2")
-    return failure{"general.architecture: \"" + *architecture + "\" is not supported (llama and qwen2 are)"};
-  const auto prefix = *architecture + ".";
-  transformer_config config;
-  const std::pair<const char*, int*> fields[] = {{"block_count", &config.n_layers},
-                                                 {"attention.head_count", &config.n_heads},
-                                                 {"embedding_length", &config.n_hidden},
-                                                 {"feed_forward_length", &config.n_feed_forward},
-                                                 {"context_length", &config.n_context}};
-  for (const auto& [key, field] : fields) {
-    const auto value = positive(file, prefix + key);
-    if (!value)
-      return failure{value.error()};
-    *field = *value;
-  }
-  config.n_kv_heads = static_cast<int>(file.integer_or(prefix + "attention.head_count_kv", config.n_heads));
-  config.head_dim =
-      static_cast<int>(file.integer_or(prefix + "attention.key_length", config.n_hidden / config.n_heads));
-  if (config.n_kv_heads <= 0 || config.n_heads % config.n_kv_heads != 0)
-    return failure{prefix + "attention.head_count_kv: does not divide the number of heads"};
-  if (config.head_dim <= 0 || config.head_dim % 2 != 0 || config.head_dim > max_supported_head_dim)
-    return failure{prefix + "attention.key_length: a head size of " + std::to_string(config.head_dim) +
-                   " is not supported"};
-  if (file.find_tensor("rope_freqs.weight"))
-    return failure{"tensor \"rope_freqs.weight\": scaled rotary frequencies are not supported"};
-  config.norm_epsilon = static_cast<float>(file.number_or(prefix + "attention.layer_norm_rms_epsilon", 1e-5));
-  config.rope_base = file.number_or(prefix + "rope.freq_base", 10000);
-  config.rope_interleaved = *architecture == "llama";
-  const auto* embedding = file.find_tensor("token_embd.weight");
-  if (!embedding || embedding->shape.size() != 2)
-    return failure{"tensor \"token_embd.weight\": is missing or no matrix"};
-  config.n_vocabulary = static_cast<int>(embedding->shape[1]);
-  return config;
-}
 
 transformer_layer read_layer(weight_reader& in, const transformer_config& c, int index) {
   const auto name = [&](const char* part) { return "blk." + std::to_string(index) + "." + part; };
@@ -103,6 +62,14 @@ transformer_layer read_layer(weight_reader& in, const transformer_config& c, int
   transformer_layer layer;
   layer.attention_norm = in.vector(name("attn_norm.weight"), c.n_hidden);
   layer.feed_forward_norm = in.vector(name("ffn_norm.weight"), c.n_hidden);
+  if (c.has_qk_norm) {
+    layer.q_norm = in.vector(name("attn_q_norm.weight"), c.head_dim);
+    layer.k_norm = in.vector(name("attn_k_norm.weight"), c.head_dim);
+  }
+  if (c.has_norms_after_parts) {
+    layer.norm_after_attention = in.vector(name("post_attention_norm.weight"), c.n_hidden);
+    layer.norm_after_feed_forward = in.vector(name("post_ffw_norm.weight"), c.n_hidden);
+  }
   layer.q = in.matrix(name("attn_q.weight"), q_size, c.n_hidden);
   layer.k = in.matrix(name("attn_k.weight"), kv_size, c.n_hidden);
   layer.v = in.matrix(name("attn_v.weight"), kv_size, c.n_hidden);
@@ -159,6 +126,7 @@ result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_fi
     if (progress)
       progress(static_cast<double>(i + 1) / config->n_layers);
   }
+  in.expect_nothing_left();
   if (!in.complaint().empty())
     return failure{in.complaint()};
   return make_transformer(*config, std::move(weights), fingerprint_of(*file), options.n_kv_pages,

@@ -15,8 +15,8 @@ struct model_options {
   int n_kv_pages = 2048; ///< pages of `page_tokens` positions; they cost resident memory only once used
 };
 
-/// Repacks the weights of architectures llama and qwen2. The error names the missing or unsupported key or
-/// tensor.
+/// Repacks the weights of a file whose architecture is known (architectures.hpp). The error names the missing
+/// or unsupported key or tensor.
 result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_file> file,
                                                    const model_options& options,
                                                    const std::function<void(double fraction)>& progress = {});

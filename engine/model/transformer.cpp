@@ -57,7 +57,9 @@ at::Tensor tensor_of(const std::vector<float>& values) {
 struct layer_operands {
   explicit layer_operands(transformer_layer& layer)
       : attention_norm(tensor_of(layer.attention_norm)),
-        feed_forward_norm(tensor_of(layer.feed_forward_norm)),
+        feed_forward_norm(tensor_of(layer.feed_forward_norm)), q_norm(tensor_of(layer.q_norm)),
+        k_norm(tensor_of(layer.k_norm)), norm_after_attention(tensor_of(layer.norm_after_attention)),
+        norm_after_feed_forward(tensor_of(layer.norm_after_feed_forward)),
         attention_output(stacked(list_of(layer.attention_output))),
         gate_up(stacked(list_of(layer.gate, layer.up))), down(stacked(list_of(layer.down))) {
     std::vector<float> bias = std::move(layer.q_bias);
@@ -67,12 +69,41 @@ struct layer_operands {
   }
 
   at::Tensor attention_norm, feed_forward_norm;
+  at::Tensor q_norm, k_norm, norm_after_attention, norm_after_feed_forward; ///< may be empty
   packed_linear_ptr qkv, attention_output, gate_up, down;
+};
+
+/// Cosines and sines of every position's angles, (n_context, head_dim / 2).
+struct rope_tables {
+  rope_tables(const rope_config& config, int n_context, int head_dim)
+      : cosines(at::empty({n_context, head_dim / 2}, at::kFloat)), sines(at::empty_like(cosines)) {
+    std::vector<double> frequencies;
+    for (int i = 0; i < head_dim / 2; ++i)
+      frequencies.push_back(std::pow(config.base, -2.0 * i / head_dim) / config.position_scale);
+    float* cosine = cosines.data_ptr<float>();
+    float* sine = sines.data_ptr<float>();
+    for (int position = 0; position < n_context; ++position)
+      for (const double frequency : frequencies) {
+        *cosine++ = static_cast<float>(std::cos(position * frequency));
+        *sine++ = static_cast<float>(std::sin(position * frequency));
+      }
+  }
+
+  at::Tensor cosines, sines;
+};
+
+/// All that belongs to one layer. Tables may be shared by layers.
+struct layer_state {
+  layer_operands operands;
+  kv_tensors kv;
+  rope_tables rope;
+  int window;
 };
 
 /// Activations of a step: views of the first rows of tensors that keep their storage from step to step.
 struct step_tensors {
   at::Tensor x, normed, qkv, attended, gate_up, activated;
+  at::Tensor addend;      ///< what a part adds to x, where it is normed first
   at::Tensor q, k, v, qk; ///< of qkv: (n_rows, heads, head_dim)
 };
 
@@ -89,10 +120,10 @@ public:
     output_ = weights.output.n_out() > 0 ? stacked(list_of(weights.output)) : embedding_;
     output_norm_ = tensor_of(weights.output_norm);
     for (int i = 0; i < config_.n_layers; ++i) {
-      layers_.emplace_back(weights.layers[static_cast<std::size_t>(i)]);
-      kv_.push_back(kv_of(i));
+      const auto& own = config_.layers[static_cast<std::size_t>(i)];
+      layers_.push_back({layer_operands{weights.layers[static_cast<std::size_t>(i)]}, kv_of(i),
+                         tables_of(own.rope), own.window});
     }
-    fill_rope_tables();
   }
 
   int vocabulary_size() const override { return config_.n_vocabulary; }
@@ -108,9 +139,11 @@ public:
       return;
     use_rows(static_cast<std::int64_t>(tokens_.size()));
     operators_.embedding(int_view(tokens_), embedding_, step_.x);
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      attention_block(layers_[i], kv_[i]);
-      feed_forward_block(layers_[i]);
+    if (config_.embedding_scale != 1)
+      step_.x.mul_(config_.embedding_scale);
+    for (auto& layer : layers_) {
+      attention_block(layer);
+      feed_forward_block(layer.operands);
     }
     project_logits(batch, logits);
   }
@@ -129,18 +162,11 @@ private:
                           {n_pages_, config_.n_kv_heads, page_tokens, config_.head_dim}, at::kFloat)};
   }
 
-  void fill_rope_tables() {
-    const int half = config_.head_dim / 2;
-    cosines_ = at::empty({config_.n_context, half}, at::kFloat);
-    sines_ = at::empty({config_.n_context, half}, at::kFloat);
-    float* cosine = cosines_.data_ptr<float>();
-    float* sine = sines_.data_ptr<float>();
-    for (int position = 0; position < config_.n_context; ++position)
-      for (int i = 0; i < half; ++i) {
-        const double angle = position * std::pow(config_.rope_base, -2.0 * i / config_.head_dim);
-        *cosine++ = static_cast<float>(std::cos(angle));
-        *sine++ = static_cast<float>(std::sin(angle));
-      }
+  rope_tables tables_of(const rope_config& rope) const {
+    for (std::size_t i = 0; i < layers_.size(); ++i)
+      if (config_.layers[i].rope == rope)
+        return layers_[i].rope;
+    return {rope, config_.n_context, config_.head_dim};
   }
 
   static at::Tensor int_view(std::vector<std::int32_t>& values) {
@@ -180,6 +206,7 @@ private:
     if (!all.x.defined() || all.x.size(0) < n) {
       all.x = at::empty({n, config_.n_hidden}, at::kFloat);
       all.normed = at::empty_like(all.x);
+      all.addend = at::empty_like(all.x);
       all.qkv = at::empty({n, (n_q + 2 * n_kv) * dim}, at::kFloat);
       all.attended = at::empty({n, n_q * dim}, at::kFloat);
       all.gate_up = at::empty({n, 2 * config_.n_feed_forward}, at::kFloat);
@@ -190,6 +217,7 @@ private:
       return;
     step_.x = all.x.narrow(0, 0, n);
     step_.normed = all.normed.narrow(0, 0, n);
+    step_.addend = all.addend.narrow(0, 0, n);
     step_.qkv = all.qkv.narrow(0, 0, n);
     step_.attended = all.attended.narrow(0, 0, n);
     step_.gate_up = all.gate_up.narrow(0, 0, n);
@@ -202,20 +230,42 @@ private:
     attended_heads_ = step_.attended.view({n, n_q, dim});
   }
 
-  void attention_block(const layer_operands& layer, kv_tensors& kv) {
-    operators_.rms_norm(step_.x, layer.attention_norm, config_.norm_epsilon, step_.normed);
-    operators_.quantized_linear(step_.normed, layer.qkv, false, step_.qkv);
-    operators_.rope(layout_.positions, cosines_, sines_, config_.rope_interleaved, step_.qk);
-    operators_.write_kv(step_.k, step_.v, layout_, kv);
-    operators_.paged_attention(step_.q, kv, layout_, 0, attention_scale_, attended_heads_);
-    operators_.quantized_linear(step_.attended, layer.attention_output, true, step_.x);
+  void attention_block(layer_state& layer) {
+    const auto& of = layer.operands;
+    norm(step_.x, of.attention_norm, step_.normed);
+    operators_.quantized_linear(step_.normed, of.qkv, false, step_.qkv);
+    if (config_.has_qk_norm) {
+      norm(step_.q, of.q_norm, step_.q);
+      norm(step_.k, of.k_norm, step_.k);
+    }
+    operators_.rope(layout_.positions, layer.rope.cosines, layer.rope.sines, config_.rope_interleaved,
+                    step_.qk);
+    operators_.write_kv(step_.k, step_.v, layout_, layer.kv);
+    operators_.paged_attention(step_.q, layer.kv, layout_, layer.window, config_.attention_scale,
+                               attended_heads_);
+    add_to_x(step_.attended, of.attention_output, of.norm_after_attention);
   }
 
   void feed_forward_block(const layer_operands& layer) {
-    operators_.rms_norm(step_.x, layer.feed_forward_norm, config_.norm_epsilon, step_.normed);
+    norm(step_.x, layer.feed_forward_norm, step_.normed);
     operators_.quantized_linear(step_.normed, layer.gate_up, false, step_.gate_up);
-    operators_.gated_activation(step_.gate_up, activation::silu, step_.activated);
-    operators_.quantized_linear(step_.activated, layer.down, true, step_.x);
+    operators_.gated_activation(step_.gate_up, config_.feed_forward_activation, step_.activated);
+    add_to_x(step_.activated, layer.down, layer.norm_after_feed_forward);
+  }
+
+  /// x += part W^T, which is normed first where the architecture does so.
+  void add_to_x(const at::Tensor& part, const packed_linear_ptr& weight, const at::Tensor& norm_after) {
+    if (!config_.has_norms_after_parts) {
+      operators_.quantized_linear(part, weight, true, step_.x);
+      return;
+    }
+    operators_.quantized_linear(part, weight, false, step_.addend);
+    norm(step_.addend, norm_after, step_.addend);
+    step_.x.add_(step_.addend);
+  }
+
+  void norm(const at::Tensor& x, const at::Tensor& weight, at::Tensor& out) const {
+    operators_.rms_norm(x, weight, config_.norm_epsilon, out);
   }
 
   /// Only rows that sample pay for the output matrix, often the largest of all.
@@ -233,7 +283,7 @@ private:
       return;
     auto rows = at::from_blob(sampled_.data(), {n_rows, hidden}, at::kFloat);
     auto out = at::from_blob(logits.data(), {n_rows, config_.n_vocabulary}, at::kFloat);
-    operators_.rms_norm(rows, output_norm_, config_.norm_epsilon, rows);
+    norm(rows, output_norm_, rows);
     operators_.quantized_linear(rows, output_, false, out);
   }
 
@@ -248,11 +298,7 @@ private:
   packed_linear_ptr embedding_;
   packed_linear_ptr output_; ///< may be embedding_
   at::Tensor output_norm_;
-  std::vector<layer_operands> layers_;
-  std::vector<kv_tensors> kv_; ///< by layer; views of keys_ and values_
-  at::Tensor cosines_;         ///< (n_context, head_dim / 2)
-  at::Tensor sines_;
-  double attention_scale_ = 1 / std::sqrt(static_cast<double>(config_.head_dim));
+  std::vector<layer_state> layers_; ///< their KV views keys_ and values_
   std::vector<std::int32_t> tokens_, positions_, sequences_, page_table_; ///< what layout_ views
   batch_layout layout_;
   step_tensors storage_, step_;

@@ -1,8 +1,9 @@
-// Decoder-only transformer with grouped-query attention, RMSNorm and SwiGLU (Llama, Qwen2).
+// Decoder-only transformer over paged KV, as its config describes it.
 #pragma once
 
 #include "engine/kernels/packed_matrix.hpp"
 #include "engine/language_model.hpp"
+#include "engine/model/transformer_config.hpp"
 
 #include <memory>
 #include <string>
@@ -10,23 +11,11 @@
 
 namespace souffleur {
 
-struct transformer_config {
-  int n_layers = 0;
-  int n_heads = 0;
-  int n_kv_heads = 0;
-  int head_dim = 0;
-  int n_hidden = 0;
-  int n_feed_forward = 0;
-  int n_vocabulary = 0;
-  int n_context = 0;
-  float norm_epsilon = 1e-5F;
-  double rope_base = 10000;
-  bool rope_interleaved = false; ///< pairs (2i, 2i + 1) as GGUF's llama has them; else (i, i + head_dim / 2)
-};
-
-/// Biases are empty where the architecture has none.
+/// Biases and norms are empty where the architecture has none.
 struct transformer_layer {
-  std::vector<float> attention_norm, feed_forward_norm; ///< (n_hidden,)
+  std::vector<float> attention_norm, feed_forward_norm;             ///< (n_hidden,)
+  std::vector<float> norm_after_attention, norm_after_feed_forward; ///< (n_hidden,)
+  std::vector<float> q_norm, k_norm;                                ///< (head_dim,)
   packed_matrix q, k, v, attention_output, gate, up, down;
   std::vector<float> q_bias, k_bias, v_bias;
 };

@@ -2,7 +2,7 @@
 // under `souffleur_reference::*`, which is also what a device without kernels of its own falls back to.
 #pragma once
 
-#include "engine/kernels/attention.hpp"
+#include "engine/kernels/activation.hpp"
 #include "engine/operators/packed_linear.hpp"
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,5 @@
 // The operators in float32 ATen: no threads, tables or tricks of our own, to hold the kernels against.
-#include "engine/kernels/attention.hpp"
+#include "engine/kernels/activation.hpp"
 #include "engine/operators/operator_functions.hpp"
 #include "policies/token.hpp"
 
