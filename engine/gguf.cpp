@@ -448,4 +448,10 @@ std::vector<std::int64_t> gguf_file::integers_or_empty(std::string_view key) con
   return {};
 }
 
+std::vector<double> gguf_file::numbers_or_empty(std::string_view key) const {
+  const auto found = metadata_.find(key);
+  const auto* values = found == metadata_.end() ? nullptr : std::get_if<std::vector<double>>(&found->second);
+  return values ? *values : std::vector<double>{};
+}
+
 } // namespace souffleur

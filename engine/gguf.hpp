@@ -75,6 +75,7 @@ public:
   double number_or(std::string_view key, double fallback) const;
   bool boolean_or(std::string_view key, bool fallback) const;
   std::vector<std::int64_t> integers_or_empty(std::string_view key) const;
+  std::vector<double> numbers_or_empty(std::string_view key) const; ///< of an array of floats
 
 protected:
   gguf_file() = default;

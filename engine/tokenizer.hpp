@@ -1,4 +1,4 @@
-// Byte-level BPE tokenizer, built from a GGUF's vocabulary, merges and pre-tokenizer name.
+// Text to tokens and back, by the vocabulary in a GGUF: byte-level BPE or SentencePiece's BPE.
 #pragma once
 
 #include "engine/gguf.hpp"
@@ -17,8 +17,8 @@ namespace souffleur {
 /// Immutable after construction; safe to share between threads.
 class tokenizer {
 public:
-  /// `tokenizer.ggml.model` must be gpt2; `tokenizer.ggml.pre` one of default, gpt-2, llama-bpe, smollm,
-  /// qwen2.
+  /// `tokenizer.ggml.model` must be gpt2 (with `tokenizer.ggml.pre` one of default, gpt-2, llama-bpe, smollm,
+  /// qwen2) or llama.
   static result<std::shared_ptr<const tokenizer>> from_gguf(const gguf_file& file);
   virtual ~tokenizer() = default;
 

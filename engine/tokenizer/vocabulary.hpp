@@ -1,11 +1,11 @@
-// What a GGUF says about its tokens, checked.
+// What every GGUF vocabulary says about its tokens, checked.
 #pragma once
 
 #include "engine/gguf.hpp"
-#include "engine/tokenizer/byte_pairs.hpp"
 #include "engine/tokenizer/special_tokens.hpp"
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -22,26 +22,42 @@ constexpr bool is_control_kind(token_kind kind) {
   return kind == token_kind::control || kind == token_kind::unknown;
 }
 
-/// Invariant: every id in it is an index into `pieces` and `kinds`, which have the same size. Moved, never
-/// copied: it points into itself.
-struct vocabulary {
-  vocabulary() = default;
-  vocabulary(vocabulary&&) = default;
-  vocabulary& operator=(vocabulary&&) = default;
+/// Tokens that are found in the text as they are spelled, before anything is merged.
+constexpr bool stands_as_spelled(token_kind kind) {
+  return is_control_kind(kind) || kind == token_kind::user_defined;
+}
 
+/// Spellings and types as the file has them: equally many, no two spelled alike unless empty. Points into the
+/// file.
+struct spelled_tokens {
+  std::span<const std::string> spellings;
+  std::vector<token_kind> kinds;
+  std::unordered_map<std::string_view, token_id> ids;
+};
+result<spelled_tokens> read_spelled_tokens(const gguf_file& file);
+
+/// Invariant: every id in it is an index into `pieces` and `kinds`, which have the same size.
+struct vocabulary {
   std::vector<std::string> pieces; ///< the bytes of each token
   std::vector<token_kind> kinds;
-  byte_pairs pairs;
   special_tokens specials;
-  /// Tokens that merging may yield, by their bytes. Keys point into `pieces`. Empty unless asked for.
-  std::unordered_map<std::string_view, token_id> whole_words;
   std::vector<token_id> ends; ///< the EOS first
   std::optional<token_id> bos;
+  std::optional<token_id> unknown;
   bool adds_bos = false;
 };
 
-/// Reads the `tokenizer.ggml.*` keys; an error names the one that is wrong. `adds_bos_by_default` holds where
-/// the file does not say.
-result<vocabulary> read_vocabulary(const gguf_file& file, bool with_whole_words, bool adds_bos_by_default);
+/// The bytes that a token stands for which does not stand as spelled.
+using bytes_of_token = std::string (*)(std::string_view spelling, token_kind kind);
+
+/// Reads the `tokenizer.ggml.*` keys that all models share; an error names the one that is wrong.
+/// `adds_bos_by_default` holds where the file does not say.
+result<vocabulary> read_vocabulary(const gguf_file& file, const spelled_tokens& tokens, bytes_of_token bytes,
+                                   bool adds_bos_by_default);
+
+/// A failure about the value of `key`.
+failure wrong_value(std::string_view key, const std::string& why);
+/// The same about one element of its array.
+failure wrong_element(std::string_view key, std::size_t index, const std::string& why);
 
 } // namespace souffleur

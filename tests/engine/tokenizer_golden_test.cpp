@@ -1,4 +1,4 @@
-// Every string of the golden data, against the two published GGUF vocabularies. Skipped where a model is
+// Every string of the golden data, against the published GGUF vocabularies. Skipped where a model is
 // missing.
 #include "engine/tokenizer.hpp"
 
@@ -17,6 +17,7 @@ struct golden_case {
 };
 const golden_case smollm2{"SmolLM2-135M-Instruct.Q4_1.gguf", "tokenizer_smollm2", "chat_smollm2"};
 const golden_case qwen2{"Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf", "tokenizer_qwen2", "chat_qwen2"};
+const golden_case gemma3{"gemma-3-270m.Q4_K_M.gguf", "tokenizer_gemma3", nullptr};
 
 /// Null if the file is not there.
 std::shared_ptr<const tokenizer> loaded(const golden_case& which) {
@@ -103,6 +104,8 @@ TEST(Smollm2Tokenizer, GivesTheReferenceIdsOfEveryGoldenChat) { chats_match(smol
 TEST(Qwen2Tokenizer, GivesTheReferenceIdsOfEveryGoldenString) { strings_match(qwen2); }
 TEST(Qwen2Tokenizer, GivesTheReferenceBytesOfEveryGoldenToken) { pieces_match(qwen2); }
 TEST(Qwen2Tokenizer, GivesTheReferenceIdsOfEveryGoldenChat) { chats_match(qwen2); }
+TEST(Gemma3Tokenizer, GivesTheReferenceIdsOfEveryGoldenString) { strings_match(gemma3); }
+TEST(Gemma3Tokenizer, GivesTheReferenceBytesOfEveryGoldenToken) { pieces_match(gemma3); }
 
 TEST(Smollm2Tokenizer, KnowsTheModelsSpecialIds) {
   const auto words = loaded(smollm2);
@@ -125,6 +128,19 @@ TEST(Qwen2Tokenizer, KnowsTheModelsSpecialIds) {
   EXPECT_EQ(std::vector<token_id>(words->end_tokens().begin(), words->end_tokens().end()),
             (std::vector<token_id>{151645, 151643}));
   EXPECT_FALSE(words->is_control(151657)) << "<tool_call> is text";
+}
+
+TEST(Gemma3Tokenizer, KnowsTheModelsSpecialIds) {
+  const auto words = loaded(gemma3);
+  if (!words)
+    GTEST_SKIP() << gemma3.model << " is not there";
+  EXPECT_EQ(words->vocabulary_size(), 262144);
+  EXPECT_EQ(words->bos(), 2);
+  EXPECT_TRUE(words->adds_bos());
+  EXPECT_EQ(std::vector<token_id>(words->end_tokens().begin(), words->end_tokens().end()),
+            (std::vector<token_id>{1, 106}));
+  EXPECT_TRUE(words->is_control(105)) << "<start_of_turn>";
+  EXPECT_EQ(words->piece(238 + 0xC3), "\xC3");
 }
 
 } // namespace

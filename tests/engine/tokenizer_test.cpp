@@ -335,7 +335,7 @@ TEST(Tokenizer, NamesTheFieldThatIsWrong) {
   const std::vector<std::string> twice(256, "a");
   const std::vector<wrong_file> files = {
       {"model", "missing", without("model")},
-      {"model", "known: gpt2", [&](auto& file) { file.text("tokenizer.ggml.model", "llama"); }},
+      {"model", "known: gpt2, llama", [&](auto& file) { file.text("tokenizer.ggml.model", "t5"); }},
       {"pre", "missing", without("pre")},
       {"pre", "smollm, qwen2", [&](auto& file) { file.text("tokenizer.ggml.pre", "tekken"); }},
       {"pre", "no string", [&](auto& file) { file.id("tokenizer.ggml.pre", 1); }},
