@@ -34,8 +34,7 @@ void read_head_sizes(metadata_reader& in, transformer_config& config) {
       in.complain(key, "another size than the heads' is not supported");
 }
 
-} // namespace
-
+/// Linear scaling is the only kind that is built.
 rope_config rope_of(metadata_reader& in) {
   rope_config rope{in.positive_or("rope.freq_base", 10000), in.positive_or("rope.scale_linear", 1)};
   const auto scaling = in.text_or("rope.scaling.type", "none");
@@ -45,6 +44,8 @@ rope_config rope_of(metadata_reader& in) {
     in.complain("rope.scaling.type", "\"" + scaling + "\" is not supported (none and linear are)");
   return rope;
 }
+
+} // namespace
 
 transformer_config common_config(metadata_reader& in) {
   for (const auto* key : {"expert_count", "attn_logit_softcapping", "final_logit_softcapping"})

@@ -15,9 +15,6 @@ result<transformer_config> read_config(const gguf_file& file);
 /// Sizes, norms and one rope for every layer: what the architectures have in common.
 transformer_config common_config(metadata_reader& in);
 
-/// `rope.freq_base`, and linear scaling where `rope.scaling.*` asks for it.
-rope_config rope_of(metadata_reader& in);
-
 transformer_config read_llama(metadata_reader& in);
 transformer_config read_qwen2(metadata_reader& in);
 transformer_config read_qwen3(metadata_reader& in);
