@@ -20,6 +20,7 @@ std::variant<token_list, generation_failed> tokens_of(const chat_prompt& chat, c
   input.tools = chat.tools;
   if (const auto bos = format.vocabulary->bos())
     input.bos_token = std::string{format.vocabulary->piece(*bos)};
+  input.adds_bos = format.vocabulary->adds_bos();
   if (const auto ends = format.vocabulary->end_tokens(); !ends.empty())
     input.eos_token = std::string{format.vocabulary->piece(ends.front())};
   const auto rendered = format.chat->render(input);

@@ -8,7 +8,8 @@
 namespace souffleur {
 namespace {
 
-constexpr std::string_view chatml_source = R"({%- for message in messages -%}
+constexpr std::string_view chatml_source = R"({%- if adds_bos %}{{ bos_token }}{% endif -%}
+{%- for message in messages -%}
 {{ '<|im_start|>' ~ message.role ~ '\n' ~ message.content ~ '<|im_end|>\n' }}
 {%- endfor -%}
 {%- if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif -%})";
@@ -29,6 +30,7 @@ public:
     variables["documents"] = nullptr;
     variables["add_generation_prompt"] = input.add_generation_prompt;
     variables["bos_token"] = input.bos_token;
+    variables["adds_bos"] = input.adds_bos;
     variables["eos_token"] = input.eos_token;
     return program_.render(variables);
   }

@@ -19,6 +19,7 @@ struct chat_input {
   boost::json::array tools; ///< empty: the template sees none
   bool add_generation_prompt = true;
   std::string bos_token;
+  bool adds_bos = false; ///< whether texts begin with it; a model's own template knows
   std::string eos_token;
 };
 

@@ -141,6 +141,15 @@ TEST(ChatTemplate, ChatmlMarksEveryMessageAndTheTurnToCome) {
   EXPECT_EQ(chat_template::chatml()->render(input).value(), "<|im_start|>system\n s\n<|im_end|>\n");
 }
 
+TEST(ChatTemplate, ChatmlBeginsWithTheBosOfAModelThatAddsOne) {
+  auto input = conversation(R"([{"role":"user","content":"q"}])");
+  input.add_generation_prompt = false;
+  input.bos_token = "<bos>";
+  EXPECT_EQ(chat_template::chatml()->render(input).value(), "<|im_start|>user\nq<|im_end|>\n");
+  input.adds_bos = true;
+  EXPECT_EQ(chat_template::chatml()->render(input).value(), "<bos><|im_start|>user\nq<|im_end|>\n");
+}
+
 TEST(ChatTemplate, ErrorsSayThatTheTemplateIsMeant) {
   EXPECT_EQ(chat_template::parse("\n{% include 'x' %}").error(),
             "chat template, line 2: the statement 'include' is not supported here");
