@@ -247,6 +247,11 @@ struct parsed_file : gguf_file {
       munmap(mapping, bytes.size());
   }
 
+  void release_pages() const override {
+    if (mapping)
+      madvise(mapping, bytes.size(), MADV_DONTNEED);
+  }
+
   /// Empty if all is well.
   std::string parse() {
     cursor in{bytes};

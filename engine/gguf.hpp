@@ -75,6 +75,9 @@ public:
   double number_or(std::string_view key, double fallback) const;
   bool boolean_or(std::string_view key, bool fallback) const;
   std::vector<std::int64_t> integers_or_empty(std::string_view key) const;
+
+  /// Gives the memory of a mapped file's tensors back to the system; they are read again when next used.
+  virtual void release_pages() const {}
   std::vector<double> numbers_or_empty(std::string_view key) const; ///< of an array of floats
 
 protected:

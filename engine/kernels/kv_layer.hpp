@@ -16,23 +16,25 @@ constexpr std::size_t bytes_per_value(kv_type type) {
   return type == kv_type::f32 ? 4 : type == kv_type::f16 ? 2 : 1;
 }
 
-/// Page-major: per page and kv head K is (head_dim, page_tokens) and V is (page_tokens, head_dim), so that
-/// the inner loops of attention run over contiguous values without a reduction.
+/// Per page and kv head K is (head_dim, page_tokens) and V is (page_tokens, head_dim), so that the inner
+/// loops of attention run over contiguous values without a reduction. Pages lie `page_stride_bytes` apart.
 struct kv_layer {
   std::byte* keys = nullptr;
   std::byte* values = nullptr;
-  float* key_scales = nullptr; ///< (n_pages, n_kv_heads, page_tokens); int8 only
+  std::ptrdiff_t page_stride_bytes = 0;
+  float* key_scales = nullptr; ///< (n_kv_heads, page_tokens) a page; int8 only
   float* value_scales = nullptr;
+  std::ptrdiff_t scale_page_stride = 0; ///< in floats
   kv_type type = kv_type::f32;
   int n_kv_heads = 0;
   int head_dim = 0; ///< a multiple of 16, at most max_head_dim
 
-  std::size_t head_index(page_id page, int kv_head) const {
-    return static_cast<std::size_t>(page) * static_cast<std::size_t>(n_kv_heads) +
-           static_cast<std::size_t>(kv_head);
+  std::ptrdiff_t head_offset(page_id page, int kv_head) const {
+    return page * page_stride_bytes +
+           kv_head * static_cast<std::ptrdiff_t>(head_dim * page_tokens * bytes_per_value(type));
   }
-  std::size_t head_bytes() const {
-    return static_cast<std::size_t>(head_dim) * page_tokens * bytes_per_value(type);
+  std::ptrdiff_t scale_offset(page_id page, int kv_head) const {
+    return page * scale_page_stride + static_cast<std::ptrdiff_t>(kv_head) * page_tokens;
   }
 };
 

@@ -26,7 +26,7 @@ void read_head_sizes(metadata_reader& in, transformer_config& config) {
   config.attention_scale = 1 / std::sqrt(static_cast<double>(config.head_dim));
   if (config.n_heads % config.n_kv_heads != 0)
     in.complain("attention.head_count_kv", "does not divide the number of heads");
-  if (config.head_dim == 0 || config.head_dim % 2 != 0 || config.head_dim > max_head_dim)
+  if (config.head_dim == 0 || config.head_dim % 16 != 0 || config.head_dim > max_head_dim)
     in.complain("attention.key_length",
                 "a head size of " + std::to_string(config.head_dim) + " is not supported");
   for (const auto* key : {"attention.value_length", "rope.dimension_count"})

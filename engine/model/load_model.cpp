@@ -4,8 +4,10 @@
 #include "engine/model/architectures.hpp"
 #include "engine/model/transformer.hpp"
 
+#include <cstring>
 #include <set>
 #include <string>
+#include <vector>
 
 namespace souffleur {
 
@@ -14,11 +16,32 @@ namespace {
 /// Takes tensors out of a file, checking their shapes; the first complaint sticks.
 class weight_reader {
 public:
-  explicit weight_reader(const gguf_file& file) : file_(file) {}
+  explicit weight_reader(const gguf_file& file) : file_(file), arena_(total_bytes(file)) {}
 
   packed_matrix matrix(const std::string& name, int n_out, int n_in) {
     const auto* tensor = checked(name, {n_in, n_out});
-    return tensor ? packed_matrix::pack(tensor->type, tensor->data, n_out, n_in) : packed_matrix{};
+    return tensor ? packed_matrix::pack(tensor->type, tensor->data, n_out, n_in, &arena_) : packed_matrix{};
+  }
+  /// Rows of heads whose pairs (2 i, 2 i + 1) rope turns, as GGUF's llama has them, brought into the order
+  /// (i, i + head_dim / 2). Scores are sums over a head in any order, as long as queries and keys agree.
+  packed_matrix matrix_of_pairs(const std::string& name, int n_out, int n_in, int head_dim) {
+    const auto* tensor = checked(name, {n_in, n_out});
+    if (!tensor)
+      return {};
+    const auto row_bytes = tensor->data.size() / static_cast<std::size_t>(n_out);
+    std::vector<std::byte> rows(tensor->data.size());
+    for (int row = 0; row < n_out; ++row)
+      std::memcpy(rows.data() + static_cast<std::size_t>(row) * row_bytes,
+                  tensor->data.data() + static_cast<std::size_t>(row_of_pairs(row, head_dim)) * row_bytes,
+                  row_bytes);
+    return packed_matrix::pack(tensor->type, rows, n_out, n_in, &arena_);
+  }
+  std::vector<float> vector_of_pairs(const std::string& name, int n, int head_dim) {
+    const auto from = vector(name, n);
+    std::vector<float> values(from.size());
+    for (std::size_t i = 0; i < from.size(); ++i)
+      values[i] = from[static_cast<std::size_t>(row_of_pairs(static_cast<int>(i), head_dim))];
+    return values;
   }
   std::vector<float> vector(const std::string& name, int n) {
     const auto* tensor = checked(name, {n});
@@ -50,7 +73,24 @@ private:
       return *taken_.insert(tensor).first;
     return nullptr;
   }
+  /// Where the row that becomes `row` stands.
+  static int row_of_pairs(int row, int head_dim) {
+    const int in_head = row % head_dim;
+    const int half = head_dim / 2;
+    return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
+  }
+
+  static std::size_t total_bytes(const gguf_file& file) {
+    std::size_t n = 0;
+    for (const auto& tensor : file.tensors())
+      if (tensor.shape.size() == 2)
+        n += packed_matrix::packed_bytes(tensor.type, static_cast<int>(tensor.shape[1]),
+                                         static_cast<int>(tensor.shape[0]));
+    return n;
+  }
+
   const gguf_file& file_;
+  weight_arena arena_;
   std::set<const gguf_tensor*> taken_;
   std::string complaint_;
 };
@@ -70,16 +110,24 @@ transformer_layer read_layer(weight_reader& in, const transformer_config& c, int
     layer.norm_after_attention = in.vector(name("post_attention_norm.weight"), c.n_hidden);
     layer.norm_after_feed_forward = in.vector(name("post_ffw_norm.weight"), c.n_hidden);
   }
-  layer.q = in.matrix(name("attn_q.weight"), q_size, c.n_hidden);
-  layer.k = in.matrix(name("attn_k.weight"), kv_size, c.n_hidden);
+  const auto rotated = [&](const char* part, int size) {
+    return c.rope_interleaved ? in.matrix_of_pairs(name(part), size, c.n_hidden, c.head_dim)
+                              : in.matrix(name(part), size, c.n_hidden);
+  };
+  layer.q = rotated("attn_q.weight", q_size);
+  layer.k = rotated("attn_k.weight", kv_size);
   layer.v = in.matrix(name("attn_v.weight"), kv_size, c.n_hidden);
   layer.attention_output = in.matrix(name("attn_output.weight"), c.n_hidden, q_size);
   layer.gate = in.matrix(name("ffn_gate.weight"), c.n_feed_forward, c.n_hidden);
   layer.up = in.matrix(name("ffn_up.weight"), c.n_feed_forward, c.n_hidden);
   layer.down = in.matrix(name("ffn_down.weight"), c.n_hidden, c.n_feed_forward);
   if (in.has(name("attn_q.bias"))) {
-    layer.q_bias = in.vector(name("attn_q.bias"), q_size);
-    layer.k_bias = in.vector(name("attn_k.bias"), kv_size);
+    const auto rotated_bias = [&](const char* part, int size) {
+      return c.rope_interleaved ? in.vector_of_pairs(name(part), size, c.head_dim)
+                                : in.vector(name(part), size);
+    };
+    layer.q_bias = rotated_bias("attn_q.bias", q_size);
+    layer.k_bias = rotated_bias("attn_k.bias", kv_size);
     layer.v_bias = in.vector(name("attn_v.bias"), kv_size);
   }
   return layer;
@@ -129,8 +177,9 @@ result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_fi
   in.expect_nothing_left();
   if (!in.complaint().empty())
     return failure{in.complaint()};
-  return make_transformer(*config, std::move(weights), fingerprint_of(*file), options.n_kv_pages,
-                          options.n_threads);
+  auto fingerprint = fingerprint_of(*file);
+  file->release_pages();
+  return make_transformer(*config, std::move(weights), std::move(fingerprint), options);
 }
 
 } // namespace souffleur

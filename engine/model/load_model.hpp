@@ -3,17 +3,13 @@
 
 #include "engine/gguf.hpp"
 #include "engine/language_model.hpp"
+#include "engine/model/model_options.hpp"
 #include "engine/result.hpp"
 
 #include <functional>
 #include <memory>
 
 namespace souffleur {
-
-struct model_options {
-  int n_threads = 2;
-  int n_kv_pages = 2048; ///< pages of `page_tokens` positions; they cost resident memory only once used
-};
 
 /// Repacks the weights of a file whose architecture is known (architectures.hpp). The error names the missing
 /// or unsupported key or tensor.

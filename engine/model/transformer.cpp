@@ -1,5 +1,7 @@
 #include "engine/model/transformer.hpp"
 
+#include "engine/kernels/kv_layer.hpp"
+#include "engine/kernels/lazy_memory.hpp"
 #include "engine/operators/execution.hpp"
 #include "engine/operators/model_operators.hpp"
 
@@ -9,31 +11,56 @@
 
 #include <algorithm>
 #include <cmath>
-#include <new>
-#include <sys/mman.h>
 
 namespace souffleur {
 
 namespace {
 
-/// Zero pages of the operating system: resident only once written.
-class lazy_floats {
+/// The memory of all layers' keys and values. A page is one piece: per layer its keys, its values and, for
+/// int8, their scales.
+class kv_pool {
 public:
-  explicit lazy_floats(std::size_t n) : n_bytes_(n * sizeof(float)) {
-    void* mapped =
-        mmap(nullptr, n_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped == MAP_FAILED)
-      throw std::bad_alloc{};
-    data_ = static_cast<float*>(mapped);
+  kv_pool(const transformer_config& config, kv_type type, int n_pages)
+      : type_(type), n_pages_(n_pages), n_kv_heads_(config.n_kv_heads), head_dim_(config.head_dim),
+        values_bytes_(static_cast<std::size_t>(n_kv_heads_) * head_dim_ * page_tokens *
+                      bytes_per_value(type)),
+        scales_bytes_(type == kv_type::int8 ? sizeof(float) * n_kv_heads_ * page_tokens : 0),
+        page_bytes_(2 * (values_bytes_ + scales_bytes_) * static_cast<std::size_t>(config.n_layers)),
+        memory_(lazy_memory(page_bytes_ * static_cast<std::size_t>(n_pages), page_kind::ordinary)) {}
+
+  kv_tensors layer(int index) {
+    auto* at = memory_.get() + 2 * (values_bytes_ + scales_bytes_) * static_cast<std::size_t>(index);
+    const auto dtype = type_ == kv_type::f32 ? at::kFloat : type_ == kv_type::f16 ? at::kHalf : at::kChar;
+    const std::int64_t dim = head_dim_;
+    kv_tensors kv{view(at, {n_pages_, n_kv_heads_, dim, page_tokens}, dtype),
+                  view(at + values_bytes_, {n_pages_, n_kv_heads_, page_tokens, dim}, dtype),
+                  at::empty({0}, at::kFloat), at::empty({0}, at::kFloat)};
+    if (type_ == kv_type::int8) {
+      at += 2 * values_bytes_;
+      kv.key_scales = view(at, {n_pages_, n_kv_heads_, page_tokens}, at::kFloat);
+      kv.value_scales = view(at + scales_bytes_, {n_pages_, n_kv_heads_, page_tokens}, at::kFloat);
+    }
+    return kv;
   }
-  ~lazy_floats() { munmap(data_, n_bytes_); }
-  lazy_floats(const lazy_floats&) = delete;
-  lazy_floats& operator=(const lazy_floats&) = delete;
-  float* data() { return data_; }
 
 private:
-  std::size_t n_bytes_;
-  float* data_ = nullptr;
+  /// Of something that begins at `at` in every page.
+  at::Tensor view(std::byte* at, std::vector<std::int64_t> shape, at::ScalarType dtype) const {
+    std::vector<std::int64_t> strides(shape.size(), 1);
+    for (std::size_t d = shape.size() - 1; d > 1; --d)
+      strides[d - 1] = strides[d] * shape[d];
+    strides[0] = static_cast<std::int64_t>(page_bytes_ / c10::elementSize(dtype));
+    return at::from_blob(at, shape, strides, at::TensorOptions{dtype});
+  }
+
+  kv_type type_;
+  std::int64_t n_pages_;
+  std::int64_t n_kv_heads_;
+  int head_dim_;
+  std::size_t values_bytes_; ///< of one layer's keys, or values, in a page
+  std::size_t scales_bytes_;
+  std::size_t page_bytes_;
+  std::shared_ptr<std::byte[]> memory_;
 };
 
 packed_linear_ptr stacked(std::vector<packed_matrix> matrices, std::vector<float> bias = {}) {
@@ -102,26 +129,27 @@ struct layer_state {
 
 /// Activations of a step: views of the first rows of tensors that keep their storage from step to step.
 struct step_tensors {
-  at::Tensor x, normed, qkv, attended, gate_up, activated;
-  at::Tensor addend;      ///< what a part adds to x, where it is normed first
-  at::Tensor q, k, v, qk; ///< of qkv: (n_rows, heads, head_dim)
+  at::Tensor x, qkv, attended, activated;
+  at::Tensor addend;   ///< what a part adds to x, where it is normed first
+  at::Tensor heads, q; ///< of qkv: (n_rows, heads, head_dim)
 };
 
 class transformer final : public language_model {
 public:
   transformer(const transformer_config& config, transformer_weights weights, std::string fingerprint,
-              int n_kv_pages, int n_threads)
-      : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(n_kv_pages), team_(n_threads),
-        operators_(default_operator_set()), keys_(kv_floats()), values_(kv_floats()) {
+              const model_options& options)
+      : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
+        team_(options.n_threads), operators_(default_operator_set()),
+        pool_(config, options.kv, options.n_kv_pages) {
     // The kernels run on team_; a second pool of threads would only be in its way.
-    at::set_num_threads(default_operator_set() == operator_set::reference ? n_threads : 1);
+    at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
     const c10::InferenceMode no_gradients;
     embedding_ = stacked(list_of(weights.embedding));
     output_ = weights.output.n_out() > 0 ? stacked(list_of(weights.output)) : embedding_;
     output_norm_ = tensor_of(weights.output_norm);
     for (int i = 0; i < config_.n_layers; ++i) {
       const auto& own = config_.layers[static_cast<std::size_t>(i)];
-      layers_.push_back({layer_operands{weights.layers[static_cast<std::size_t>(i)]}, kv_of(i),
+      layers_.push_back({layer_operands{weights.layers[static_cast<std::size_t>(i)]}, pool_.layer(i),
                          tables_of(own.rope), own.window});
     }
   }
@@ -149,19 +177,6 @@ public:
   }
 
 private:
-  std::size_t layer_floats() const {
-    return static_cast<std::size_t>(n_pages_) * config_.n_kv_heads * config_.head_dim * page_tokens;
-  }
-  std::size_t kv_floats() const { return layer_floats() * config_.n_layers; }
-
-  kv_tensors kv_of(int layer) {
-    const auto offset = layer_floats() * static_cast<std::size_t>(layer);
-    return {at::from_blob(keys_.data() + offset,
-                          {n_pages_, config_.n_kv_heads, config_.head_dim, page_tokens}, at::kFloat),
-            at::from_blob(values_.data() + offset,
-                          {n_pages_, config_.n_kv_heads, page_tokens, config_.head_dim}, at::kFloat)};
-  }
-
   rope_tables tables_of(const rope_config& rope) const {
     for (std::size_t i = 0; i < layers_.size(); ++i)
       if (config_.layers[i].rope == rope)
@@ -205,68 +220,51 @@ private:
     auto& all = storage_;
     if (!all.x.defined() || all.x.size(0) < n) {
       all.x = at::empty({n, config_.n_hidden}, at::kFloat);
-      all.normed = at::empty_like(all.x);
       all.addend = at::empty_like(all.x);
       all.qkv = at::empty({n, (n_q + 2 * n_kv) * dim}, at::kFloat);
       all.attended = at::empty({n, n_q * dim}, at::kFloat);
-      all.gate_up = at::empty({n, 2 * config_.n_feed_forward}, at::kFloat);
       all.activated = at::empty({n, config_.n_feed_forward}, at::kFloat);
       step_ = {};
     }
     if (step_.x.defined() && step_.x.size(0) == n)
       return;
     step_.x = all.x.narrow(0, 0, n);
-    step_.normed = all.normed.narrow(0, 0, n);
     step_.addend = all.addend.narrow(0, 0, n);
     step_.qkv = all.qkv.narrow(0, 0, n);
     step_.attended = all.attended.narrow(0, 0, n);
-    step_.gate_up = all.gate_up.narrow(0, 0, n);
     step_.activated = all.activated.narrow(0, 0, n);
-    const auto heads = step_.qkv.view({n, n_q + 2 * n_kv, dim});
-    step_.q = heads.narrow(1, 0, n_q);
-    step_.k = heads.narrow(1, n_q, n_kv);
-    step_.v = heads.narrow(1, n_q + n_kv, n_kv);
-    step_.qk = heads.narrow(1, 0, n_q + n_kv);
+    step_.heads = step_.qkv.view({n, n_q + 2 * n_kv, dim});
+    step_.q = step_.heads.narrow(1, 0, n_q);
     attended_heads_ = step_.attended.view({n, n_q, dim});
   }
 
   void attention_block(layer_state& layer) {
     const auto& of = layer.operands;
-    norm(step_.x, of.attention_norm, step_.normed);
-    operators_.quantized_linear(step_.normed, of.qkv, false, step_.qkv);
-    if (config_.has_qk_norm) {
-      norm(step_.q, of.q_norm, step_.q);
-      norm(step_.k, of.k_norm, step_.k);
-    }
-    operators_.rope(layout_.positions, layer.rope.cosines, layer.rope.sines, config_.rope_interleaved,
-                    step_.qk);
-    operators_.write_kv(step_.k, step_.v, layout_, layer.kv);
+    operators_.linear(step_.x, norm(of.attention_norm), of.qkv, false, step_.qkv);
+    operators_.rotate_and_store(step_.heads, norm(of.q_norm), norm(of.k_norm), layer.rope.cosines,
+                                layer.rope.sines, layout_, layer.kv);
     operators_.paged_attention(step_.q, layer.kv, layout_, layer.window, config_.attention_scale,
                                attended_heads_);
     add_to_x(step_.attended, of.attention_output, of.norm_after_attention);
   }
 
   void feed_forward_block(const layer_operands& layer) {
-    norm(step_.x, layer.feed_forward_norm, step_.normed);
-    operators_.quantized_linear(step_.normed, layer.gate_up, false, step_.gate_up);
-    operators_.gated_activation(step_.gate_up, config_.feed_forward_activation, step_.activated);
+    operators_.gated_linear(step_.x, norm(layer.feed_forward_norm), layer.gate_up,
+                            config_.feed_forward_activation, step_.activated);
     add_to_x(step_.activated, layer.down, layer.norm_after_feed_forward);
   }
 
   /// x += part W^T, which is normed first where the architecture does so.
   void add_to_x(const at::Tensor& part, const packed_linear_ptr& weight, const at::Tensor& norm_after) {
-    if (!config_.has_norms_after_parts) {
-      operators_.quantized_linear(part, weight, true, step_.x);
+    const bool is_direct = !config_.has_norms_after_parts;
+    operators_.linear(part, norm(nothing_), weight, is_direct, is_direct ? step_.x : step_.addend);
+    if (is_direct)
       return;
-    }
-    operators_.quantized_linear(part, weight, false, step_.addend);
-    norm(step_.addend, norm_after, step_.addend);
+    operators_.rms_norm(step_.addend, norm(norm_after), step_.addend);
     step_.x.add_(step_.addend);
   }
 
-  void norm(const at::Tensor& x, const at::Tensor& weight, at::Tensor& out) const {
-    operators_.rms_norm(x, weight, config_.norm_epsilon, out);
-  }
+  input_norm norm(const at::Tensor& weight) const { return {weight, config_.norm_epsilon}; }
 
   /// Only rows that sample pay for the output matrix, often the largest of all.
   void project_logits(std::span<const sequence_rows> batch, std::span<float> logits) {
@@ -283,8 +281,7 @@ private:
       return;
     auto rows = at::from_blob(sampled_.data(), {n_rows, hidden}, at::kFloat);
     auto out = at::from_blob(logits.data(), {n_rows, config_.n_vocabulary}, at::kFloat);
-    norm(rows, output_norm_, rows);
-    operators_.quantized_linear(rows, output_, false, out);
+    operators_.linear(rows, norm(output_norm_), output_, false, out);
   }
 
   transformer_config config_;
@@ -293,12 +290,12 @@ private:
   thread_team team_;
   isa level_ = best_isa();
   model_operators operators_;
-  lazy_floats keys_;
-  lazy_floats values_;
+  kv_pool pool_;
   packed_linear_ptr embedding_;
   packed_linear_ptr output_; ///< may be embedding_
   at::Tensor output_norm_;
-  std::vector<layer_state> layers_; ///< their KV views keys_ and values_
+  at::Tensor nothing_ = at::empty({0}, at::kFloat);
+  std::vector<layer_state> layers_;                                       ///< their KV views pool_'s memory
   std::vector<std::int32_t> tokens_, positions_, sequences_, page_table_; ///< what layout_ views
   batch_layout layout_;
   step_tensors storage_, step_;
@@ -310,9 +307,8 @@ private:
 
 std::shared_ptr<language_model> make_transformer(const transformer_config& config,
                                                  transformer_weights weights, std::string fingerprint,
-                                                 int n_kv_pages, int n_threads) {
-  return std::make_shared<transformer>(config, std::move(weights), std::move(fingerprint), n_kv_pages,
-                                       n_threads);
+                                                 const model_options& options) {
+  return std::make_shared<transformer>(config, std::move(weights), std::move(fingerprint), options);
 }
 
 } // namespace souffleur

@@ -3,6 +3,7 @@
 
 #include "engine/kernels/packed_matrix.hpp"
 #include "engine/language_model.hpp"
+#include "engine/model/model_options.hpp"
 #include "engine/model/transformer_config.hpp"
 
 #include <memory>
@@ -11,7 +12,8 @@
 
 namespace souffleur {
 
-/// Biases and norms are empty where the architecture has none.
+/// Biases and norms are empty where the architecture has none. Queries and keys of a head are in the order
+/// that rope turns: the pair of i is i + head_dim / 2.
 struct transformer_layer {
   std::vector<float> attention_norm, feed_forward_norm;             ///< (n_hidden,)
   std::vector<float> norm_after_attention, norm_after_feed_forward; ///< (n_hidden,)
@@ -29,6 +31,6 @@ struct transformer_weights {
 
 std::shared_ptr<language_model> make_transformer(const transformer_config& config,
                                                  transformer_weights weights, std::string fingerprint,
-                                                 int n_kv_pages, int n_threads);
+                                                 const model_options& options);
 
 } // namespace souffleur

@@ -1,7 +1,7 @@
 // How a decoder-only transformer is built, as plain data: what an architecture's file fills in.
 #pragma once
 
-#include "engine/kernels/attention.hpp"
+#include "engine/kernels/activation.hpp"
 
 #include <vector>
 

@@ -82,28 +82,61 @@ private:
   int n_rows_;
 };
 
-kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values) {
-  TORCH_CHECK(keys.dim() == 4 && values.dim() == 4 && keys.is_contiguous() && values.is_contiguous() &&
-                  keys.size(3) == page_tokens && values.size(2) == page_tokens &&
-                  keys.size(2) == values.size(3),
+kv_type kv_type_of(at::ScalarType type) {
+  switch (type) {
+  case at::kFloat:
+    return kv_type::f32;
+  case at::kHalf:
+    return kv_type::f16;
+  default:
+    TORCH_CHECK(type == at::kChar, "key and value pages: expected float32, float16 or int8");
+    return kv_type::int8;
+  }
+}
+
+kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values, const at::Tensor& key_scales,
+                  const at::Tensor& value_scales) {
+  TORCH_CHECK(keys.dim() == 4 && values.dim() == 4 && keys.size(3) == page_tokens &&
+                  values.size(2) == page_tokens && keys.size(2) == values.size(3) &&
+                  keys.scalar_type() == values.scalar_type() && keys.stride(0) == values.stride(0) &&
+                  keys[0].is_contiguous() && values[0].is_contiguous(),
               "key and value pages: unexpected layout");
+  TORCH_CHECK(keys.size(2) % 16 == 0 && keys.size(2) <= max_head_dim,
+              "key and value pages: head sizes are multiples of 16 up to ", max_head_dim);
   kv_layer layer;
-  layer.keys = reinterpret_cast<std::byte*>(keys.data_ptr<float>());
-  layer.values = reinterpret_cast<std::byte*>(values.data_ptr<float>());
+  layer.type = kv_type_of(keys.scalar_type());
+  layer.keys = static_cast<std::byte*>(keys.data_ptr());
+  layer.values = static_cast<std::byte*>(values.data_ptr());
+  layer.page_stride_bytes = keys.stride(0) * static_cast<std::ptrdiff_t>(keys.element_size());
+  if (layer.type == kv_type::int8) {
+    TORCH_CHECK(key_scales.dim() == 3 && key_scales.size(1) == keys.size(1) &&
+                    key_scales.size(2) == page_tokens && key_scales.sizes() == value_scales.sizes() &&
+                    key_scales.strides() == value_scales.strides() && key_scales[0].is_contiguous(),
+                "key and value scales: unexpected layout");
+    layer.key_scales = key_scales.data_ptr<float>();
+    layer.value_scales = value_scales.data_ptr<float>();
+    layer.scale_page_stride = key_scales.stride(0);
+  }
   layer.n_kv_heads = static_cast<int>(keys.size(1));
   layer.head_dim = static_cast<int>(keys.size(2));
   return layer;
 }
 
-/// Neighbours in pairs, as GGUF's llama has them.
-void rotate_interleaved(float* head, std::int64_t half, const float* cosine, const float* sine) {
-  for (std::int64_t i = 0; i < half; ++i) {
-    float& a = head[2 * i];
-    float& b = head[2 * i + 1];
-    const float turned = a * cosine[i] - b * sine[i];
-    b = a * sine[i] + b * cosine[i];
-    a = turned;
-  }
+/// The weight of a norm over `n` values; null if there is none.
+const float* norm_of(const at::Tensor& weight, std::int64_t n) {
+  if (weight.numel() == 0)
+    return nullptr;
+  TORCH_CHECK(weight.numel() == n && weight.is_contiguous(), "norm: expected a weight for each of ", n);
+  return weight.data_ptr<float>();
+}
+
+matmul_input input_of(const at::Tensor& x, const at::Tensor& norm, double epsilon,
+                      const packed_linear& weight) {
+  TORCH_CHECK(x.dim() == 2 && x.size(1) == weight.n_in(), "linear: x has ", x.size(-1), " columns, not ",
+              weight.n_in());
+  const auto rows = rows_of(x, "x");
+  return {rows.data, rows.stride, static_cast<int>(x.size(0)), norm_of(norm, x.size(1)),
+          static_cast<float>(epsilon)};
 }
 
 } // namespace
@@ -116,100 +149,89 @@ void embedding(const at::Tensor& tokens, const packed_linear_ptr& weight, at::Te
   for_rows(tokens.size(0), table.n_in(), [&](std::int64_t row) { unpack_row(table, ids[row], y[row]); });
 }
 
-void quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool accumulate,
-                      at::Tensor& out) {
-  TORCH_CHECK(x.size(1) == weight->n_in() && out.size(1) == weight->n_out() && x.size(0) == out.size(0),
-              "quantized_linear: shapes do not fit");
-  const auto in = rows_of(x, "x");
+void linear(const at::Tensor& x, const at::Tensor& norm, double epsilon, const packed_linear_ptr& weight,
+            bool accumulate, at::Tensor& out) {
+  const auto input = input_of(x, norm, epsilon, *weight);
   const auto y = rows_of(out, "out");
+  TORCH_CHECK(out.size(1) == weight->n_out() && x.size(0) == out.size(0), "linear: shapes do not fit");
   const auto how = current_execution();
   const auto& bias = weight->bias();
-  matmul(weight->stack(), {in.data, in.stride, static_cast<int>(x.size(0))},
-         {y.data, y.stride, bias.empty() ? nullptr : bias.data(), accumulate}, *how.team, how.level);
+  matmul(weight->stack(), input, {y.data, y.stride, bias.empty() ? nullptr : bias.data(), accumulate},
+         *how.team, how.level);
+}
+
+void gated_linear(const at::Tensor& x, const at::Tensor& norm, double epsilon,
+                  const packed_linear_ptr& weight, std::int64_t f, at::Tensor& out) {
+  const auto input = input_of(x, norm, epsilon, *weight);
+  const auto y = rows_of(out, "out");
+  TORCH_CHECK(weight->stack().size() == 2 && weight->stack()[0].n_out() == weight->stack()[1].n_out() &&
+                  weight->bias().empty() && 2 * out.size(1) == weight->n_out() && x.size(0) == out.size(0),
+              "gated_linear: shapes do not fit");
+  const auto how = current_execution();
+  matmul(weight->stack(), input, {y.data, y.stride, nullptr, false, static_cast<activation>(f)}, *how.team,
+         how.level);
 }
 
 void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) {
   const auto in = rows_of(x, "x");
   const auto y = rows_of(out, "out");
-  const auto n = x.size(-1);
+  const auto n = x.size(1);
   TORCH_CHECK(weight.numel() == n && out.sizes() == x.sizes(), "rms_norm: shapes do not fit");
   const auto* w = weight.data_ptr<float>();
   const auto& kernels = kernels_of(current_execution().level);
-  const auto row_floats = x.size(0) == 0 ? 0 : x.numel() / x.size(0);
-  for_rows(x.size(0), row_floats, [&](std::int64_t row) {
-    for (std::int64_t at = 0; at < row_floats; at += n)
-      kernels.rms_norm(in[row] + at, w, static_cast<float>(epsilon), y[row] + at, static_cast<int>(n));
+  for_rows(x.size(0), n, [&](std::int64_t row) {
+    kernels.rms_norm(in[row], w, static_cast<float>(epsilon), y[row], static_cast<int>(n));
   });
 }
 
-void rope(const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines, bool interleaved,
-          at::Tensor& heads) {
-  const auto* at = ints_of(positions, "positions");
+void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Tensor& k_norm, double epsilon,
+                      const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& sequences,
+                      const at::Tensor& positions, const at::Tensor& page_table, at::Tensor& key_pages,
+                      at::Tensor& value_pages, at::Tensor& key_scales, at::Tensor& value_scales) {
+  const page_lookup lookup{sequences, positions, page_table};
+  const auto layer = layer_of(key_pages, value_pages, key_scales, value_scales);
+  const auto x = rows_of(heads, "heads");
   const auto cosine = rows_of(cosines, "cosines");
   const auto sine = rows_of(sines, "sines");
-  const auto x = rows_of(heads, "heads");
-  const auto half = cosines.size(1);
-  TORCH_CHECK(heads.dim() == 3 && heads.size(2) == 2 * half && heads.size(0) == positions.size(0),
-              "rope: shapes do not fit");
+  const int dim = layer.head_dim;
+  TORCH_CHECK(heads.dim() == 3 && heads.size(2) == dim && heads.size(0) == positions.size(0) &&
+                  heads.size(1) > 2 * layer.n_kv_heads && 2 * cosines.size(1) == dim,
+              "rotate_and_store: shapes do not fit");
+  const int n_kv = layer.n_kv_heads;
+  const int n_q = static_cast<int>(heads.size(1)) - 2 * n_kv;
+  const auto* q_weight = norm_of(q_norm, dim);
+  const auto* k_weight = norm_of(k_norm, dim);
   const auto& kernels = kernels_of(current_execution().level);
-  for_rows(heads.size(0), heads.size(1) * heads.size(2), [&](std::int64_t row) {
-    for (std::int64_t h = 0; h < heads.size(1); ++h) {
-      float* head = x[row] + h * 2 * half;
-      if (interleaved)
-        rotate_interleaved(head, half, cosine[at[row]], sine[at[row]]);
-      else
-        kernels.rotate(head, cosine[at[row]], sine[at[row]], static_cast<int>(half));
-    }
-  });
-}
-
-void write_kv(const at::Tensor& keys, const at::Tensor& values, const at::Tensor& sequences,
-              const at::Tensor& positions, const at::Tensor& page_table, at::Tensor& key_pages,
-              at::Tensor& value_pages) {
-  const page_lookup lookup{sequences, positions, page_table};
-  const auto layer = layer_of(key_pages, value_pages);
-  const auto k = rows_of(keys, "keys");
-  const auto v = rows_of(values, "values");
-  TORCH_CHECK(keys.size(1) == layer.n_kv_heads && keys.size(2) == layer.head_dim &&
-                  keys.sizes() == values.sizes(),
-              "write_kv: shapes do not fit");
-  const auto& kernels = kernels_of(current_execution().level);
-  for_rows(keys.size(0), 2 * keys.size(1) * keys.size(2), [&](std::int64_t row) {
+  for_rows(heads.size(0), heads.size(1) * dim, [&](std::int64_t row) {
     const int position = lookup.position(row);
+    for (int h = 0; h < n_q + n_kv; ++h) {
+      float* head = x[row] + static_cast<std::ptrdiff_t>(h) * dim;
+      if (const auto* weight = h < n_q ? q_weight : k_weight)
+        kernels.rms_norm(head, weight, static_cast<float>(epsilon), head, dim);
+      kernels.rotate(head, cosine[position], sine[position], dim / 2);
+    }
+    const float* keys = x[row] + static_cast<std::ptrdiff_t>(n_q) * dim;
     kernels.write_kv(layer, lookup.pages(row)[static_cast<std::size_t>(position / page_tokens)],
-                     position % page_tokens, k[row], v[row]);
+                     position % page_tokens, keys, keys + static_cast<std::ptrdiff_t>(n_kv) * dim);
   });
 }
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
+                     const at::Tensor& key_scales, const at::Tensor& value_scales,
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
                      std::int64_t window, double scale, at::Tensor& out) {
   const page_lookup lookup{sequences, positions, page_table};
-  const auto layer = layer_of(key_pages, value_pages);
+  const auto layer = layer_of(key_pages, value_pages, key_scales, value_scales);
   const auto x = rows_of(q, "q");
   const auto y = rows_of(out, "out");
   TORCH_CHECK(q.size(1) % layer.n_kv_heads == 0 && q.size(2) == layer.head_dim && q.sizes() == out.sizes(),
               "paged_attention: shapes do not fit");
-  TORCH_CHECK(layer.head_dim % 16 == 0 && layer.head_dim <= max_head_dim,
-              "paged_attention: head sizes are multiples of 16 up to ", max_head_dim);
   TORCH_CHECK(window >= 0, "paged_attention: the window is negative");
   const auto how = current_execution();
   attend(layer, lookup.places(),
          {x.data, x.stride, y.data, y.stride, static_cast<int>(q.size(1)), static_cast<float>(scale),
           static_cast<int>(window)},
          *how.team, how.level);
-}
-
-void gated_activation(const at::Tensor& gate_up, std::int64_t f, at::Tensor& out) {
-  const auto x = rows_of(gate_up, "gate_up");
-  const auto y = rows_of(out, "out");
-  const auto n = out.size(1);
-  TORCH_CHECK(gate_up.size(1) == 2 * n && gate_up.size(0) == out.size(0),
-              "gated_activation: shapes do not fit");
-  const auto& kernels = kernels_of(current_execution().level);
-  for_rows(out.size(0), 2 * n, [&](std::int64_t row) {
-    kernels.gate(static_cast<activation>(f), x[row], x[row] + n, y[row], static_cast<int>(n));
-  });
 }
 
 } // namespace souffleur::cpu_operators

@@ -19,26 +19,24 @@ namespace {
 
 void define_operators(torch::Library& library) {
   library.def("embedding(Tensor tokens, " PACKED_LINEAR " weight, Tensor(a!) out) -> ()");
-  library.def("quantized_linear(Tensor x, " PACKED_LINEAR " weight, bool accumulate, Tensor(a!) out) -> ()");
+  library.def("linear(Tensor x, Tensor norm, float epsilon, " PACKED_LINEAR " weight, bool accumulate, "
+              "Tensor(a!) out) -> ()");
+  library.def("gated_linear(Tensor x, Tensor norm, float epsilon, " PACKED_LINEAR " weight, int f, "
+              "Tensor(a!) out) -> ()");
   library.def("rms_norm(Tensor x, Tensor weight, float epsilon, Tensor(a!) out) -> ()");
-  library.def(
-      "rope(Tensor positions, Tensor cosines, Tensor sines, bool interleaved, Tensor(a!) heads) -> ()");
-  library.def("write_kv(Tensor keys, Tensor values, Tensor sequences, Tensor positions, Tensor page_table, "
-              "Tensor(a!) key_pages, Tensor(b!) value_pages) -> ()");
-  library.def(
-      "paged_attention(Tensor q, Tensor key_pages, Tensor value_pages, Tensor sequences, Tensor positions, "
-      "Tensor page_table, int window, float scale, Tensor(a!) out) -> ()");
-  library.def("gated_activation(Tensor gate_up, int f, Tensor(a!) out) -> ()");
+  library.def("rotate_and_store(Tensor(a!) heads, Tensor q_norm, Tensor k_norm, float epsilon, "
+              "Tensor cosines, Tensor sines, Tensor sequences, Tensor positions, Tensor page_table, "
+              "Tensor(b!) key_pages, Tensor(c!) value_pages, Tensor(d!) key_scales, "
+              "Tensor(e!) value_scales) -> ()");
+  library.def("paged_attention(Tensor q, Tensor key_pages, Tensor value_pages, Tensor key_scales, "
+              "Tensor value_scales, Tensor sequences, Tensor positions, Tensor page_table, int window, "
+              "float scale, Tensor(a!) out) -> ()");
 }
 
 void implement_in_aten(torch::Library& library) {
-  library.impl("embedding", reference_operators::embedding);
-  library.impl("quantized_linear", reference_operators::quantized_linear);
-  library.impl("rms_norm", reference_operators::rms_norm);
-  library.impl("rope", reference_operators::rope);
-  library.impl("write_kv", reference_operators::write_kv);
-  library.impl("paged_attention", reference_operators::paged_attention);
-  library.impl("gated_activation", reference_operators::gated_activation);
+#define SOUFFLEUR_IMPLEMENT(name) library.impl(#name, reference_operators::name);
+  SOUFFLEUR_OPERATORS(SOUFFLEUR_IMPLEMENT)
+#undef SOUFFLEUR_IMPLEMENT
 }
 
 } // namespace
@@ -51,13 +49,9 @@ TORCH_LIBRARY(souffleur, library) {
 }
 
 TORCH_LIBRARY_IMPL(souffleur, CPU, library) {
-  library.impl("embedding", cpu_operators::embedding);
-  library.impl("quantized_linear", cpu_operators::quantized_linear);
-  library.impl("rms_norm", cpu_operators::rms_norm);
-  library.impl("rope", cpu_operators::rope);
-  library.impl("write_kv", cpu_operators::write_kv);
-  library.impl("paged_attention", cpu_operators::paged_attention);
-  library.impl("gated_activation", cpu_operators::gated_activation);
+#define SOUFFLEUR_IMPLEMENT(name) library.impl(#name, cpu_operators::name);
+  SOUFFLEUR_OPERATORS(SOUFFLEUR_IMPLEMENT)
+#undef SOUFFLEUR_IMPLEMENT
 }
 
 TORCH_LIBRARY_IMPL(souffleur, CompositeExplicitAutograd, library) { implement_in_aten(library); }
@@ -75,22 +69,11 @@ c10::TypedOperatorHandle<F> find(const std::string& library, const char* name, F
 } // namespace
 
 struct model_operators::handles {
-  explicit handles(const std::string& library)
-      : embedding(find(library, "embedding", cpu_operators::embedding)),
-        quantized_linear(find(library, "quantized_linear", cpu_operators::quantized_linear)),
-        rms_norm(find(library, "rms_norm", cpu_operators::rms_norm)),
-        rope(find(library, "rope", cpu_operators::rope)),
-        write_kv(find(library, "write_kv", cpu_operators::write_kv)),
-        paged_attention(find(library, "paged_attention", cpu_operators::paged_attention)),
-        gated_activation(find(library, "gated_activation", cpu_operators::gated_activation)) {}
-
-  c10::TypedOperatorHandle<decltype(cpu_operators::embedding)> embedding;
-  c10::TypedOperatorHandle<decltype(cpu_operators::quantized_linear)> quantized_linear;
-  c10::TypedOperatorHandle<decltype(cpu_operators::rms_norm)> rms_norm;
-  c10::TypedOperatorHandle<decltype(cpu_operators::rope)> rope;
-  c10::TypedOperatorHandle<decltype(cpu_operators::write_kv)> write_kv;
-  c10::TypedOperatorHandle<decltype(cpu_operators::paged_attention)> paged_attention;
-  c10::TypedOperatorHandle<decltype(cpu_operators::gated_activation)> gated_activation;
+  std::string library;
+#define SOUFFLEUR_HANDLE(name)                                                                               \
+  c10::TypedOperatorHandle<decltype(cpu_operators::name)> name = find(library, #name, cpu_operators::name);
+  SOUFFLEUR_OPERATORS(SOUFFLEUR_HANDLE)
+#undef SOUFFLEUR_HANDLE
 };
 
 operator_set default_operator_set() {
@@ -110,41 +93,37 @@ void model_operators::embedding(const at::Tensor& tokens, const packed_linear_pt
   handles_->embedding.call(tokens, weight, out);
 }
 
-void model_operators::quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool accumulate,
-                                       at::Tensor& out) const {
-  const operator_timer timer{"quantized_linear", weight->n_out(), weight->n_in()};
-  handles_->quantized_linear.call(x, weight, accumulate, out);
+void model_operators::linear(const at::Tensor& x, const input_norm& norm, const packed_linear_ptr& weight,
+                             bool accumulate, at::Tensor& out) const {
+  const operator_timer timer{"linear", weight->n_out(), weight->n_in()};
+  handles_->linear.call(x, norm.weight, norm.epsilon, weight, accumulate, out);
 }
 
-void model_operators::rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon,
-                               at::Tensor& out) const {
+void model_operators::gated_linear(const at::Tensor& x, const input_norm& norm,
+                                   const packed_linear_ptr& weight, activation f, at::Tensor& out) const {
+  const operator_timer timer{"gated_linear", weight->n_out(), weight->n_in()};
+  handles_->gated_linear.call(x, norm.weight, norm.epsilon, weight, static_cast<std::int64_t>(f), out);
+}
+
+void model_operators::rms_norm(const at::Tensor& x, const input_norm& norm, at::Tensor& out) const {
   const operator_timer timer{"rms_norm"};
-  handles_->rms_norm.call(x, weight, epsilon, out);
+  handles_->rms_norm.call(x, norm.weight, norm.epsilon, out);
 }
 
-void model_operators::rope(const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines,
-                           bool interleaved, at::Tensor& heads) const {
-  const operator_timer timer{"rope"};
-  handles_->rope.call(positions, cosines, sines, interleaved, heads);
-}
-
-void model_operators::write_kv(const at::Tensor& keys, const at::Tensor& values, const batch_layout& batch,
-                               kv_tensors& kv) const {
-  const operator_timer timer{"write_kv"};
-  handles_->write_kv.call(keys, values, batch.sequences, batch.positions, batch.page_table, kv.keys,
-                          kv.values);
+void model_operators::rotate_and_store(at::Tensor& heads, const input_norm& q_norm, const input_norm& k_norm,
+                                       const at::Tensor& cosines, const at::Tensor& sines,
+                                       const batch_layout& batch, kv_tensors& kv) const {
+  const operator_timer timer{"rotate_and_store"};
+  handles_->rotate_and_store.call(heads, q_norm.weight, k_norm.weight, q_norm.epsilon, cosines, sines,
+                                  batch.sequences, batch.positions, batch.page_table, kv.keys, kv.values,
+                                  kv.key_scales, kv.value_scales);
 }
 
 void model_operators::paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,
                                       std::int64_t window, double scale, at::Tensor& out) const {
   const operator_timer timer{"paged_attention"};
-  handles_->paged_attention.call(q, kv.keys, kv.values, batch.sequences, batch.positions, batch.page_table,
-                                 window, scale, out);
-}
-
-void model_operators::gated_activation(const at::Tensor& gate_up, activation f, at::Tensor& out) const {
-  const operator_timer timer{"gated_activation"};
-  handles_->gated_activation.call(gate_up, static_cast<std::int64_t>(f), out);
+  handles_->paged_attention.call(q, kv.keys, kv.values, kv.key_scales, kv.value_scales, batch.sequences,
+                                 batch.positions, batch.page_table, window, scale, out);
 }
 
 } // namespace souffleur

@@ -18,9 +18,19 @@ struct batch_layout {
 
 /// One layer's part of the KV pool, laid out as kv_layer says: keys (n_pages, n_kv_heads, head_dim,
 /// page_tokens), values (n_pages, n_kv_heads, page_tokens, head_dim).
+/// float32, float16 or int8; int8 has scales (n_pages, n_kv_heads, page_tokens), the others empty tensors.
 struct kv_tensors {
   at::Tensor keys;
   at::Tensor values;
+  at::Tensor key_scales;
+  at::Tensor value_scales;
+};
+
+/// What an input is multiplied with after division by its rms; an empty weight: nothing is done to it.
+/// Source: Zhang and Sennrich 2019.
+struct input_norm {
+  at::Tensor weight;
+  double epsilon = 0;
 };
 
 enum class operator_set : std::uint8_t { kernels, reference };
@@ -38,25 +48,26 @@ public:
 
   /// out (n, n_in) = rows `tokens` (n,) int32 of the weights.
   void embedding(const at::Tensor& tokens, const packed_linear_ptr& weight, at::Tensor& out) const;
-  /// out (n, n_out) = x (n, n_in) W^T + bias, or added to what `out` has.
-  void quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool accumulate,
-                        at::Tensor& out) const;
-  /// out = x / rms(x) * weight for every vector (m,) of x (n, ..., m); out may be x. Source: Zhang and
-  /// Sennrich 2019.
-  void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) const;
-  /// Rotates heads (n, n_heads, head_dim) in place to their positions (n,). cosines, sines: (n_context,
-  /// head_dim / 2). Source: Su et al. 2021.
-  void rope(const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines, bool interleaved,
-            at::Tensor& heads) const;
-  /// Stores keys and values (n, n_kv_heads, head_dim) of the rows.
-  void write_kv(const at::Tensor& keys, const at::Tensor& values, const batch_layout& batch,
-                kv_tensors& kv) const;
+  /// out (n, n_out) = norm(x) W^T + bias for x (n, n_in), or added to what `out` has.
+  void linear(const at::Tensor& x, const input_norm& norm, const packed_linear_ptr& weight, bool accumulate,
+              at::Tensor& out) const;
+  /// out (n, m) = f(norm(x) G^T) * (norm(x) U^T) for weights that are a stack of G and U, both (m, n_in).
+  /// Source: Shazeer 2020.
+  void gated_linear(const at::Tensor& x, const input_norm& norm, const packed_linear_ptr& weight,
+                    activation f, at::Tensor& out) const;
+  /// out (n, m) = norm(x); out may be x.
+  void rms_norm(const at::Tensor& x, const input_norm& norm, at::Tensor& out) const;
+  /// Of heads (n, n_heads + 2 n_kv_heads, head_dim): the queries and the keys are normed head by head where
+  /// there are norms and rotated to their positions, in place; keys and values are stored. The pair (i,
+  /// i + head_dim / 2) turns by the angle whose cosine and sine (n_context, head_dim / 2) have. Source: Su et
+  /// al. 2021.
+  void rotate_and_store(at::Tensor& heads, const input_norm& q_norm, const input_norm& k_norm,
+                        const at::Tensor& cosines, const at::Tensor& sines, const batch_layout& batch,
+                        kv_tensors& kv) const;
   /// out (n, n_heads, head_dim): each row of q (n, n_heads, head_dim) over the last `window` positions up to
   /// its own (0: over all), scores multiplied by `scale` before the softmax.
   void paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,
                        std::int64_t window, double scale, at::Tensor& out) const;
-  /// out (n, m) = f(first half) * second half of gate_up (n, 2 m). Source: Shazeer 2020.
-  void gated_activation(const at::Tensor& gate_up, activation f, at::Tensor& out) const;
 
 private:
   struct handles;

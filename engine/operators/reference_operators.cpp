@@ -35,42 +35,89 @@ void embedding(const at::Tensor& tokens, const packed_linear_ptr& weight, at::Te
   out.copy_(dequantized(*weight).index_select(0, tokens.to(at::kCPU, at::kLong)));
 }
 
-void quantized_linear(const at::Tensor& x, const packed_linear_ptr& weight, bool accumulate,
-                      at::Tensor& out) {
-  auto y = at::matmul(x, dequantized(*weight).to(x.device()).t());
-  if (!weight->bias().empty()) {
-    auto bias = weight->bias();
-    y = y + at::from_blob(bias.data(), {weight->n_out()}, at::kFloat).to(x.device());
-  }
+namespace {
+
+at::Tensor normed(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (weight.numel() == 0)
+    return x;
+  return x * at::rsqrt(x.square().mean(-1, true) + epsilon) * weight;
+}
+
+at::Tensor product(const at::Tensor& x, const packed_linear& weight) {
+  const auto y = at::matmul(x, dequantized(weight).to(x.device()).t());
+  auto bias = weight.bias();
+  return bias.empty() ? y : y + at::from_blob(bias.data(), {weight.n_out()}, at::kFloat).to(x.device());
+}
+
+} // namespace
+
+void linear(const at::Tensor& x, const at::Tensor& norm, double epsilon, const packed_linear_ptr& weight,
+            bool accumulate, at::Tensor& out) {
+  const auto y = product(normed(x, norm, epsilon), *weight);
   out.copy_(accumulate ? out + y : y);
 }
 
-void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) {
-  out.copy_(x * at::rsqrt(x.square().mean(-1, true) + epsilon) * weight);
+void gated_linear(const at::Tensor& x, const at::Tensor& norm, double epsilon,
+                  const packed_linear_ptr& weight, std::int64_t f, at::Tensor& out) {
+  const auto halves = product(normed(x, norm, epsilon), *weight).chunk(2, -1);
+  const bool is_silu = static_cast<activation>(f) == activation::silu;
+  out.copy_((is_silu ? at::silu(halves[0]) : at::gelu(halves[0], "tanh")) * halves[1]);
 }
 
-void rope(const at::Tensor& positions, const at::Tensor& cosines, const at::Tensor& sines, bool interleaved,
-          at::Tensor& heads) {
+void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at::Tensor& out) {
+  out.copy_(normed(x, weight, epsilon));
+}
+
+namespace {
+
+/// To heads (n, n_heads, head_dim), in place.
+void rotate(at::Tensor heads, const at::Tensor& positions, const at::Tensor& cosines,
+            const at::Tensor& sines) {
   const auto cosine = cosines.index_select(0, positions.to(at::kLong)).unsqueeze(1);
   const auto sine = sines.index_select(0, positions.to(at::kLong)).unsqueeze(1);
-  const auto half = heads.size(2) / 2;
-  const auto pairs =
-      interleaved ? heads.unflatten(-1, {half, 2}) : heads.unflatten(-1, {2, half}).transpose(-1, -2);
-  const auto a = pairs.select(-1, 0);
-  const auto b = pairs.select(-1, 1);
-  const auto turned = at::stack({a * cosine - b * sine, a * sine + b * cosine}, -1);
-  heads.copy_((interleaved ? turned : turned.transpose(-1, -2)).flatten(-2));
+  const auto halves = heads.chunk(2, -1);
+  heads.copy_(at::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1));
 }
 
-void write_kv(const at::Tensor& keys, const at::Tensor& values, const at::Tensor& sequences,
-              const at::Tensor& positions, const at::Tensor& page_table, at::Tensor& key_pages,
-              at::Tensor& value_pages) {
-  const auto [pages, slots] = places_of(sequences, positions, page_table);
-  key_pages.permute({0, 3, 1, 2}).index_put_({pages, slots}, keys);
-  value_pages.permute({0, 2, 1, 3}).index_put_({pages, slots}, values);
+/// Writes vectors (n, n_kv_heads, head_dim) to `places`, a view (n_pages, page_tokens, n_kv_heads, head_dim).
+void store(const at::Tensor& vectors, const std::pair<at::Tensor, at::Tensor>& where, at::Tensor places,
+           const at::Tensor& scales) {
+  if (places.scalar_type() != at::kChar) {
+    places.index_put_({where.first, where.second}, vectors.to(places.scalar_type()));
+    return;
+  }
+  const auto scale = vectors.abs().amax(-1) / 127;
+  const auto rounded = (vectors / scale.unsqueeze(-1).clamp_min(1e-30)).round();
+  places.index_put_({where.first, where.second}, rounded.to(at::kChar));
+  scales.permute({0, 2, 1}).index_put_({where.first, where.second}, scale);
+}
+
+/// Values of (n_pages, n_kv_heads, page_tokens, head_dim) as floats.
+at::Tensor loaded(const at::Tensor& values, const at::Tensor& scales) {
+  const auto floats = values.to(at::kFloat);
+  return values.scalar_type() == at::kChar ? floats * scales.unsqueeze(-1) : floats;
+}
+
+} // namespace
+
+void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Tensor& k_norm, double epsilon,
+                      const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& sequences,
+                      const at::Tensor& positions, const at::Tensor& page_table, at::Tensor& key_pages,
+                      at::Tensor& value_pages, at::Tensor& key_scales, at::Tensor& value_scales) {
+  const auto n_kv = key_pages.size(1);
+  const auto n_q = heads.size(1) - 2 * n_kv;
+  auto q = heads.narrow(1, 0, n_q);
+  auto k = heads.narrow(1, n_q, n_kv);
+  q.copy_(normed(q, q_norm, epsilon));
+  k.copy_(normed(k, k_norm, epsilon));
+  rotate(heads.narrow(1, 0, n_q + n_kv), positions, cosines, sines);
+  const auto where = places_of(sequences, positions, page_table);
+  store(k, where, key_pages.permute({0, 3, 1, 2}), key_scales);
+  store(heads.narrow(1, n_q + n_kv, n_kv), where, value_pages.permute({0, 2, 1, 3}), value_scales);
 }
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
+                     const at::Tensor& key_scales, const at::Tensor& value_scales,
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
                      std::int64_t window, double scale, at::Tensor& out) {
   const auto n_shared = q.size(1) / key_pages.size(1);
@@ -80,19 +127,17 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
     const auto pages = page_table[sequences[row].item<std::int64_t>()]
                            .slice(0, 0, (n_positions + page_tokens - 1) / page_tokens)
                            .to(at::kLong);
-    const auto keys = key_pages.index_select(0, pages).permute({1, 0, 3, 2}).flatten(1, 2);
-    const auto values = value_pages.index_select(0, pages).transpose(0, 1).flatten(1, 2);
+    const auto take = [&](const at::Tensor& all, const at::Tensor& scales) {
+      const auto own = scales.numel() > 0 ? scales.index_select(0, pages) : scales;
+      return loaded(all.index_select(0, pages), own).transpose(0, 1).flatten(1, 2);
+    };
+    const auto keys = take(key_pages.transpose(2, 3), key_scales);
+    const auto values = take(value_pages, value_scales);
     const auto k = keys.slice(1, first, n_positions).repeat_interleave(n_shared, 0);
     const auto v = values.slice(1, first, n_positions).repeat_interleave(n_shared, 0);
     const auto scores = at::matmul(k, q[row].unsqueeze(-1)).squeeze(-1) * scale;
     out[row].copy_(at::matmul(at::softmax(scores, -1).unsqueeze(1), v).squeeze(1));
   }
-}
-
-void gated_activation(const at::Tensor& gate_up, std::int64_t f, at::Tensor& out) {
-  const auto halves = gate_up.chunk(2, -1);
-  const bool is_silu = static_cast<activation>(f) == activation::silu;
-  out.copy_((is_silu ? at::silu(halves[0]) : at::gelu(halves[0], "tanh")) * halves[1]);
 }
 
 } // namespace souffleur::reference_operators

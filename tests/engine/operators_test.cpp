@@ -13,6 +13,7 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <span>
 
 namespace souffleur {
 namespace {
@@ -58,7 +59,8 @@ struct any_batch {
     std::vector<int> lengths;
     std::vector<std::int32_t> row_sequences, row_positions, past_sequences, past_positions;
     for (int s = 0; s < n_sequences; ++s) {
-      const int n_past = *rc::gen::inRange(0, 70);
+      const int n_past =
+          *rc::gen::weightedOneOf<int>({{4, rc::gen::inRange(0, 70)}, {1, rc::gen::inRange(200, 600)}});
       const int n_rows = *rc::gen::inRange(1, 6);
       lengths.push_back(n_past + n_rows);
       for (int p = 0; p < n_past + n_rows; ++p) {
@@ -118,6 +120,17 @@ struct Operators : testing::Test {
   execution_scope scope{{&team, best_isa()}};
 };
 
+/// A norm over `n` values, or none.
+input_norm any_norm(std::int64_t n, random_source& random) {
+  const bool is_there = *rc::gen::arbitrary<bool>();
+  return {normal({is_there ? n : 0}, random), 1e-5};
+}
+
+/// 1 / 254 of a block's largest activation for each of n_in weights (about 0.7 rms), at 6 sigma.
+double rounding(const at::Tensor& x, int n_in) {
+  return 6 * x.abs().max().item<double>() / 254 / std::sqrt(3.0) * 0.7 * std::sqrt(n_in);
+}
+
 // Fails if a stacked matrix writes to its neighbour's columns, takes its bias, or loses what it should add
 // to.
 RC_GTEST_FIXTURE_PROP(Operators, LinearIsTheFloatProductUpToRoundedActivations, ()) {
@@ -127,15 +140,41 @@ RC_GTEST_FIXTURE_PROP(Operators, LinearIsTheFloatProductUpToRoundedActivations, 
   bool is_exact = false;
   const auto weight = any_linear(n_in, random, is_exact);
   const auto x = normal({n_rows, n_in}, random);
+  const auto norm = any_norm(n_in, random);
   const auto before = normal({n_rows, weight->n_out()}, random);
   const bool accumulate = *rc::gen::arbitrary<bool>();
   auto ours = before.clone();
   auto expected = before.clone();
-  kernels().quantized_linear(x, weight, accumulate, ours);
-  reference().quantized_linear(x, weight, accumulate, expected);
-  // 1 / 254 of a block's largest activation (below 4.5) for each of n_in weights (about 0.7 rms), at 6 sigma
-  const double rounding = 6 * 4.5 / 254 / std::sqrt(3.0) * 0.7 * std::sqrt(n_in);
-  RC_ASSERT((ours - expected).abs().max().item<double>() < (is_exact ? 1e-3 : rounding));
+  kernels().linear(x, norm, weight, accumulate, ours);
+  reference().linear(x, norm, weight, accumulate, expected);
+  auto input = x.clone();
+  if (norm.weight.numel() > 0)
+    reference().rms_norm(x, norm, input);
+  RC_ASSERT((ours - expected).abs().max().item<double>() < (is_exact ? 2e-3 : rounding(input, n_in)));
+}
+
+// Fails if gate and up change places, or a row of one meets another row of the other.
+RC_GTEST_FIXTURE_PROP(Operators, GatedLinearOfFloatWeightsIsThatOfTheReference, ()) {
+  auto random = any_source();
+  const int n_in = 32 * *rc::gen::inRange(1, 5);
+  const int n_rows = *rc::gen::inRange(1, 10);
+  const int n_out = *rc::gen::inRange(1, 60);
+  std::vector<packed_matrix> stack;
+  for (int i = 0; i < 2; ++i) {
+    const auto values = normal({n_out, n_in}, random) / std::sqrt(n_in);
+    const auto bytes =
+        std::as_bytes(std::span{values.data_ptr<float>(), static_cast<std::size_t>(n_out * n_in)});
+    stack.push_back(packed_matrix::pack(tensor_type::f32, bytes, n_out, n_in));
+  }
+  const auto weight = c10::make_intrusive<packed_linear>(std::move(stack));
+  const auto x = normal({n_rows, n_in}, random);
+  const auto norm = any_norm(n_in, random);
+  const auto f = *rc::gen::element(activation::silu, activation::gelu_tanh);
+  auto ours = at::empty({n_rows, n_out});
+  auto expected = at::empty({n_rows, n_out});
+  kernels().gated_linear(x, norm, weight, f, ours);
+  reference().gated_linear(x, norm, weight, f, expected);
+  RC_ASSERT(distance(ours, expected) < 1e-4);
 }
 
 RC_GTEST_FIXTURE_PROP(Operators, EmbeddingIsTheRowsExactly, ()) {
@@ -151,90 +190,80 @@ RC_GTEST_FIXTURE_PROP(Operators, EmbeddingIsTheRowsExactly, ()) {
   RC_ASSERT(at::equal(ours, expected));
 }
 
-RC_GTEST_FIXTURE_PROP(Operators, NormAndGatedActivationAreThoseOfTheReference, ()) {
+RC_GTEST_FIXTURE_PROP(Operators, NormIsThatOfTheReference, ()) {
   auto random = any_source();
   const int n_rows = *rc::gen::inRange(1, 40);
   const int n = *rc::gen::inRange(1, 700);
-  const auto x = 3 * normal({n_rows, 2 * n}, random);
-  const auto weight = normal({2 * n}, random);
-  auto ours = at::empty({n_rows, 2 * n});
-  auto expected = at::empty({n_rows, 2 * n});
-  kernels().rms_norm(x, weight, 1e-5, ours);
-  reference().rms_norm(x, weight, 1e-5, expected);
+  const auto x = 3 * normal({n_rows, n}, random);
+  const input_norm norm{normal({n}, random), 1e-5};
+  auto ours = at::empty({n_rows, n});
+  auto expected = at::empty({n_rows, n});
+  kernels().rms_norm(x, norm, ours);
+  reference().rms_norm(x, norm, expected);
   RC_ASSERT(distance(ours, expected) < 1e-5);
-  auto our_half = at::empty({n_rows, n});
-  auto expected_half = at::empty({n_rows, n});
-  const auto f = *rc::gen::element(activation::silu, activation::gelu_tanh);
-  kernels().gated_activation(x, f, our_half);
-  reference().gated_activation(x, f, expected_half);
-  RC_ASSERT(distance(our_half, expected_half) < 1e-5);
 }
 
-// Fails if a head takes its neighbour's floats, or if what lies beside the view changes.
-RC_GTEST_FIXTURE_PROP(Operators, NormsTheHeadsOfAViewInPlaceAsTheReference, ()) {
-  auto random = any_source();
-  const int n_rows = *rc::gen::inRange(1, 20);
-  const int head_dim = *rc::gen::inRange(1, 70);
-  const auto weight = normal({head_dim}, random);
-  auto ours = normal({n_rows, 5, head_dim}, random);
-  auto expected = ours.clone();
-  const auto before = ours.clone();
-  auto our_view = ours.narrow(1, 1, 3);
-  auto expected_view = expected.narrow(1, 1, 3);
-  kernels().rms_norm(our_view, weight, 1e-6, our_view);
-  reference().rms_norm(expected_view, weight, 1e-6, expected_view);
-  RC_ASSERT(distance(ours, expected) < 1e-5);
-  for (const int beside : {0, 4})
-    RC_ASSERT(at::equal(ours.select(1, beside), before.select(1, beside)));
+/// Pages as the pool has them: those of all layers beside each other. Filled with what must not be read.
+kv_tensors any_pages(at::ScalarType dtype, std::int64_t n_pages, std::int64_t n_kv_heads,
+                     std::int64_t head_dim) {
+  const auto filled = [&](at::IntArrayRef shape, at::ScalarType type) {
+    auto whole = at::full(shape, 1, at::TensorOptions{type});
+    if (type != at::kChar)
+      whole.fill_(type == at::kHalf ? 6e4 : 1e30);
+    return whole.select(1, 1);
+  };
+  const bool has_scales = dtype == at::kChar;
+  return {filled({n_pages, 3, n_kv_heads, head_dim, page_tokens}, dtype),
+          filled({n_pages, 3, n_kv_heads, page_tokens, head_dim}, dtype),
+          has_scales ? filled({n_pages, 3, n_kv_heads, page_tokens}, at::kFloat) : at::empty({0}),
+          has_scales ? filled({n_pages, 3, n_kv_heads, page_tokens}, at::kFloat) : at::empty({0})};
 }
 
-RC_GTEST_FIXTURE_PROP(Operators, RopeTurnsAViewInPlaceAsTheReference, ()) {
-  auto random = any_source();
-  const int n_rows = *rc::gen::inRange(1, 20);
-  const int half = *rc::gen::inRange(1, 33);
-  const bool interleaved = *rc::gen::arbitrary<bool>();
-  const auto angles = normal({50, half}, random);
-  const auto positions = ints(*rc::gen::container<std::vector<std::int32_t>>(static_cast<std::size_t>(n_rows),
-                                                                             rc::gen::inRange(0, 50)));
-  auto ours = normal({n_rows, 5, 2 * half}, random);
-  auto expected = ours.clone();
-  auto our_view = ours.narrow(1, 0, 3);
-  auto expected_view = expected.narrow(1, 0, 3);
-  kernels().rope(positions, angles.cos(), angles.sin(), interleaved, our_view);
-  reference().rope(positions, angles.cos(), angles.sin(), interleaved, expected_view);
-  RC_ASSERT(distance(ours, expected) < 1e-5);
+/// What is stored, as floats, where it is no filling.
+at::Tensor stored(const at::Tensor& values, const at::Tensor& scales) {
+  auto floats = values.to(at::kFloat);
+  if (scales.numel() > 0)
+    floats = floats * scales.unsqueeze(-1);
+  return at::where(floats.abs() > 1e4, at::zeros_like(floats), floats);
 }
 
 // Fails if a row sees the position after its own or the one before its window, a page out of order, or
-// another sequence's pages.
+// another sequence's pages; if a head takes its neighbour's norm or angle.
 RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference, ()) {
   auto random = any_source();
   const any_batch batch{random};
   const int n_kv_heads = *rc::gen::inRange(1, 4);
   const int n_heads = n_kv_heads * *rc::gen::inRange(1, 8);
   const int head_dim = 16 * *rc::gen::inRange(1, 9);
-  // What no one wrote must not be read: it is far too large.
-  kv_tensors ours{at::full({batch.n_pages, n_kv_heads, head_dim, page_tokens}, 1e30),
-                  at::full({batch.n_pages, n_kv_heads, page_tokens, head_dim}, 1e30)};
-  kv_tensors expected{ours.keys.clone(), ours.values.clone()};
-  for (const auto* part : {&batch.history, &batch.rows}) {
-    const auto keys = normal({part->positions.size(0), n_kv_heads, head_dim}, random);
-    const auto values = normal({part->positions.size(0), n_kv_heads, head_dim}, random);
-    kernels().write_kv(keys, values, *part, ours);
-    reference().write_kv(keys, values, *part, expected);
-  }
-  RC_ASSERT(at::equal(ours.keys, expected.keys));
-  RC_ASSERT(at::equal(ours.values, expected.values));
-  const auto n_rows = batch.rows.positions.size(0);
-  const auto q = normal({n_rows, n_heads, head_dim}, random);
-  auto out = at::empty_like(q);
-  auto out_expected = at::empty_like(q);
+  const auto dtype = *rc::gen::element(at::kFloat, at::kHalf, at::kChar);
   const auto levels = available_isas();
   const execution_scope any_level{{&team, *rc::gen::elementOf(levels)}};
+  auto ours = any_pages(dtype, batch.n_pages, n_kv_heads, head_dim);
+  auto expected = any_pages(dtype, batch.n_pages, n_kv_heads, head_dim);
+  const auto angles = normal({700, head_dim / 2}, random);
+  const auto q_norm = any_norm(head_dim, random);
+  const auto k_norm = any_norm(head_dim, random);
+  at::Tensor q;
+  for (const auto* part : {&batch.history, &batch.rows}) {
+    auto heads = normal({part->positions.size(0), n_heads + 2 * n_kv_heads, head_dim}, random);
+    auto expected_heads = heads.clone();
+    kernels().rotate_and_store(heads, q_norm, k_norm, angles.cos(), angles.sin(), *part, ours);
+    reference().rotate_and_store(expected_heads, q_norm, k_norm, angles.cos(), angles.sin(), *part, expected);
+    RC_ASSERT(heads.numel() == 0 || distance(heads, expected_heads) < 1e-5);
+    q = heads.narrow(1, 0, n_heads);
+  }
+  const double step = dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 1e-3 : 0.1;
+  RC_ASSERT(distance(stored(ours.keys.transpose(2, 3), ours.key_scales),
+                     stored(expected.keys.transpose(2, 3), expected.key_scales)) < step);
+  RC_ASSERT(distance(stored(ours.values, ours.value_scales), stored(expected.values, expected.value_scales)) <
+            step);
+  const auto n_rows = batch.rows.positions.size(0);
+  auto out = at::empty({n_rows, n_heads, head_dim});
+  auto out_expected = at::empty_like(out);
   const int window = *rc::gen::weightedOneOf<int>({{1, rc::gen::just(0)}, {3, rc::gen::inRange(1, 80)}});
   const double scale = *rc::gen::element(0.125, 1.0) / std::sqrt(head_dim);
   kernels().paged_attention(q, ours, batch.rows, window, scale, out);
-  reference().paged_attention(q, expected, batch.rows, window, scale, out_expected);
+  reference().paged_attention(q, ours, batch.rows, window, scale, out_expected);
   RC_ASSERT(distance(out, out_expected) < 1e-4);
   const auto row = *rc::gen::inRange<std::int64_t>(0, n_rows);
   const batch_layout alone{batch.rows.sequences.slice(0, row, row + 1),
@@ -246,10 +275,17 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
 
 TEST_F(Operators, RefuseShapesThatDoNotFit) {
   auto out = at::empty({2, 8});
-  EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}), at::empty({7}), 1e-5, out), c10::Error);
-  EXPECT_THROW(kernels().gated_activation(at::empty({2, 8}), activation::silu, out), c10::Error);
-  EXPECT_THROW(kernels().rms_norm(at::empty({8, 2}).t(), at::empty({8}), 1e-5, out), c10::Error);
-  EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}, at::kDouble), at::empty({8}), 1e-5, out), c10::Error);
+  const auto norm = [](std::int64_t n) { return input_norm{at::empty({n}), 1e-5}; };
+  EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}), norm(7), out), c10::Error);
+  EXPECT_THROW(kernels().rms_norm(at::empty({8, 2}).t(), norm(8), out), c10::Error);
+  EXPECT_THROW(kernels().rms_norm(at::empty({2, 8}, at::kDouble), norm(8), out), c10::Error);
+  std::vector<std::byte> bytes(4 * 8 * 32);
+  const auto weight = c10::make_intrusive<packed_linear>(
+      std::vector<packed_matrix>{packed_matrix::pack(tensor_type::f32, bytes, 8, 32)});
+  EXPECT_THROW(kernels().linear(at::empty({2, 31}), norm(0), weight, false, out), c10::Error);
+  EXPECT_THROW(kernels().linear(at::empty({2, 32}), norm(31), weight, false, out), c10::Error);
+  EXPECT_THROW(kernels().gated_linear(at::empty({2, 32}), norm(0), weight, activation::silu, out),
+               c10::Error);
 }
 
 } // namespace

@@ -33,7 +33,7 @@ SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pag
   const kv_layer& layer = *tile.layer;
   const std::byte* keys[Pages];
   for (int p = 0; p < Pages; ++p)
-    keys[p] = layer.keys + layer.head_index(pages[p], tile.kv_head) * layer.head_bytes();
+    keys[p] = layer.keys + layer.head_offset(pages[p], tile.kv_head);
   f32x16 sums[Queries][Pages];
   for (auto& query : sums)
     for (auto& sum : query)
@@ -53,7 +53,7 @@ SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pag
   for (int p = 0; p < Pages; ++p) {
     f32x16 scale = f32x16::all(1.0F);
     if constexpr (T == kv_type::int8)
-      scale = f32x16::load(layer.key_scales + layer.head_index(pages[p], tile.kv_head) * page_tokens);
+      scale = f32x16::load(layer.key_scales + layer.scale_offset(pages[p], tile.kv_head));
     for (int j = 0; j < Queries; ++j)
       (T == kv_type::int8 ? sums[j][p] * scale : sums[j][p])
           .store(scores + j * attention_block_tokens + p * page_tokens);
@@ -73,8 +73,7 @@ SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* page
     for (int s = 0; s < Slices; ++s)
       sums[j][s] = f32x16::load(state.totals + j * layer.head_dim + d + s * lanes) * f32x16::all(fades[j]);
   for (int t = from; t < to;) {
-    const std::byte* values =
-        layer.values + layer.head_index(pages[t / page_tokens], tile.kv_head) * layer.head_bytes();
+    const std::byte* values = layer.values + layer.head_offset(pages[t / page_tokens], tile.kv_head);
     const int page_end = (t / page_tokens + 1) * page_tokens;
     for (const int end = to < page_end ? to : page_end; t < end; ++t) {
       f32x16 v[Slices];
@@ -167,8 +166,7 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
     if constexpr (T == kv_type::int8)
       for (int p = from / page_tokens; p < end_page; ++p)
         (f32x16::load(scores[j] + p * lanes) *
-         f32x16::load(tile.layer->value_scales +
-                      tile.layer->head_index(pages[p], tile.kv_head) * page_tokens))
+         f32x16::load(tile.layer->value_scales + tile.layer->scale_offset(pages[p], tile.kv_head)))
             .store(scores[j] + p * lanes);
   }
   int d = 0;
@@ -239,10 +237,11 @@ void finish(const attention_tile& tile, const attention_state& state, float* out
 
 /// Values go in as they are; int8 with the largest of the sixteen-fold as 127.
 template <kv_type T>
-void write_head(const kv_layer& layer, std::size_t head, int slot, const float* key, const float* value) {
+void write_head(const kv_layer& layer, page_id page, int head, int slot, const float* key,
+                const float* value) {
   const int n = layer.head_dim;
-  std::byte* keys = layer.keys + head * layer.head_bytes();
-  std::byte* values = layer.values + head * layer.head_bytes();
+  std::byte* keys = layer.keys + layer.head_offset(page, head);
+  std::byte* values = layer.values + layer.head_offset(page, head);
   float key_factor = 1;
   float value_factor = 1;
   if constexpr (T == kv_type::int8) {
@@ -254,8 +253,8 @@ void write_head(const kv_layer& layer, std::size_t head, int slot, const float* 
       scale = most / 127.0F;
       return most > 1e-30F ? 127.0F / most : 0.0F;
     };
-    key_factor = scale_of(key, layer.key_scales[head * page_tokens + static_cast<std::size_t>(slot)]);
-    value_factor = scale_of(value, layer.value_scales[head * page_tokens + static_cast<std::size_t>(slot)]);
+    key_factor = scale_of(key, layer.key_scales[layer.scale_offset(page, head) + slot]);
+    value_factor = scale_of(value, layer.value_scales[layer.scale_offset(page, head) + slot]);
   }
   for (int d = 0; d < n; d += lanes) {
     const f32x16 k = f32x16::load(key + d);
@@ -285,18 +284,17 @@ void write_head(const kv_layer& layer, std::size_t head, int slot, const float* 
 
 void write_kv(const kv_layer& layer, page_id page, int slot, const float* keys, const float* values) {
   for (int h = 0; h < layer.n_kv_heads; ++h) {
-    const auto head = layer.head_index(page, h);
     const float* key = keys + h * layer.head_dim;
     const float* value = values + h * layer.head_dim;
     switch (layer.type) {
     case kv_type::f32:
-      write_head<kv_type::f32>(layer, head, slot, key, value);
+      write_head<kv_type::f32>(layer, page, h, slot, key, value);
       break;
     case kv_type::f16:
-      write_head<kv_type::f16>(layer, head, slot, key, value);
+      write_head<kv_type::f16>(layer, page, h, slot, key, value);
       break;
     case kv_type::int8:
-      write_head<kv_type::int8>(layer, head, slot, key, value);
+      write_head<kv_type::int8>(layer, page, h, slot, key, value);
     }
   }
 }
