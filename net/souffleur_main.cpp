@@ -60,7 +60,7 @@ result<loaded_model> load(const server_settings& settings) {
   const auto path = find_model_file(settings.model, settings.model_folder);
   if (path.empty())
     return failure{"model.path: \"" + settings.model + "\" is neither a file nor a model in " +
-                   settings.model_folder + "; ./serve --model NAME fetches smollm2, qwen-0.5b or qwen-1.5b."};
+                   settings.model_folder + "; ./serve --model NAME fetches smollm2, gemma3, qwen-0.5b or qwen-1.5b."};
   const auto file = gguf_file::open(path);
   if (!file)
     return failure{path + ": " + file.error()};

@@ -16,14 +16,15 @@ constexpr std::string_view space_key = "tokenizer.ggml.add_space_prefix";
 constexpr std::string_view trim_key = "tokenizer.ggml.remove_extra_whitespaces";
 constexpr std::string_view space_mark = "\u2581";
 
-std::string with_spaces(std::string_view text) {
-  std::string spaced;
-  spaced.reserve(text.size());
+/// `spaced`, then the text with spaces for their marks.
+std::string with_spaces(std::string_view text, std::string spaced = "") {
+  spaced.reserve(spaced.size() + text.size());
   for (auto at = text.find(space_mark); at != std::string_view::npos; at = text.find(space_mark)) {
     spaced.append(text.substr(0, at)) += ' ';
     text.remove_prefix(at + space_mark.size());
   }
-  return spaced.append(text);
+  spaced.append(text);
+  return spaced;
 }
 
 /// The byte that <0x0A> spells; -1 if `spelling` is not so.
@@ -47,7 +48,7 @@ public:
 
 private:
   void append_text(std::string_view text, std::vector<token_id>& tokens) const override {
-    piece_merger{pieces_}.append((adds_space_ ? " " : "") + with_spaces(text), tokens);
+    piece_merger{pieces_}.append(with_spaces(text, adds_space_ ? " " : ""), tokens);
   }
 
   scored_pieces pieces_; ///< points into the vocabulary's pieces

@@ -22,6 +22,7 @@ struct model_case {
 };
 const model_case smollm2{"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2"};
 const model_case qwen{"Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf", "qwen2_0.5b"};
+const model_case gemma3{"gemma-3-270m.Q4_K_M.gguf", "gemma3"};
 
 std::shared_ptr<language_model> loaded(const model_case& which) {
   const std::string path = std::string{SOUFFLEUR_MODELS} + "/" + which.file;
@@ -168,10 +169,16 @@ void reference_logits_match(const model_case& which) {
 }
 TEST(Smollm2, LogitsOfTheAtenOperatorsAreTheReferenceUpToFloatRounding) { reference_logits_match(smollm2); }
 TEST(Qwen2, LogitsOfTheAtenOperatorsAreTheReferenceUpToFloatRounding) { reference_logits_match(qwen); }
+TEST(Gemma3, LogitsOfTheAtenOperatorsAreTheReferenceUpToFloatRounding) { reference_logits_match(gemma3); }
 
 TEST(Qwen2, LogitsAreThoseOfTheReference) { logits_match(qwen); }
 TEST(Qwen2, GreedyTokensAreThoseOfTheReference) { greedy_matches(qwen); }
 TEST(Qwen2, PerplexityIsWithinOnePercentOfTheReference) { perplexity_matches(qwen); }
+
+// One of the prompts and the scored text are longer than the window of 512.
+TEST(Gemma3, LogitsAreThoseOfTheReference) { logits_match(gemma3); }
+TEST(Gemma3, GreedyTokensAreThoseOfTheReference) { greedy_matches(gemma3); }
+TEST(Gemma3, PerplexityIsWithinOnePercentOfTheReference) { perplexity_matches(gemma3); }
 
 TEST(Smollm2, ARowsLogitsDoNotDependOnBatchChunksOrPages) {
   const auto model = loaded(smollm2);

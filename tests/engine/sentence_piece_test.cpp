@@ -40,12 +40,16 @@ std::shared_ptr<const tokenizer> made(const tiny_gguf& file) {
 
 token_id byte(char c) { return 1 + static_cast<std::uint8_t>(c); }
 
-/// What a text gives, and the same spelled U+2581 for each space.
-std::string with_spaces(std::string text) {
-  const std::string mark = "\u2581";
-  for (auto at = text.find(mark); at != std::string::npos; at = text.find(mark, at))
-    text.replace(at, mark.size(), " ");
-  return text;
+/// A text as it comes back: U+2581 stands for a space.
+std::string with_spaces(std::string_view text) {
+  constexpr std::string_view mark = "\u2581";
+  std::string spaced;
+  while (!text.empty()) {
+    const bool is_mark = text.starts_with(mark);
+    spaced += is_mark ? ' ' : text[0];
+    text.remove_prefix(is_mark ? mark.size() : 1);
+  }
+  return spaced;
 }
 
 /// Merges by looking through the whole word for the best pair, again and again.
