@@ -5,6 +5,9 @@ namespace souffleur {
 namespace {
 
 constexpr int n_spins = 4000; // about 50 us
+constexpr int part_bits = 20;
+constexpr std::uint64_t part_mask = (1U << part_bits) - 1;
+constexpr std::uint64_t generation_mask = (1U << 24) - 1;
 
 inline void relax() {
 #if defined(__x86_64__)
@@ -34,10 +37,11 @@ void thread_team::run_parts(int n_parts, task_view task) {
     return;
   }
   task_ = task;
-  n_parts_.store(n_parts, std::memory_order_relaxed);
   n_left_.store(n_parts - 1, std::memory_order_relaxed);
   const auto generation = generation_.load(std::memory_order_relaxed) + 1;
-  next_.store(std::uint64_t{generation} << 32 | 1, std::memory_order_release);
+  next_.store((generation & generation_mask) << (2 * part_bits) |
+                  static_cast<std::uint64_t>(n_parts) << part_bits | 1,
+              std::memory_order_release);
   generation_.store(generation, std::memory_order_release);
   generation_.notify_all();
   task.call(task.object, 0);
@@ -47,11 +51,13 @@ void thread_team::run_parts(int n_parts, task_view task) {
 
 void thread_team::take_parts(std::uint32_t generation) {
   auto next = next_.load(std::memory_order_acquire);
-  while (next >> 32 == generation &&
-         static_cast<int>(next & 0xFFFFFFFFU) < n_parts_.load(std::memory_order_relaxed)) {
+  while (next >> (2 * part_bits) == (generation & generation_mask)) {
+    const auto part = next & part_mask;
+    if (part >= ((next >> part_bits) & part_mask))
+      return;
     if (!next_.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel, std::memory_order_acquire))
       continue;
-    task_.call(task_.object, static_cast<int>(next & 0xFFFFFFFFU));
+    task_.call(task_.object, static_cast<int>(part));
     n_left_.fetch_sub(1, std::memory_order_release);
     next = next_.load(std::memory_order_acquire);
   }

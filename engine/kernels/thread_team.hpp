@@ -19,8 +19,8 @@ public:
   thread_team& operator=(const thread_team&) = delete;
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
-  /// Calls task(part) once for every part in [0, n_parts), in order of the parts, each on whichever thread is
-  /// free first, and waits for all. The caller takes part 0 at least.
+  /// Calls task(part) once for every part in [0, n_parts), at most a million, in order of the parts, each on
+  /// whichever thread is free first, and waits for all. The caller takes part 0 at least.
   template <class F>
   void run(int n_parts, const F& task) {
     run_parts(n_parts, {&task, [](const void* f, int part) { (*static_cast<const F*>(f))(part); }});
@@ -38,10 +38,9 @@ private:
   void wait_for_the_rest() const;
 
   task_view task_;
-  std::atomic<int> n_parts_{0};
   std::atomic<std::uint32_t> generation_{0};
-  /// Generation << 32 | the next part to take. A part is taken by adding 1, in this generation only, so that
-  /// a late worker never touches a later task, nor one that is gone.
+  /// Generation << 40 | number of parts << 20 | the next part to take. A part is taken by adding 1 while
+  /// nothing of it has changed, so that a late worker never touches a later task, nor one that is gone.
   std::atomic<std::uint64_t> next_{0};
   std::atomic<int> n_left_{0};
   std::atomic<bool> stopping_{false};

@@ -24,12 +24,13 @@ public:
       : type_(type), n_pages_(n_pages), n_kv_heads_(config.n_kv_heads), head_dim_(config.head_dim),
         values_bytes_(static_cast<std::size_t>(n_kv_heads_) * head_dim_ * page_tokens *
                       bytes_per_value(type)),
-        scales_bytes_(type == kv_type::int8 ? sizeof(float) * n_kv_heads_ * page_tokens : 0),
-        page_bytes_(2 * (values_bytes_ + scales_bytes_) * static_cast<std::size_t>(config.n_layers)),
+        value_scales_bytes_(type == kv_type::int8 ? sizeof(float) * n_kv_heads_ * page_tokens : 0),
+        layer_bytes_(2 * values_bytes_ + (1 + n_key_scales(head_dim_)) * value_scales_bytes_),
+        page_bytes_(layer_bytes_ * static_cast<std::size_t>(config.n_layers)),
         memory_(lazy_memory(page_bytes_ * static_cast<std::size_t>(n_pages), page_kind::ordinary)) {}
 
   kv_tensors layer(int index) {
-    auto* at = memory_.get() + 2 * (values_bytes_ + scales_bytes_) * static_cast<std::size_t>(index);
+    auto* at = memory_.get() + layer_bytes_ * static_cast<std::size_t>(index);
     const auto dtype = type_ == kv_type::f32 ? at::kFloat : type_ == kv_type::f16 ? at::kHalf : at::kChar;
     const std::int64_t dim = head_dim_;
     kv_tensors kv{view(at, {n_pages_, n_kv_heads_, dim, page_tokens}, dtype),
@@ -37,8 +38,9 @@ public:
                   at::empty({0}, at::kFloat), at::empty({0}, at::kFloat)};
     if (type_ == kv_type::int8) {
       at += 2 * values_bytes_;
-      kv.key_scales = view(at, {n_pages_, n_kv_heads_, page_tokens}, at::kFloat);
-      kv.value_scales = view(at + scales_bytes_, {n_pages_, n_kv_heads_, page_tokens}, at::kFloat);
+      kv.value_scales = view(at, {n_pages_, n_kv_heads_, page_tokens}, at::kFloat);
+      kv.key_scales = view(at + value_scales_bytes_,
+                           {n_pages_, n_kv_heads_, n_key_scales(head_dim_), page_tokens}, at::kFloat);
     }
     return kv;
   }
@@ -58,7 +60,8 @@ private:
   std::int64_t n_kv_heads_;
   int head_dim_;
   std::size_t values_bytes_; ///< of one layer's keys, or values, in a page
-  std::size_t scales_bytes_;
+  std::size_t value_scales_bytes_;
+  std::size_t layer_bytes_; ///< of a page
   std::size_t page_bytes_;
   std::shared_ptr<std::byte[]> memory_;
 };

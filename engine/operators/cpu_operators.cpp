@@ -109,13 +109,16 @@ kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values, const at::Te
   layer.values = static_cast<std::byte*>(values.data_ptr());
   layer.page_stride_bytes = keys.stride(0) * static_cast<std::ptrdiff_t>(keys.element_size());
   if (layer.type == kv_type::int8) {
-    TORCH_CHECK(key_scales.dim() == 3 && key_scales.size(1) == keys.size(1) &&
-                    key_scales.size(2) == page_tokens && key_scales.sizes() == value_scales.sizes() &&
-                    key_scales.strides() == value_scales.strides() && key_scales[0].is_contiguous(),
+    TORCH_CHECK(key_scales.dim() == 4 && key_scales.size(1) == keys.size(1) &&
+                    key_scales.size(2) == n_key_scales(static_cast<int>(keys.size(2))) &&
+                    key_scales.size(3) == page_tokens && value_scales.dim() == 3 &&
+                    value_scales.size(1) == keys.size(1) && value_scales.size(2) == page_tokens &&
+                    key_scales[0].is_contiguous() && value_scales[0].is_contiguous(),
                 "key and value scales: unexpected layout");
     layer.key_scales = key_scales.data_ptr<float>();
     layer.value_scales = value_scales.data_ptr<float>();
-    layer.scale_page_stride = key_scales.stride(0);
+    layer.key_scale_stride = key_scales.stride(0);
+    layer.value_scale_stride = value_scales.stride(0);
   }
   layer.n_kv_heads = static_cast<int>(keys.size(1));
   layer.head_dim = static_cast<int>(keys.size(2));

@@ -18,7 +18,8 @@ struct batch_layout {
 
 /// One layer's part of the KV pool, laid out as kv_layer says: keys (n_pages, n_kv_heads, head_dim,
 /// page_tokens), values (n_pages, n_kv_heads, page_tokens, head_dim).
-/// float32, float16 or int8; int8 has scales (n_pages, n_kv_heads, page_tokens), the others empty tensors.
+/// float32, float16 or int8; int8 has scales, (n_pages, n_kv_heads, n_key_scales, page_tokens) and (n_pages,
+/// n_kv_heads, page_tokens), the others empty tensors.
 struct kv_tensors {
   at::Tensor keys;
   at::Tensor values;

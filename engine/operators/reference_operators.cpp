@@ -1,5 +1,6 @@
 // The operators in float32 ATen: no threads, tables or tricks of our own, to hold the kernels against.
 #include "engine/kernels/activation.hpp"
+#include "engine/kernels/kv_layer.hpp"
 #include "engine/operators/operator_functions.hpp"
 #include "policies/token.hpp"
 
@@ -79,24 +80,48 @@ void rotate(at::Tensor heads, const at::Tensor& positions, const at::Tensor& cos
   heads.copy_(at::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1));
 }
 
-/// Writes vectors (n, n_kv_heads, head_dim) to `places`, a view (n_pages, page_tokens, n_kv_heads, head_dim).
-void store(const at::Tensor& vectors, const std::pair<at::Tensor, at::Tensor>& where, at::Tensor places,
-           const at::Tensor& scales) {
+using slots = std::pair<at::Tensor, at::Tensor>; ///< pages and places in them
+
+/// Writes vectors (n, n_kv_heads, head_dim) to `places`, a view (n_pages, page_tokens, n_kv_heads, head_dim);
+/// for int8 with a scale for each `per_scale` values in `scales`, (n_pages, page_tokens, n_kv_heads,
+/// n_scales).
+void store(const at::Tensor& vectors, const slots& where, at::Tensor places, at::Tensor scales,
+           std::int64_t per_scale) {
   if (places.scalar_type() != at::kChar) {
     places.index_put_({where.first, where.second}, vectors.to(places.scalar_type()));
     return;
   }
-  const auto scale = vectors.abs().amax(-1) / 127;
-  const auto rounded = (vectors / scale.unsqueeze(-1).clamp_min(1e-30)).round();
-  places.index_put_({where.first, where.second}, rounded.to(at::kChar));
-  scales.permute({0, 2, 1}).index_put_({where.first, where.second}, scale);
+  std::vector<at::Tensor> rounded;
+  std::vector<at::Tensor> scale;
+  for (const auto& part : vectors.split(per_scale, -1)) {
+    scale.push_back(part.abs().amax(-1, true) / 127);
+    rounded.push_back((part / scale.back().clamp_min(1e-30)).round());
+  }
+  places.index_put_({where.first, where.second}, at::cat(rounded, -1).to(at::kChar));
+  scales.index_put_({where.first, where.second}, at::cat(scale, -1));
 }
 
-/// Values of (n_pages, n_kv_heads, page_tokens, head_dim) as floats.
-at::Tensor loaded(const at::Tensor& values, const at::Tensor& scales) {
+/// Values (n_pages, page_tokens, n_kv_heads, head_dim) as floats, scales as store() has them.
+at::Tensor loaded(const at::Tensor& values, const at::Tensor& scales, std::int64_t per_scale) {
   const auto floats = values.to(at::kFloat);
-  return values.scalar_type() == at::kChar ? floats * scales.unsqueeze(-1) : floats;
+  if (values.scalar_type() != at::kChar)
+    return floats;
+  return floats * scales.repeat_interleave(per_scale, -1).narrow(-1, 0, values.size(-1));
 }
+
+/// Views of keys and values with their scales, (n_pages, page_tokens, n_kv_heads, ...).
+struct pages_by_slot {
+  pages_by_slot(const at::Tensor& key_pages, const at::Tensor& value_pages, const at::Tensor& key_scales_,
+                const at::Tensor& value_scales_)
+      : keys(key_pages.permute({0, 3, 1, 2})), values(value_pages.permute({0, 2, 1, 3})),
+        key_scales(key_scales_), value_scales(value_scales_) {
+    if (keys.scalar_type() == at::kChar) {
+      key_scales = key_scales.permute({0, 3, 1, 2});
+      value_scales = value_scales.transpose(1, 2).unsqueeze(-1);
+    }
+  }
+  at::Tensor keys, values, key_scales, value_scales;
+};
 
 } // namespace
 
@@ -112,8 +137,9 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
   k.copy_(normed(k, k_norm, epsilon));
   rotate(heads.narrow(1, 0, n_q + n_kv), positions, cosines, sines);
   const auto where = places_of(sequences, positions, page_table);
-  store(k, where, key_pages.permute({0, 3, 1, 2}), key_scales);
-  store(heads.narrow(1, n_q + n_kv, n_kv), where, value_pages.permute({0, 2, 1, 3}), value_scales);
+  const pages_by_slot pages{key_pages, value_pages, key_scales, value_scales};
+  store(k, where, pages.keys, pages.key_scales, key_scale_values);
+  store(heads.narrow(1, n_q + n_kv, n_kv), where, pages.values, pages.value_scales, heads.size(2));
 }
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
@@ -121,18 +147,19 @@ void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at:
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
                      std::int64_t window, double scale, at::Tensor& out) {
   const auto n_shared = q.size(1) / key_pages.size(1);
+  const pages_by_slot stored{key_pages, value_pages, key_scales, value_scales};
   for (std::int64_t row = 0; row < q.size(0); ++row) {
     const auto n_positions = positions[row].item<std::int64_t>() + 1;
     const auto first = window == 0 ? 0 : std::max<std::int64_t>(0, n_positions - window);
     const auto pages = page_table[sequences[row].item<std::int64_t>()]
                            .slice(0, 0, (n_positions + page_tokens - 1) / page_tokens)
                            .to(at::kLong);
-    const auto take = [&](const at::Tensor& all, const at::Tensor& scales) {
+    const auto take = [&](const at::Tensor& all, const at::Tensor& scales, std::int64_t per_scale) {
       const auto own = scales.numel() > 0 ? scales.index_select(0, pages) : scales;
-      return loaded(all.index_select(0, pages), own).transpose(0, 1).flatten(1, 2);
+      return loaded(all.index_select(0, pages), own, per_scale).flatten(0, 1).transpose(0, 1);
     };
-    const auto keys = take(key_pages.transpose(2, 3), key_scales);
-    const auto values = take(value_pages, value_scales);
+    const auto keys = take(stored.keys, stored.key_scales, key_scale_values);
+    const auto values = take(stored.values, stored.value_scales, q.size(2));
     const auto k = keys.slice(1, first, n_positions).repeat_interleave(n_shared, 0);
     const auto v = values.slice(1, first, n_positions).repeat_interleave(n_shared, 0);
     const auto scores = at::matmul(k, q[row].unsqueeze(-1)).squeeze(-1) * scale;

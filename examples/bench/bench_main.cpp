@@ -104,7 +104,7 @@ int bench_main(const options& how) {
   const auto all = run(how);
   if (!all)
     return fail(all.error());
-  const run_header header{cpu_name(), std::string{name_of(best_isa())}, how.repeats};
+  const run_header header{cpu_name(), std::string{to_string(best_isa())}, how.repeats};
   if (how.as_json)
     write_json(out, header, *all);
   else

@@ -229,7 +229,7 @@ def cpu_flags():
 def peer_instructions():
     """Of a native build on this machine."""
     flags = cpu_flags()
-    for name in ("avx512_vnni", "avx512f", "avx_vnni", "avx2"):
+    for name in ("avx512", "avx512f", "avx_vnni", "avx2"):
         if name in flags:
             return name
     return "portable"

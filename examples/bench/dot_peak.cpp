@@ -12,7 +12,7 @@ namespace {
 constexpr int n_sums = 12;
 constexpr int n_sums_with_scratch = 10; ///< of 16 registers, less the operands and a product on its way
 
-__attribute__((target("avx512f,avx512vnni"))) void avx512_vnni_dots(std::int64_t n_iterations) {
+__attribute__((target("avx512f,avx512vnni"))) void avx512_dots(std::int64_t n_iterations) {
   __m512i sums[n_sums] = {};
   const __m512i a = _mm512_set1_epi32(0x01020304);
   const __m512i b = _mm512_set1_epi32(0x05060708);
@@ -55,7 +55,7 @@ void sse2_dots(std::int64_t n_iterations) {
 std::vector<dot_loop> dot_loops() {
   std::vector<dot_loop> loops;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"))
-    loops.push_back({"avx512_vnni", 64 * n_sums, avx512_vnni_dots});
+    loops.push_back({"avx512", 64 * n_sums, avx512_dots});
   if (__builtin_cpu_supports("avx2"))
     loops.push_back({"avx2", 32 * n_sums_with_scratch, avx2_dots});
   loops.push_back({"portable", 8 * n_sums_with_scratch, sse2_dots});

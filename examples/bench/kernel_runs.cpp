@@ -26,8 +26,12 @@ class weights_in_memory {
 public:
   weights_in_memory(tensor_type type, const kernel_shape& shape) {
     std::mt19937 random{1};
-    auto one = packed_matrix::pack(type, random_blocks(type, shape, random), shape.n_out, shape.n_in);
-    copies_.assign(bytes_beyond_caches() / one.size_bytes() + 1, one);
+    const auto blocks = random_blocks(type, shape, random);
+    const auto n_copies =
+        bytes_beyond_caches() / packed_matrix::packed_bytes(type, shape.n_out, shape.n_in) + 1;
+    weight_arena arena{n_copies * packed_matrix::packed_bytes(type, shape.n_out, shape.n_in)};
+    for (std::size_t i = 0; i < n_copies; ++i)
+      copies_.push_back(packed_matrix::pack(type, blocks, shape.n_out, shape.n_in, &arena));
   }
   const packed_matrix& next() { return copies_[n_taken_++ % copies_.size()]; }
   std::size_t bytes_each() const { return copies_.front().size_bytes(); }
@@ -52,7 +56,7 @@ samples matmul_times(weights_in_memory& weights, const kernel_shape& shape, int 
   const auto x = random_activations(n_rows, shape.n_in);
   std::vector<float> y(static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(shape.n_out));
   const auto call = [&] {
-    matmul(weights.next(), x.data(), n_rows, y.data(), shape.n_out, team, best_isa());
+    matmul({&weights.next(), 1}, {x.data(), shape.n_in, n_rows}, {y.data(), shape.n_out}, team, best_isa());
   };
   samples times;
   mean_seconds_of(call);
@@ -68,7 +72,7 @@ std::vector<measurement> run_kernels(const options& how, const machine_figures& 
   thread_team team{machine.n_threads};
   const auto& shape = how.shape;
   const double stream = machine.stream_read_gb_per_s.median;
-  const auto* peak = machine.dot_peak(name_of(best_isa()));
+  const auto* peak = machine.dot_peak(to_string(best_isa()));
   for (const auto format : how.kernel_formats) {
     const std::string name{to_string(format)};
     report.say("kernels, " + name + ": packing");

@@ -1,6 +1,6 @@
 #include "examples/bench/machine.hpp"
 
-#include "engine/kernels/clones.hpp"
+#include "engine/clones.hpp"
 #include "examples/bench/dot_peak.hpp"
 
 #include <algorithm>
@@ -94,16 +94,6 @@ std::string cpu_name() {
     if (line.starts_with("model name"))
       if (const auto colon = line.find(": "); colon != std::string::npos)
         return line.substr(colon + 2);
-  return "unknown";
-}
-
-std::string_view name_of(isa level) {
-  switch (level) {
-  case isa::portable:
-    return "portable";
-  case isa::avx2:
-    return "avx2";
-  }
   return "unknown";
 }
 

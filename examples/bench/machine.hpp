@@ -12,7 +12,6 @@
 namespace souffleur::bench {
 
 std::string cpu_name();
-std::string_view name_of(isa level);
 
 struct machine_figures {
   int n_threads = 0;
@@ -20,7 +19,7 @@ struct machine_figures {
   summary stream_read_gb_per_s;
   summary stream_copy_gb_per_s; ///< bytes read and bytes written, as STREAM counts (McCalpin 1995)
   /// 10^9 multiply-accumulates a second from registers, by the instructions: of int8 with vpdpbusd
-  /// ("avx512_vnni") and vpmaddubsw + vpaddw ("avx2"), of int16 with pmaddwd + paddd ("portable").
+  /// ("avx512") and vpmaddubsw + vpaddw ("avx2"), of int16 with pmaddwd + paddd ("portable").
   std::vector<std::pair<std::string_view, summary>> dot_gmac_per_s;
 
   /// Null if the CPU has no such instructions.

@@ -32,7 +32,7 @@ struct loaded_file {
 
 result<std::shared_ptr<language_model>> read(const tiny_gguf& file) {
   const loaded_file loaded{file};
-  return load_model(loaded.gguf, {2, 16});
+  return load_model(loaded.gguf, {2, 16, kv_type::f32});
 }
 
 /// Logits (n_rows, vocabulary) of a sequence given in chunks.

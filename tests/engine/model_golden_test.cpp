@@ -1,5 +1,6 @@
 // The real models against float32 references that were not made with this engine. Skipped where a model is
 // missing.
+#include "engine/kernels/isa.hpp"
 #include "engine/model/load_model.hpp"
 
 #include <boost/json.hpp>
@@ -24,13 +25,13 @@ const model_case smollm2{"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2"};
 const model_case qwen{"Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf", "qwen2_0.5b"};
 const model_case gemma3{"gemma-3-270m.Q4_K_M.gguf", "gemma3"};
 
-std::shared_ptr<language_model> loaded(const model_case& which) {
+std::shared_ptr<language_model> loaded(const model_case& which, kv_type kv = kv_type::f16) {
   const std::string path = std::string{SOUFFLEUR_MODELS} + "/" + which.file;
   if (!std::ifstream{path})
     return nullptr;
   auto file = gguf_file::open(path);
   EXPECT_TRUE(file.ok());
-  auto model = load_model(*file, {2, 256});
+  auto model = load_model(*file, {2, 256, kv});
   EXPECT_TRUE(model.ok()) << (model.ok() ? "" : model.error());
   return model.ok() ? *model : nullptr;
 }
@@ -81,8 +82,9 @@ double log_sum_exp(std::span<const float> logits) {
   return largest + std::log(sum);
 }
 
-void logits_match(const model_case& which, double tolerance = 0.6, std::size_t most_rows = 1000) {
-  const auto model = loaded(which);
+void logits_match(const model_case& which, double tolerance = 0.6, std::size_t most_rows = 1000,
+                  kv_type kv = kv_type::f16) {
+  const auto model = loaded(which, kv);
   if (!model)
     GTEST_SKIP() << which.file << " is not there";
   double worst = 0;
@@ -128,8 +130,8 @@ void greedy_matches(const model_case& which) {
   std::printf("%s: %d greedy steps, %d near-ties flipped\n", which.golden, n_steps, n_flips);
 }
 
-void perplexity_matches(const model_case& which) {
-  const auto model = loaded(which);
+void perplexity_matches(const model_case& which, kv_type kv = kv_type::f16) {
+  const auto model = loaded(which, kv);
   if (!model)
     GTEST_SKIP() << which.file << " is not there";
   const auto row = rows_of(std::string{"ppl_"} + which.golden).front();
@@ -152,19 +154,25 @@ void perplexity_matches(const model_case& which) {
   }
   const double ours = std::exp(nll / n);
   const double reference = row.at("perplexity").to_number<double>();
-  std::printf("%s: perplexity %.4f, float32 reference %.4f, ratio %.4f\n", which.golden, ours, reference,
-              ours / reference);
+  std::printf("%s, KV in %s: perplexity %.4f, float32 reference %.4f, ratio %.4f\n", which.golden,
+              std::string{to_string(kv)}.c_str(), ours, reference, ours / reference);
   EXPECT_NEAR(ours / reference, 1.0, 0.01);
 }
 
 TEST(Smollm2, LogitsAreThoseOfTheReference) { logits_match(smollm2); }
 TEST(Smollm2, GreedyTokensAreThoseOfTheReference) { greedy_matches(smollm2); }
 TEST(Smollm2, PerplexityIsWithinOnePercentOfTheReference) { perplexity_matches(smollm2); }
+TEST(Smollm2, PerplexityIsWithinOnePercentOfTheReferenceWithKvInFloat32) {
+  perplexity_matches(smollm2, kv_type::f32);
+}
+TEST(Smollm2, PerplexityIsWithinOnePercentOfTheReferenceWithKvInInt8) {
+  perplexity_matches(smollm2, kv_type::int8);
+}
 
 /// The same graph over the ATen operators has no rounding of activations to excuse a difference.
 void reference_logits_match(const model_case& which) {
   setenv("SOUFFLEUR_ISA", "reference", 1);
-  logits_match(which, 0.01, 3);
+  logits_match(which, 0.01, 3, kv_type::f32);
   unsetenv("SOUFFLEUR_ISA");
 }
 TEST(Smollm2, LogitsOfTheAtenOperatorsAreTheReferenceUpToFloatRounding) { reference_logits_match(smollm2); }
@@ -174,11 +182,43 @@ TEST(Gemma3, LogitsOfTheAtenOperatorsAreTheReferenceUpToFloatRounding) { referen
 TEST(Qwen2, LogitsAreThoseOfTheReference) { logits_match(qwen); }
 TEST(Qwen2, GreedyTokensAreThoseOfTheReference) { greedy_matches(qwen); }
 TEST(Qwen2, PerplexityIsWithinOnePercentOfTheReference) { perplexity_matches(qwen); }
+TEST(Qwen2, PerplexityIsWithinOnePercentOfTheReferenceWithKvInFloat32) {
+  perplexity_matches(qwen, kv_type::f32);
+}
+TEST(Qwen2, PerplexityIsWithinOnePercentOfTheReferenceWithKvInInt8) {
+  perplexity_matches(qwen, kv_type::int8);
+}
 
 // One of the prompts and the scored text are longer than the window of 512.
 TEST(Gemma3, LogitsAreThoseOfTheReference) { logits_match(gemma3); }
 TEST(Gemma3, GreedyTokensAreThoseOfTheReference) { greedy_matches(gemma3); }
 TEST(Gemma3, PerplexityIsWithinOnePercentOfTheReference) { perplexity_matches(gemma3); }
+
+/// Logits of a few tokens with the kernels of one instruction set.
+std::vector<float> logits_with(isa level, kv_type kv) {
+  setenv("SOUFFLEUR_ISA", std::string{to_string(level)}.c_str(), 1);
+  const auto model = loaded(smollm2, kv);
+  unsetenv("SOUFFLEUR_ISA");
+  return model ? run(*model, {1, 4093, 198, 2683, 314, 260, 6376, 282, 4649, 47}, 2) : std::vector<float>{};
+}
+
+TEST(Smollm2, LogitsAreTheSameOnEveryInstructionSet) {
+  const auto levels = available_isas();
+  for (const auto kv : {kv_type::f32, kv_type::f16, kv_type::int8}) {
+    const auto widest = logits_with(levels.back(), kv);
+    for (const auto level : levels) {
+      const auto logits = logits_with(level, kv);
+      ASSERT_EQ(logits.size(), widest.size());
+      double difference = 0;
+      for (std::size_t i = 0; i < logits.size(); ++i)
+        difference += std::fabs(logits[i] - widest[i]) / static_cast<double>(logits.size());
+      if (level == isa::portable) // rounds products and sums apart
+        EXPECT_LT(difference, 0.2);
+      else
+        EXPECT_EQ(logits, widest) << to_string(level);
+    }
+  }
+}
 
 TEST(Smollm2, ARowsLogitsDoNotDependOnBatchChunksOrPages) {
   const auto model = loaded(smollm2);

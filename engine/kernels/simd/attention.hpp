@@ -27,19 +27,11 @@ using block_scores = float[max_tile_queries][attention_block_tokens];
 
 constexpr int power_of_two_up_to(int n) { return n < 2 ? 1 : n < 4 ? 2 : 4; }
 
-/// Scores of all queries with the keys of `Pages` pages; (Queries, attention_block_tokens) at `scores`.
+/// sums += q · K over the dimensions [from, to).
 template <kv_type T, int Queries, int Pages>
-SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pages, float* scores) {
-  const kv_layer& layer = *tile.layer;
-  const std::byte* keys[Pages];
-  for (int p = 0; p < Pages; ++p)
-    keys[p] = layer.keys + layer.head_offset(pages[p], tile.kv_head);
-  f32x16 sums[Queries][Pages];
-  for (auto& query : sums)
-    for (auto& sum : query)
-      sum = f32x16::zero();
-  const float* q = tile.q;
-  for (int d = 0; d < layer.head_dim; ++d, q += Queries) {
+SOUFFLEUR_INLINE void add_products(const float* q, const std::byte* const* keys, int from, int to,
+                                   f32x16 (&sums)[Queries][Pages]) {
+  for (int d = from; d < to; ++d) {
     f32x16 k[Pages];
 #pragma GCC unroll 4
     for (int p = 0; p < Pages; ++p)
@@ -48,15 +40,39 @@ SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pag
     for (int j = 0; j < Queries; ++j)
 #pragma GCC unroll 4
       for (int p = 0; p < Pages; ++p)
-        sums[j][p] = fma(f32x16::all(q[j]), k[p], sums[j][p]);
+        sums[j][p] = fma(f32x16::all(q[d * Queries + j]), k[p], sums[j][p]);
   }
-  for (int p = 0; p < Pages; ++p) {
-    f32x16 scale = f32x16::all(1.0F);
-    if constexpr (T == kv_type::int8)
-      scale = f32x16::load(layer.key_scales + layer.scale_offset(pages[p], tile.kv_head));
-    for (int j = 0; j < Queries; ++j)
-      (T == kv_type::int8 ? sums[j][p] * scale : sums[j][p])
-          .store(scores + j * attention_block_tokens + p * page_tokens);
+}
+
+/// Scores of all queries with the keys of `Pages` pages; (Queries, attention_block_tokens) at `scores`.
+template <kv_type T, int Queries, int Pages>
+SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pages, float* scores) {
+  const kv_layer& layer = *tile.layer;
+  const std::byte* keys[Pages];
+  for (int p = 0; p < Pages; ++p)
+    keys[p] = layer.keys + layer.head_offset(pages[p], tile.kv_head);
+  constexpr int step = T == kv_type::int8 ? key_scale_values : max_head_dim;
+  for (int from = 0; from < layer.head_dim; from += step) {
+    const int to = from + step < layer.head_dim ? from + step : layer.head_dim;
+    f32x16 sums[Queries][Pages];
+    for (auto& query : sums)
+      for (auto& sum : query)
+        sum = f32x16::zero();
+    add_products<T, Queries, Pages>(tile.q, keys, from, to, sums);
+    for (int p = 0; p < Pages; ++p) {
+      f32x16 scale = f32x16::all(1.0F);
+      if constexpr (T == kv_type::int8)
+        scale = f32x16::load(layer.key_scales_of(pages[p], tile.kv_head) + from / step * page_tokens);
+      for (int j = 0; j < Queries; ++j) {
+        float* to_score = scores + j * attention_block_tokens + p * page_tokens;
+        if constexpr (T != kv_type::int8)
+          sums[j][p].store(to_score);
+        else if (from == 0)
+          (sums[j][p] * scale).store(to_score);
+        else
+          fma(sums[j][p], scale, f32x16::load(to_score)).store(to_score);
+      }
+    }
   }
 }
 
@@ -166,7 +182,7 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
     if constexpr (T == kv_type::int8)
       for (int p = from / page_tokens; p < end_page; ++p)
         (f32x16::load(scores[j] + p * lanes) *
-         f32x16::load(tile.layer->value_scales + tile.layer->scale_offset(pages[p], tile.kv_head)))
+         f32x16::load(tile.layer->value_scales_of(pages[p], tile.kv_head)))
             .store(scores[j] + p * lanes);
   }
   int d = 0;
@@ -235,50 +251,46 @@ void finish(const attention_tile& tile, const attention_state& state, float* out
   }
 }
 
-/// Values go in as they are; int8 with the largest of the sixteen-fold as 127.
-template <kv_type T>
+/// The largest of x (n,) becomes 127: sets the scale, returns what to multiply with.
+SOUFFLEUR_INLINE float int8_factor(const float* x, int n, float& scale) {
+  f32x16 largest = f32x16::zero();
+  for (int d = 0; d < n; d += lanes)
+    largest = max(largest, abs(f32x16::load(x + d)));
+  const float most = largest_of(largest);
+  scale = most / 127.0F;
+  return most > 1e-30F ? 127.0F / most : 0.0F;
+}
+
+template <kv_type T, class Value>
+SOUFFLEUR_INLINE void store_values(f32x16 x, Value* to) {
+  if constexpr (T == kv_type::f32)
+    x.store(to);
+  else if constexpr (T == kv_type::f16)
+    x.store_half(to);
+  else
+    x.store_int8(to);
+}
+
+template <kv_type T, class Value>
 void write_head(const kv_layer& layer, page_id page, int head, int slot, const float* key,
                 const float* value) {
   const int n = layer.head_dim;
-  std::byte* keys = layer.keys + layer.head_offset(page, head);
-  std::byte* values = layer.values + layer.head_offset(page, head);
+  auto* keys = reinterpret_cast<Value*>(layer.keys + layer.head_offset(page, head)) + slot;
+  auto* values = reinterpret_cast<Value*>(layer.values + layer.head_offset(page, head)) + slot * n;
   float key_factor = 1;
   float value_factor = 1;
-  if constexpr (T == kv_type::int8) {
-    const auto scale_of = [n](const float* x, float& scale) __attribute__((always_inline)) {
-      f32x16 largest = f32x16::zero();
-      for (int d = 0; d < n; d += lanes)
-        largest = max(largest, abs(f32x16::load(x + d)));
-      const float most = largest_of(largest);
-      scale = most / 127.0F;
-      return most > 1e-30F ? 127.0F / most : 0.0F;
-    };
-    key_factor = scale_of(key, layer.key_scales[layer.scale_offset(page, head) + slot]);
-    value_factor = scale_of(value, layer.value_scales[layer.scale_offset(page, head) + slot]);
-  }
+  if constexpr (T == kv_type::int8)
+    value_factor = int8_factor(value, n, layer.value_scales_of(page, head)[slot]);
   for (int d = 0; d < n; d += lanes) {
-    const f32x16 k = f32x16::load(key + d);
-    const f32x16 v = f32x16::load(value + d);
-    const int value_at = slot * n + d;
-    if constexpr (T == kv_type::f32) {
-      float one[lanes];
-      k.store(one);
-      for (int i = 0; i < lanes; ++i)
-        reinterpret_cast<float*>(keys)[(d + i) * page_tokens + slot] = one[i];
-      v.store(reinterpret_cast<float*>(values) + value_at);
-    } else if constexpr (T == kv_type::f16) {
-      std::uint16_t one[lanes];
-      k.store_half(one);
-      for (int i = 0; i < lanes; ++i)
-        reinterpret_cast<std::uint16_t*>(keys)[(d + i) * page_tokens + slot] = one[i];
-      v.store_half(reinterpret_cast<std::uint16_t*>(values) + value_at);
-    } else {
-      std::int8_t one[lanes];
-      (k * f32x16::all(key_factor)).store_int8(one);
-      for (int i = 0; i < lanes; ++i)
-        reinterpret_cast<std::int8_t*>(keys)[(d + i) * page_tokens + slot] = one[i];
-      (v * f32x16::all(value_factor)).store_int8(reinterpret_cast<std::int8_t*>(values) + value_at);
-    }
+    if constexpr (T == kv_type::int8)
+      if (d % key_scale_values == 0)
+        key_factor = int8_factor(key + d, n - d < key_scale_values ? n - d : key_scale_values,
+                                 layer.key_scales_of(page, head)[d / key_scale_values * page_tokens + slot]);
+    Value sixteen[lanes];
+    store_values<T>(f32x16::load(key + d) * f32x16::all(key_factor), sixteen);
+    for (int i = 0; i < lanes; ++i)
+      keys[(d + i) * page_tokens] = sixteen[i];
+    store_values<T>(f32x16::load(value + d) * f32x16::all(value_factor), values + d);
   }
 }
 
@@ -288,13 +300,13 @@ void write_kv(const kv_layer& layer, page_id page, int slot, const float* keys, 
     const float* value = values + h * layer.head_dim;
     switch (layer.type) {
     case kv_type::f32:
-      write_head<kv_type::f32>(layer, page, h, slot, key, value);
+      write_head<kv_type::f32, float>(layer, page, h, slot, key, value);
       break;
     case kv_type::f16:
-      write_head<kv_type::f16>(layer, page, h, slot, key, value);
+      write_head<kv_type::f16, std::uint16_t>(layer, page, h, slot, key, value);
       break;
     case kv_type::int8:
-      write_head<kv_type::int8>(layer, page, h, slot, key, value);
+      write_head<kv_type::int8, std::int8_t>(layer, page, h, slot, key, value);
     }
   }
 }
