@@ -46,7 +46,7 @@ result<std::shared_ptr<const chat_template>> load_chat_template(const gguf_file&
     return chat_template::chatml();
   const auto* source = file.find_string("tokenizer.chat_template");
   if (source == nullptr) {
-    spdlog::warn("the model has no chat template; chats use ChatML");
+    spdlog::warn("the model has no chat template (it may be no chat model); chats use ChatML");
     return chat_template::chatml();
   }
   auto parsed = chat_template::parse(*source);
@@ -60,7 +60,8 @@ result<loaded_model> load(const server_settings& settings) {
   const auto path = find_model_file(settings.model, settings.model_folder);
   if (path.empty())
     return failure{"model.path: \"" + settings.model + "\" is neither a file nor a model in " +
-                   settings.model_folder + "; ./serve --model NAME fetches smollm2, gemma3, qwen-0.5b or qwen-1.5b."};
+                   settings.model_folder +
+                   "; ./serve --model NAME fetches smollm2, gemma3, qwen-0.5b or qwen-1.5b."};
   const auto file = gguf_file::open(path);
   if (!file)
     return failure{path + ": " + file.error()};

@@ -157,7 +157,7 @@ std::string fingerprint_of(const gguf_file& file) {
 
 } // namespace
 
-result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_file> file,
+result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const gguf_file>& file,
                                                    const model_options& options,
                                                    const std::function<void(double)>& progress) {
   const auto config = read_config(*file);

@@ -13,7 +13,7 @@ namespace souffleur {
 
 /// Repacks the weights of a file whose architecture is known (architectures.hpp). The error names the missing
 /// or unsupported key or tensor.
-result<std::shared_ptr<language_model>> load_model(std::shared_ptr<const gguf_file> file,
+result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const gguf_file>& file,
                                                    const model_options& options,
                                                    const std::function<void(double fraction)>& progress = {});
 

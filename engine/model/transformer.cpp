@@ -107,9 +107,10 @@ struct layer_operands {
 struct rope_tables {
   rope_tables(const rope_config& config, int n_context, int head_dim)
       : cosines(at::empty({n_context, head_dim / 2}, at::kFloat)), sines(at::empty_like(cosines)) {
-    std::vector<double> frequencies;
-    for (int i = 0; i < head_dim / 2; ++i)
-      frequencies.push_back(std::pow(config.base, -2.0 * i / head_dim) / config.position_scale);
+    std::vector<double> frequencies(static_cast<std::size_t>(head_dim) / 2);
+    for (std::size_t i = 0; i < frequencies.size(); ++i)
+      frequencies[i] =
+          std::pow(config.base, -2.0 * static_cast<double>(i) / head_dim) / config.position_scale;
     float* cosine = cosines.data_ptr<float>();
     float* sine = sines.data_ptr<float>();
     for (int position = 0; position < n_context; ++position)
