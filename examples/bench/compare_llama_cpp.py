@@ -179,23 +179,32 @@ def all_rows():
     return rows
 
 
+def run_once(served, programs, title):
+    """Adds a figure of each side to the rows `served` by one work; what our run said about the machine."""
+    work, model = served[0].work, served[0].model
+    print(f"{title}: {served[0].name}, ours", file=sys.stderr, flush=True)
+    result, ours = work.ours(programs, model)
+    if not isinstance(work, Curve):
+        print(f"{title}: {served[0].name}, llama.cpp's", file=sys.stderr, flush=True)
+    theirs = work.theirs(programs, model)
+    for row in served:
+        row.ours.append(ours[row.key])
+        if theirs:
+            row.theirs.append(theirs[row.key])
+    return result
+
+
 def run_rounds(rows, programs, n_rounds):
-    """Fills the rows' lists; what the last of our runs said about the machine."""
+    """Fills the rows' lists, up to an interruption; what the last of our runs said about the machine."""
     result = None
-    works = list(dict.fromkeys((row.work, row.model) for row in rows))
-    for round_number in range(1, n_rounds + 1):
-        for work, model in works:
-            served = [row for row in rows if row.work is work and row.model == model]
-            title = f"round {round_number} of {n_rounds}: {served[0].name}"
-            print(f"{title}, ours", file=sys.stderr, flush=True)
-            result, ours = work.ours(programs, model)
-            if not isinstance(work, Curve):
-                print(f"{title}, llama.cpp's", file=sys.stderr, flush=True)
-            theirs = work.theirs(programs, model)
-            for row in served:
-                row.ours.append(ours[row.key])
-                if theirs:
-                    row.theirs.append(theirs[row.key])
+    works = list(dict.fromkeys(row.work for row in rows))
+    try:
+        for round_number in range(1, n_rounds + 1):
+            for work in works:
+                served = [row for row in rows if row.work is work]
+                result = run_once(served, programs, f"round {round_number} of {n_rounds}")
+    except KeyboardInterrupt:
+        print("interrupted; the figures so far:", file=sys.stderr, flush=True)
     return result
 
 
@@ -295,8 +304,11 @@ def main():
     rows = chosen_rows(chosen.only)
     check_files(rows, programs)
     result = run_rounds(rows, programs, chosen.rounds)
+    rows = [row for row in rows if row.ours]
+    if not rows:
+        fail("interrupted before the first figure")
     isa = result["isa"]
-    print(f"{result['cpu']}, {chosen.threads} threads, {chosen.rounds} rounds; ours uses {isa}, a native llama.cpp "
+    print(f"{result['cpu']}, threads {chosen.threads}, rounds {chosen.rounds}; ours uses {isa}, a native llama.cpp "
           f"{peer_instructions()}. Tokens per second, min / median / max.\n")
     print_table(rows, isa)
     if chosen.json:
