@@ -42,6 +42,7 @@ void sequences::prefill(int depth, int n_tokens) { compute(0, depth, n_tokens, 1
 
 void sequences::decode_step(int n, int position) {
   std::vector<sequence_rows> batch;
+  batch.reserve(static_cast<std::size_t>(n));
   for (int s = 0; s < n; ++s)
     batch.push_back(rows_of(s, position, 1, 1));
   forward(batch);
