@@ -8,7 +8,7 @@
 namespace souffleur::bench {
 
 struct dot_loop {
-  std::string_view instructions;
+  std::string_view instructions; ///< as to_string(isa) has them
   int macs_per_iteration = 0;
   void (*run)(std::int64_t n_iterations) = nullptr;
 };

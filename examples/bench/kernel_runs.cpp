@@ -27,9 +27,9 @@ public:
   weights_in_memory(tensor_type type, const kernel_shape& shape) {
     std::mt19937 random{1};
     const auto blocks = random_blocks(type, shape, random);
-    const auto n_copies =
-        bytes_beyond_caches() / packed_matrix::packed_bytes(type, shape.n_out, shape.n_in) + 1;
-    weight_arena arena{n_copies * packed_matrix::packed_bytes(type, shape.n_out, shape.n_in)};
+    const auto bytes_each = packed_matrix::packed_bytes(type, shape.n_out, shape.n_in);
+    const auto n_copies = bytes_beyond_caches() / bytes_each + 1;
+    weight_arena arena{n_copies * (bytes_each + 64)};
     for (std::size_t i = 0; i < n_copies; ++i)
       copies_.push_back(packed_matrix::pack(type, blocks, shape.n_out, shape.n_in, &arena));
   }
@@ -56,7 +56,8 @@ samples matmul_times(weights_in_memory& weights, const kernel_shape& shape, int 
   const auto x = random_activations(n_rows, shape.n_in);
   std::vector<float> y(static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(shape.n_out));
   const auto call = [&] {
-    matmul({&weights.next(), 1}, {x.data(), shape.n_in, n_rows}, {y.data(), shape.n_out}, team, best_isa());
+    matmul({&weights.next(), 1}, {.x = x.data(), .stride = shape.n_in, .n_rows = n_rows},
+           {.y = y.data(), .stride = shape.n_out}, team, best_isa());
   };
   samples times;
   mean_seconds_of(call);
@@ -72,7 +73,7 @@ std::vector<measurement> run_kernels(const options& how, const machine_figures& 
   thread_team team{machine.n_threads};
   const auto& shape = how.shape;
   const double stream = machine.stream_read_gb_per_s.median;
-  const auto* peak = machine.dot_peak(to_string(best_isa()));
+  const auto* peak = machine.dot_peak(best_isa());
   for (const auto format : how.kernel_formats) {
     const std::string name{to_string(format)};
     report.say("kernels, " + name + ": packing");

@@ -1,6 +1,7 @@
 #include "examples/bench/machine.hpp"
 
 #include "engine/clones.hpp"
+#include "engine/kernels/weight_arena.hpp"
 #include "examples/bench/dot_peak.hpp"
 
 #include <algorithm>
@@ -97,9 +98,9 @@ std::string cpu_name() {
   return "unknown";
 }
 
-const summary* machine_figures::dot_peak(std::string_view instructions) const {
+const summary* machine_figures::dot_peak(isa level) const {
   for (const auto& [name, peak] : dot_gmac_per_s)
-    if (name == instructions)
+    if (name == to_string(level))
       return &peak;
   return nullptr;
 }
@@ -115,7 +116,10 @@ machine_figures measure_machine(int n_threads, int n_repeats) {
   machine_figures figures;
   figures.n_threads = n_threads;
   {
-    std::vector<std::uint64_t> words(2 * bytes_beyond_caches() / sizeof(std::uint64_t), 1);
+    const auto n_bytes = 2 * bytes_beyond_caches();
+    const auto memory = weight_arena{n_bytes}.allocate(n_bytes);
+    const std::span words{reinterpret_cast<std::uint64_t*>(memory.get()), n_bytes / sizeof(std::uint64_t)};
+    std::fill(words.begin(), words.end(), 1);
     figures.stream_read_gb_per_s = read_bandwidth(words, n_threads, n_repeats);
     figures.stream_copy_gb_per_s = copy_bandwidth(words, n_threads, n_repeats);
   }
