@@ -276,6 +276,15 @@ def check_files(rows, programs):
             fail(f"--models: there is no {programs.file_of(model)}; python3 conf/get_model.py {model} fetches it")
 
 
+def warn_if_busy():
+    """Threads that spin at each other's barriers, as llama.cpp's, lose far more to other programs than ours."""
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"warning: other programs keep this machine busy (load {load:.1f}); these ratios will mean nothing",
+              file=sys.stderr, flush=True)
+    return load
+
+
 def positive(text):
     value = int(text)
     if value < 1:
@@ -303,16 +312,17 @@ def main():
     programs = Programs(chosen.bench, chosen.peer, chosen.models, chosen.threads)
     rows = chosen_rows(chosen.only)
     check_files(rows, programs)
+    load = warn_if_busy()
     result = run_rounds(rows, programs, chosen.rounds)
     rows = [row for row in rows if row.ours]
     if not rows:
         fail("interrupted before the first figure")
     isa = result["isa"]
-    print(f"{result['cpu']}, threads {chosen.threads}, rounds {chosen.rounds}; ours uses {isa}, a native llama.cpp "
+    print(f"{result['cpu']}, threads {chosen.threads}, rounds {chosen.rounds}, load before {load:.1f}; ours uses {isa}, a native llama.cpp "
           f"{peer_instructions()}. Tokens per second, min / median / max.\n")
     print_table(rows, isa)
     if chosen.json:
-        json.dump(document_of(rows, result, programs), chosen.json, indent=1)
+        json.dump({"load_before": load} | document_of(rows, result, programs), chosen.json, indent=1)
         chosen.json.write("\n")
 
 
