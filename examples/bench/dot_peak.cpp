@@ -55,7 +55,7 @@ void sse2_dots(std::int64_t n_iterations) {
 std::vector<dot_loop> dot_loops() {
   std::vector<dot_loop> loops;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vnni"))
-    loops.push_back({"avx512", 64 * n_sums, avx512_vnni_dots});
+    loops.push_back({"avx512", 64 * n_sums, avx512_dots});
   if (__builtin_cpu_supports("avx2"))
     loops.push_back({"avx2", 32 * n_sums_with_scratch, avx2_dots});
   loops.push_back({"portable", 8 * n_sums_with_scratch, sse2_dots});
