@@ -35,12 +35,17 @@ struct attention_state {
 
 /// Functions of one instruction set. avx2 and avx512 give the same bits.
 struct kernel_table {
-  /// out (n_groups, n_rows, 16) = the panel's rows times the groups' sixteen rows.
-  using tile_function = void (*)(const weight_group* groups, const activation_panel& panel, float* out);
+  /// out (n_groups, n_rows, 16) = the panel's rows times the groups' sixteen rows. Where the groups are read
+  /// for the first time, what comes `ahead_bytes` later is fetched besides; else 0.
+  using tile_function = void (*)(const weight_group* groups, const activation_panel& panel, int ahead_bytes,
+                                 float* out);
 
   int groups_at_once;               ///< 1 or 2
   std::span<const int> panel_sizes; ///< rows of a panel that there is a tile function for, descending to 1
   tile_function (*tile_of)(tensor_type type, int n_groups, int n_rows);
+  /// y (n_rows, 16), rows `stride` apart, = tile (n_rows, 16) + bias (16,), added to what y has if so wanted.
+  void (*store_tile)(const float* tile, int n_rows, const float* bias, bool accumulate, float* y,
+                     std::ptrdiff_t stride);
   /// Rounds x (n_in,) to row `row` of a panel.
   void (*round_row)(const float* x, const activation_panel& panel, int row);
 

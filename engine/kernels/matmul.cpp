@@ -94,65 +94,80 @@ private:
   }
 
   void multiply_groups(int first, int last, int first_panel, int last_panel) {
+    if (output_.gate) {
+      for (int g = first; g < last; ++g)
+        multiply_gated(g, first_panel, last_panel);
+      return;
+    }
     int before = 0; // outputs of the matrices before
     for (const auto& w : stack_) {
       const int end = std::min(last, w.n_groups());
-      const int step = output_.gate ? 1 : kernels_.groups_at_once;
-      for (int g = std::max(first, 0); g < end; g += step)
-        for (int p = first_panel; p < last_panel; ++p)
-          if (output_.gate)
-            multiply_gated_tile(g, p);
-          else
-            multiply_tile(w, g, std::min(step, end - g), p, before);
-      if (output_.gate)
-        return;
+      for (int g = std::max(first, 0); g < end; g += kernels_.groups_at_once)
+        multiply_group(w, g, std::min(kernels_.groups_at_once, end - g), first_panel, last_panel, before);
       first -= w.n_groups();
       last -= w.n_groups();
       before += w.n_out();
     }
   }
 
-  void multiply_tile(const packed_matrix& w, int first_group, int n_groups, int panel_index, int before) {
+  void multiply_group(const packed_matrix& w, int first_group, int n_groups, int first_panel, int last_panel,
+                      int before) {
     alignas(64) float tile[max_tile_values];
-    weight_group groups[max_groups];
-    for (int g = 0; g < n_groups; ++g)
-      groups[g] = w.group(first_group + g);
-    const auto panel = rounded_.panel(panel_index);
-    kernels_.tile_of(w.type(), n_groups, panel.n_rows)(groups, panel, tile);
-    for (int g = 0; g < n_groups; ++g)
-      store(tile + g * panel.n_rows * rows_per_group, w.n_out(), first_group + g, panel_index, before);
+    const weight_group groups[max_groups] = {w.group(first_group), w.group(first_group + n_groups - 1)};
+    for (int p = first_panel; p < last_panel; ++p) {
+      const auto panel = rounded_.panel(p);
+      kernels_.tile_of(w.type(), n_groups, panel.n_rows)(groups, panel, p == first_panel ? ahead_bytes(w) : 0,
+                                                         tile);
+      for (int g = 0; g < n_groups; ++g)
+        store(tile + g * panel.n_rows * rows_per_group, w.n_out(), first_group + g, p, before);
+    }
   }
 
-  void multiply_gated_tile(int group, int panel_index) {
+  void multiply_gated(int group, int first_panel, int last_panel) {
     alignas(64) float tile[max_tile_values];
     const auto& gate = stack_[0];
     const auto& up = stack_[1];
     const weight_group groups[max_groups] = {gate.group(group), up.group(group)};
-    const auto panel = rounded_.panel(panel_index);
-    float* products = tile + panel.n_rows * rows_per_group;
-    if (kernels_.groups_at_once == 2 && gate.type() == up.type()) {
-      kernels_.tile_of(gate.type(), 2, panel.n_rows)(groups, panel, tile);
-    } else {
-      kernels_.tile_of(gate.type(), 1, panel.n_rows)(groups, panel, tile);
-      kernels_.tile_of(up.type(), 1, panel.n_rows)(groups + 1, panel, products);
+    for (int p = first_panel; p < last_panel; ++p) {
+      const auto panel = rounded_.panel(p);
+      const int n = panel.n_rows * rows_per_group;
+      const int ahead = p == first_panel ? ahead_bytes(gate) : 0;
+      if (kernels_.groups_at_once == 2 && gate.type() == up.type()) {
+        kernels_.tile_of(gate.type(), 2, panel.n_rows)(groups, panel, ahead, tile);
+      } else {
+        kernels_.tile_of(gate.type(), 1, panel.n_rows)(groups, panel, ahead, tile);
+        kernels_.tile_of(up.type(), 1, panel.n_rows)(groups + 1, panel, ahead, tile + n);
+      }
+      kernels_.gate(*output_.gate, tile, tile + n, tile, n);
+      store(tile, gate.n_out(), group, p, 0);
     }
-    kernels_.gate(*output_.gate, tile, products, tile, panel.n_rows * rows_per_group);
-    store(tile, gate.n_out(), group, panel_index, 0);
+  }
+
+  /// From a block of weights to the one to fetch meanwhile: the same of the groups that come next, if those
+  /// are near, so that their first blocks come in time, too.
+  int ahead_bytes(const packed_matrix& w) const {
+    constexpr std::size_t near = 16384;
+    constexpr int in_group = 4096;
+    const auto next = w.group_bytes() * static_cast<std::size_t>(output_.gate ? 1 : kernels_.groups_at_once);
+    return next <= near ? static_cast<int>(next) : in_group;
   }
 
   void store(const float* tile, int n_out, int group, int panel, int before) const {
     const int n = std::min(rows_per_group, n_out - group * rows_per_group);
     const int column = before + group * rows_per_group;
-    for (int row = rounded_.first_row(panel); row < rounded_.first_row(panel + 1);
-         ++row, tile += rows_per_group)
-      store_row(tile, n, column, output_.y + row * output_.stride + column);
-  }
-
-  void store_row(const float* tile, int n, int column, float* y) const {
-    for (int i = 0; i < n; ++i) {
-      const float product = output_.bias ? tile[i] + output_.bias[column + i] : tile[i];
-      y[i] = output_.accumulate ? y[i] + product : product;
+    const int first_row = rounded_.first_row(panel);
+    const int n_rows = rounded_.first_row(panel + 1) - first_row;
+    const float* bias = output_.bias ? output_.bias + column : nullptr;
+    float* y = output_.y + first_row * output_.stride + column;
+    if (n == rows_per_group) {
+      kernels_.store_tile(tile, n_rows, bias, output_.accumulate, y, output_.stride);
+      return;
     }
+    for (int r = 0; r < n_rows; ++r, tile += rows_per_group, y += output_.stride)
+      for (int i = 0; i < n; ++i) {
+        const float product = bias ? tile[i] + bias[i] : tile[i];
+        y[i] = output_.accumulate ? y[i] + product : product;
+      }
   }
 
   std::span<const packed_matrix> stack_;

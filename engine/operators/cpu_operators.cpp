@@ -24,14 +24,21 @@ struct row_view {
   float* operator[](std::ptrdiff_t row) const { return data + row * stride; }
 };
 
+/// Whether every [i] of a tensor is contiguous.
+bool is_contiguous_inside(const at::Tensor& tensor) {
+  std::int64_t inside = 1;
+  for (auto d = tensor.dim() - 1; d > 0; --d) {
+    if (tensor.size(d) != 1 && tensor.stride(d) != inside)
+      return false;
+    inside *= tensor.size(d);
+  }
+  return true;
+}
+
 /// A view of (n, ...) whose rows are contiguous inside.
 row_view rows_of(const at::Tensor& tensor, const char* name) {
   TORCH_CHECK(tensor.scalar_type() == at::kFloat, name, ": expected float32");
-  std::int64_t inside = 1;
-  for (auto d = tensor.dim() - 1; d > 0; --d) {
-    TORCH_CHECK(tensor.size(d) == 1 || tensor.stride(d) == inside, name, ": rows are not contiguous");
-    inside *= tensor.size(d);
-  }
+  TORCH_CHECK(is_contiguous_inside(tensor), name, ": rows are not contiguous");
   return {tensor.data_ptr<float>(), static_cast<std::ptrdiff_t>(tensor.stride(0))};
 }
 
@@ -99,7 +106,7 @@ kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values, const at::Te
   TORCH_CHECK(keys.dim() == 4 && values.dim() == 4 && keys.size(3) == page_tokens &&
                   values.size(2) == page_tokens && keys.size(2) == values.size(3) &&
                   keys.scalar_type() == values.scalar_type() && keys.stride(0) == values.stride(0) &&
-                  keys[0].is_contiguous() && values[0].is_contiguous(),
+                  is_contiguous_inside(keys) && is_contiguous_inside(values),
               "key and value pages: unexpected layout");
   TORCH_CHECK(keys.size(2) % 16 == 0 && keys.size(2) <= max_head_dim,
               "key and value pages: head sizes are multiples of 16 up to ", max_head_dim);
@@ -113,7 +120,7 @@ kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values, const at::Te
                     key_scales.size(2) == n_key_scales(static_cast<int>(keys.size(2))) &&
                     key_scales.size(3) == page_tokens && value_scales.dim() == 3 &&
                     value_scales.size(1) == keys.size(1) && value_scales.size(2) == page_tokens &&
-                    key_scales[0].is_contiguous() && value_scales[0].is_contiguous(),
+                    is_contiguous_inside(key_scales) && is_contiguous_inside(value_scales),
                 "key and value scales: unexpected layout");
     layer.key_scales = key_scales.data_ptr<float>();
     layer.value_scales = value_scales.data_ptr<float>();

@@ -212,8 +212,8 @@ TEST(Smollm2, LogitsAreTheSameOnEveryInstructionSet) {
       double difference = 0;
       for (std::size_t i = 0; i < logits.size(); ++i)
         difference += std::fabs(logits[i] - widest[i]) / static_cast<double>(logits.size());
-      if (level == isa::portable) // rounds products and sums apart
-        EXPECT_LT(difference, 0.2);
+      if (level == isa::portable) // may round a sum twice
+        EXPECT_LT(difference, 1e-3);
       else
         EXPECT_EQ(logits, widest) << to_string(level);
     }

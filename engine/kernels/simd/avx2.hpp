@@ -89,9 +89,15 @@ inline float largest_of(f32x16 x) {
   return _mm_cvtss_f32(_mm_max_ss(pair, _mm_movehdup_ps(pair)));
 }
 
-/// The sums of q's first and of its last sixteen.
-inline void sum_halves(const std::int8_t* q, int* sums) {
-  const __m256i all = _mm256_load_si256(reinterpret_cast<const __m256i*>(q));
+/// Rounds 32 values to the nearest, ties to even, and sums up the first and the last sixteen. REQUIRES:
+/// within int8; q is aligned to 32 bytes.
+inline void round_to_int8(f32x16 low, f32x16 high, std::int8_t* q, int* sums) {
+  const __m256i first = _mm256_packs_epi32(_mm256_cvtps_epi32(low.a), _mm256_cvtps_epi32(low.b));
+  const __m256i last = _mm256_packs_epi32(_mm256_cvtps_epi32(high.a), _mm256_cvtps_epi32(high.b));
+  // Packing works on halves of registers: fours of values are out of order.
+  const __m256i all =
+      _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, last), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  _mm256_store_si256(reinterpret_cast<__m256i*>(q), all);
   const __m256i fours =
       _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), all), _mm256_set1_epi16(1));
   const __m256i eights = _mm256_add_epi32(fours, _mm256_shuffle_epi32(fours, 0x4E));

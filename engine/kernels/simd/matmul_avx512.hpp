@@ -86,9 +86,8 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
 /// For every row and group the same operations in the same order, whatever Groups and Rows are. Two groups
 /// share what is loaded of the activations: loads of whole registers are as scarce as multiplications.
 template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, float* out) {
+void quant_tile(const weight_group* groups, const activation_panel& panel, int ahead_bytes, float* out) {
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
-  constexpr int prefetch_bytes = 2048;
   __m512 totals[Groups][Rows];
   for (auto& group : totals)
     for (auto& total : group)
@@ -106,10 +105,12 @@ void quant_tile(const weight_group* groups, const activation_panel& panel, float
       quants[g] = groups[g].quants + static_cast<std::ptrdiff_t>(b) * F.quant_bytes();
       scales[g] = groups[g].scales + static_cast<std::ptrdiff_t>(b) * F.scale_bytes();
       supers[g] = groups[g].supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
-      if constexpr (Rows <= 4)
+      if (ahead_bytes != 0) {
         for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
-          _mm_prefetch(reinterpret_cast<const char*>(quants[g] + prefetch_bytes + 64 * line), _MM_HINT_T0);
+          _mm_prefetch(reinterpret_cast<const char*>(quants[g] + ahead_bytes + 64 * line), _MM_HINT_T0);
         });
+        _mm_prefetch(reinterpret_cast<const char*>(scales[g] + ahead_bytes), _MM_HINT_T0);
+      }
     });
     for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
       __m512i dots[Groups][Rows];

@@ -34,7 +34,7 @@ float factor_at(const std::uint8_t* scales, const std::uint8_t* supers, int at, 
 }
 
 template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, float* out) {
+void quant_tile(const weight_group* groups, const activation_panel& panel, int /*ahead_bytes*/, float* out) {
   static_assert(Groups == 1);
   const weight_group& group = groups[0];
   constexpr int chunks = 8 / F.n_scales; // that share a scale
@@ -63,10 +63,10 @@ void quant_tile(const weight_group* groups, const activation_panel& panel, float
                                           : panel.scales[at] * static_cast<float>(-negative[(1 + s) * Rows]);
         for (int lane = 0; lane < rows_per_group; ++lane) {
           float& total = out[r * rows_per_group + lane];
-          total +=
-              factor_at<F>(scales, supers, s, lane) * panel.scales[at] * static_cast<float>(dots[r][lane]);
+          total = fma_once(factor_at<F>(scales, supers, s, lane) * panel.scales[at],
+                           static_cast<float>(dots[r][lane]), total);
           if (F.has_min)
-            total += factor_at<F>(scales, supers, F.n_scales + s, lane) * sum;
+            total = fma_once(factor_at<F>(scales, supers, F.n_scales + s, lane), sum, total);
         }
       }
     }

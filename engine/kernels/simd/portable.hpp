@@ -1,5 +1,6 @@
-// Sixteen floats in plain C++, for any CPU. A product and a sum are rounded each, so the last bits may differ
-// from those of the other instruction sets.
+// Sixteen floats in plain C++, for any CPU. Lane by lane the same operations as simd/avx512.hpp; the bits
+// differ only where a sum is so near the middle of two floats that rounding it in double precision first
+// moves it there.
 #pragma once
 
 #include "engine/dequantize.hpp"
@@ -10,6 +11,11 @@
 
 namespace souffleur {
 namespace {
+
+/// x * y + z. The product is exact in double precision.
+inline float fma_once(float x, float y, float z) {
+  return static_cast<float>(static_cast<double>(x) * static_cast<double>(y) + static_cast<double>(z));
+}
 
 struct f32x16 {
   float v[16];
@@ -74,7 +80,7 @@ struct f32x16 {
     return each([&](int i) { return std::fabs(x.v[i]); });
   }
   friend f32x16 fma(const f32x16& x, const f32x16& y, const f32x16& z) {
-    return each([&](int i) { return x.v[i] * y.v[i] + z.v[i]; });
+    return each([&](int i) { return fma_once(x.v[i], y.v[i], z.v[i]); });
   }
   /// x * 2^n for whole n with a normal result.
   friend f32x16 times_power_of_two(const f32x16& x, const f32x16& n) {
@@ -99,8 +105,11 @@ inline float largest_of(const f32x16& x) {
   return largest;
 }
 
-/// The sums of q's first and of its last sixteen.
-inline void sum_halves(const std::int8_t* q, int* sums) {
+/// Rounds 32 values to the nearest, ties to even, and sums up the first and the last sixteen. REQUIRES:
+/// within int8.
+inline void round_to_int8(const f32x16& low, const f32x16& high, std::int8_t* q, int* sums) {
+  low.store_int8(q);
+  high.store_int8(q + 16);
   for (int half = 0; half < 2; ++half) {
     sums[half] = 0;
     for (int i = 0; i < 16; ++i)

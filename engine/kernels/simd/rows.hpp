@@ -117,10 +117,8 @@ void round_row(const float* x, const activation_panel& panel, int row) {
     const float scale = largest / 127.0F;
     const f32x16 inverse = f32x16::all(largest > 1e-30F ? 127.0F / largest : 0.0F);
     alignas(32) std::int8_t q[block_values];
-    (low * inverse).store_int8(q);
-    (high * inverse).store_int8(q + lanes);
     int sums[2];
-    sum_halves(q, sums);
+    round_to_int8(low * inverse, high * inverse, q, sums);
     std::int8_t* to = panel.quants + (static_cast<std::ptrdiff_t>(b) * 8 * n_rows + row) * 4;
     for (int chunk = 0; chunk < 8; ++chunk)
       __builtin_memcpy(to + static_cast<std::ptrdiff_t>(chunk) * n_rows * 4, q + 4 * chunk, 4);
@@ -131,6 +129,15 @@ void round_row(const float* x, const activation_panel& panel, int row) {
     negative[0] = -(sums[0] + sums[1]);
     negative[n_rows] = -sums[0];
     negative[2 * n_rows] = -sums[1];
+  }
+}
+
+void store_tile(const float* tile, int n_rows, const float* bias, bool accumulate, float* y,
+                std::ptrdiff_t stride) {
+  const f32x16 added = bias ? f32x16::load(bias) : f32x16::zero();
+  for (int r = 0; r < n_rows; ++r, tile += lanes, y += stride) {
+    const f32x16 product = f32x16::load(tile) + added;
+    (accumulate ? f32x16::load(y) + product : product).store(y);
   }
 }
 
