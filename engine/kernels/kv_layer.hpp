@@ -25,11 +25,12 @@ constexpr int key_scale_values = 32;
 constexpr int n_key_scales(int head_dim) { return (head_dim + key_scale_values - 1) / key_scale_values; }
 
 /// Per page and kv head K is (head_dim, page_tokens) and V is (page_tokens, head_dim), so that the inner
-/// loops of attention run over contiguous values without a reduction. Pages lie `page_stride_bytes` apart.
+/// loops of attention run over contiguous values without a reduction. Pages and heads may lie apart.
 struct kv_layer {
   std::byte* keys = nullptr;
   std::byte* values = nullptr;
   std::ptrdiff_t page_stride_bytes = 0;
+  std::ptrdiff_t head_stride_bytes = 0;
   float* key_scales = nullptr;         ///< (n_kv_heads, n_key_scales, page_tokens) a page; int8 only
   float* value_scales = nullptr;       ///< (n_kv_heads, page_tokens) a page; int8 only
   std::ptrdiff_t key_scale_stride = 0; ///< from page to page, in floats
@@ -39,8 +40,7 @@ struct kv_layer {
   int head_dim = 0; ///< a multiple of 16, at most max_head_dim
 
   std::ptrdiff_t head_offset(page_id page, int kv_head) const {
-    return page * page_stride_bytes +
-           kv_head * static_cast<std::ptrdiff_t>(head_dim * page_tokens * bytes_per_value(type));
+    return page * page_stride_bytes + kv_head * head_stride_bytes;
   }
   float* key_scales_of(page_id page, int kv_head) const {
     return key_scales + page * key_scale_stride +

@@ -16,53 +16,55 @@ namespace souffleur {
 
 namespace {
 
-/// The memory of all layers' keys and values. A page is one piece: per layer its keys, its values and, for
-/// int8, their scales.
+/// The memory of all layers' keys and values. A page is one piece: per layer its heads, of each the keys and
+/// then the values, and after them all scales where there are any. On huge pages, of which a page fills a
+/// good part: with small ones a step would miss the TLB at every head.
 class kv_pool {
 public:
   kv_pool(const transformer_config& config, kv_type type, int n_pages)
       : type_(type), n_pages_(n_pages), n_kv_heads_(config.n_kv_heads), head_dim_(config.head_dim),
-        values_bytes_(static_cast<std::size_t>(n_kv_heads_) * head_dim_ * page_tokens *
-                      bytes_per_value(type)),
-        value_scales_bytes_(type == kv_type::int8 ? sizeof(float) * n_kv_heads_ * page_tokens : 0),
-        layer_bytes_(2 * values_bytes_ + (1 + n_key_scales(head_dim_)) * value_scales_bytes_),
-        page_bytes_(layer_bytes_ * static_cast<std::size_t>(config.n_layers)),
-        memory_(lazy_memory(page_bytes_ * static_cast<std::size_t>(n_pages), page_kind::ordinary)) {}
+        head_values_(std::int64_t{head_dim_} * page_tokens),
+        n_scales_(type == kv_type::int8 ? n_key_scales(head_dim_) + 1 : 0),
+        layer_bytes_(n_kv_heads_ * (2 * head_values_ * static_cast<std::int64_t>(bytes_per_value(type)) +
+                                    n_scales_ * page_tokens * static_cast<std::int64_t>(sizeof(float)))),
+        page_bytes_(layer_bytes_ * config.n_layers),
+        memory_(lazy_memory(static_cast<std::size_t>(page_bytes_ * n_pages), page_kind::huge)) {}
 
   kv_tensors layer(int index) {
-    auto* at = memory_.get() + layer_bytes_ * static_cast<std::size_t>(index);
+    auto* at = memory_.get() + layer_bytes_ * index;
     const auto dtype = type_ == kv_type::f32 ? at::kFloat : type_ == kv_type::f16 ? at::kHalf : at::kChar;
-    const std::int64_t dim = head_dim_;
-    kv_tensors kv{view(at, {n_pages_, n_kv_heads_, dim, page_tokens}, dtype),
-                  view(at + values_bytes_, {n_pages_, n_kv_heads_, page_tokens, dim}, dtype),
+    const auto size = static_cast<std::int64_t>(bytes_per_value(type_));
+    const auto stride = page_bytes_ / size;
+    const auto view = [&](std::byte* from, at::IntArrayRef shape, at::IntArrayRef strides,
+                          at::ScalarType type) {
+      return at::from_blob(from, shape, strides, at::TensorOptions{type});
+    };
+    kv_tensors kv{view(at, {n_pages_, n_kv_heads_, head_dim_, page_tokens},
+                       {stride, 2 * head_values_, page_tokens, 1}, dtype),
+                  view(at + head_values_ * size, {n_pages_, n_kv_heads_, page_tokens, head_dim_},
+                       {stride, 2 * head_values_, head_dim_, 1}, dtype),
                   at::empty({0}, at::kFloat), at::empty({0}, at::kFloat)};
-    if (type_ == kv_type::int8) {
-      at += 2 * values_bytes_;
-      kv.value_scales = view(at, {n_pages_, n_kv_heads_, page_tokens}, at::kFloat);
-      kv.key_scales = view(at + value_scales_bytes_,
-                           {n_pages_, n_kv_heads_, n_key_scales(head_dim_), page_tokens}, at::kFloat);
+    if (n_scales_ > 0) {
+      at += 2 * n_kv_heads_ * head_values_ * size;
+      const auto scale_stride = page_bytes_ / static_cast<std::int64_t>(sizeof(float));
+      kv.value_scales =
+          view(at, {n_pages_, n_kv_heads_, page_tokens}, {scale_stride, page_tokens, 1}, at::kFloat);
+      kv.key_scales = view(at + n_kv_heads_ * page_tokens * static_cast<std::int64_t>(sizeof(float)),
+                           {n_pages_, n_kv_heads_, n_scales_ - 1, page_tokens},
+                           {scale_stride, (n_scales_ - 1) * page_tokens, page_tokens, 1}, at::kFloat);
     }
     return kv;
   }
 
 private:
-  /// Of something that begins at `at` in every page.
-  at::Tensor view(std::byte* at, std::vector<std::int64_t> shape, at::ScalarType dtype) const {
-    std::vector<std::int64_t> strides(shape.size(), 1);
-    for (std::size_t d = shape.size() - 1; d > 1; --d)
-      strides[d - 1] = strides[d] * shape[d];
-    strides[0] = static_cast<std::int64_t>(page_bytes_ / c10::elementSize(dtype));
-    return at::from_blob(at, shape, strides, at::TensorOptions{dtype});
-  }
-
   kv_type type_;
   std::int64_t n_pages_;
   std::int64_t n_kv_heads_;
-  int head_dim_;
-  std::size_t values_bytes_; ///< of one layer's keys, or values, in a page
-  std::size_t value_scales_bytes_;
-  std::size_t layer_bytes_; ///< of a page
-  std::size_t page_bytes_;
+  std::int64_t head_dim_;
+  std::int64_t head_values_; ///< of a head's keys, or values, in a page
+  std::int64_t n_scales_;    ///< of a head and position
+  std::int64_t layer_bytes_; ///< of a page
+  std::int64_t page_bytes_;
   std::shared_ptr<std::byte[]> memory_;
 };
 

@@ -101,12 +101,17 @@ kv_type kv_type_of(at::ScalarType type) {
   }
 }
 
+/// Whether every [i][j] of (n, m, rows, columns) is contiguous.
+bool is_matrix_inside(const at::Tensor& tensor) {
+  return tensor.stride(3) == 1 && tensor.stride(2) == tensor.size(3);
+}
+
 kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values, const at::Tensor& key_scales,
                   const at::Tensor& value_scales) {
   TORCH_CHECK(keys.dim() == 4 && values.dim() == 4 && keys.size(3) == page_tokens &&
                   values.size(2) == page_tokens && keys.size(2) == values.size(3) &&
                   keys.scalar_type() == values.scalar_type() && keys.stride(0) == values.stride(0) &&
-                  is_contiguous_inside(keys) && is_contiguous_inside(values),
+                  keys.stride(1) == values.stride(1) && is_matrix_inside(keys) && is_matrix_inside(values),
               "key and value pages: unexpected layout");
   TORCH_CHECK(keys.size(2) % 16 == 0 && keys.size(2) <= max_head_dim,
               "key and value pages: head sizes are multiples of 16 up to ", max_head_dim);
@@ -115,6 +120,7 @@ kv_layer layer_of(const at::Tensor& keys, const at::Tensor& values, const at::Te
   layer.keys = static_cast<std::byte*>(keys.data_ptr());
   layer.values = static_cast<std::byte*>(values.data_ptr());
   layer.page_stride_bytes = keys.stride(0) * static_cast<std::ptrdiff_t>(keys.element_size());
+  layer.head_stride_bytes = keys.stride(1) * static_cast<std::ptrdiff_t>(keys.element_size());
   if (layer.type == kv_type::int8) {
     TORCH_CHECK(key_scales.dim() == 4 && key_scales.size(1) == keys.size(1) &&
                     key_scales.size(2) == n_key_scales(static_cast<int>(keys.size(2))) &&

@@ -23,6 +23,13 @@ SOUFFLEUR_INLINE f32x16 load_values(const std::byte* base, int index) {
     return f32x16::load_int8(reinterpret_cast<const std::int8_t*>(base) + index);
 }
 
+/// Asks for `n_bytes` from `p` on before they are needed: pages of a sequence lie apart, where no hardware
+/// guesses.
+SOUFFLEUR_INLINE void fetch(const std::byte* p, std::ptrdiff_t n_bytes) {
+  for (std::ptrdiff_t at = 0; at < n_bytes; at += 64)
+    __builtin_prefetch(p + at);
+}
+
 using block_scores = float[max_tile_queries][attention_block_tokens];
 
 constexpr int power_of_two_up_to(int n) { return n < 2 ? 1 : n < 4 ? 2 : 4; }
@@ -88,20 +95,25 @@ SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* page
 #pragma GCC unroll 4
     for (int s = 0; s < Slices; ++s)
       sums[j][s] = f32x16::load(state.totals + j * layer.head_dim + d + s * lanes) * f32x16::all(fades[j]);
+  const std::ptrdiff_t row_bytes = layer.head_dim * static_cast<std::ptrdiff_t>(bytes_per_value(T));
   for (int t = from; t < to;) {
-    const std::byte* values = layer.values + layer.head_offset(pages[t / page_tokens], tile.kv_head);
-    const int page_end = (t / page_tokens + 1) * page_tokens;
-    for (const int end = to < page_end ? to : page_end; t < end; ++t) {
+    const int slot = t & (page_tokens - 1);
+    const int n = to - t < page_tokens - slot ? to - t : page_tokens - slot;
+    const std::byte* row = layer.values + layer.head_offset(pages[t / page_tokens], tile.kv_head) +
+                           slot * row_bytes + d * static_cast<std::ptrdiff_t>(bytes_per_value(T));
+    const float* weight = weights[0] + t;
+    for (const float* end = weight + n; weight != end; ++weight, row += row_bytes) {
       f32x16 v[Slices];
 #pragma GCC unroll 4
       for (int s = 0; s < Slices; ++s)
-        v[s] = load_values<T>(values, (t % page_tokens) * layer.head_dim + d + s * lanes);
+        v[s] = load_values<T>(row, s * lanes);
 #pragma GCC unroll 12
       for (int j = 0; j < Queries; ++j)
 #pragma GCC unroll 4
         for (int s = 0; s < Slices; ++s)
-          sums[j][s] = fma(f32x16::all(weights[j][t]), v[s], sums[j][s]);
+          sums[j][s] = fma(f32x16::all(weight[j * attention_block_tokens]), v[s], sums[j][s]);
     }
+    t += n;
   }
 #pragma GCC unroll 12
   for (int j = 0; j < Queries; ++j)
@@ -153,7 +165,9 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
   float fades[Queries];
   int from = attention_block_tokens;
   int to = 0;
+  int last_position = 0;
   for (int j = 0; j < Queries; ++j) {
+    last_position = tile.end[j] > last_position ? tile.end[j] : last_position;
     const int first = tile.first[j] > begin ? tile.first[j] - begin : 0;
     const int last = tile.end[j] < end ? tile.end[j] - begin : end - begin;
     if (first < last) {
@@ -165,6 +179,10 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
     return;
   int page = from / page_tokens;
   const int end_page = (to + page_tokens - 1) / page_tokens;
+  const auto head_bytes =
+      static_cast<std::ptrdiff_t>(tile.layer->head_dim * page_tokens * bytes_per_value(T));
+  for (int p = page; p < end_page; ++p)
+    fetch(tile.layer->values + tile.layer->head_offset(pages[p], tile.kv_head), head_bytes);
   for (; page + at_once <= end_page; page += at_once)
     score_pages<T, Queries, at_once>(tile, pages + page, scores[0] + page * page_tokens);
   for (; page < end_page; ++page)
@@ -185,6 +203,8 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
          f32x16::load(tile.layer->value_scales_of(pages[p], tile.kv_head)))
             .store(scores[j] + p * lanes);
   }
+  for (int p = block_pages; p < 2 * block_pages && begin + p * page_tokens < last_position; ++p)
+    fetch(tile.layer->keys + tile.layer->head_offset(pages[p], tile.kv_head), head_bytes);
   int d = 0;
   for (; d + slices * lanes <= tile.layer->head_dim; d += slices * lanes)
     add_values<T, Queries, slices>(tile, pages, from, to, d, scores, fades, state);
