@@ -11,7 +11,7 @@ namespace souffleur {
 
 namespace {
 
-constexpr int part_tokens = 256; ///< positions whose weighted values are summed up apart from the others'
+constexpr int part_tokens = 128; ///< positions whose weighted values are summed up apart from the others'
 static_assert(part_tokens % attention_block_tokens == 0);
 /// With fewer tiles a thread, their parts are shared out one by one.
 constexpr int enough_tiles_per_thread = 4;
@@ -42,39 +42,11 @@ public:
 
   void run(thread_team& team) {
     const auto n_tiles = static_cast<int>(tiles_.size());
-    if (n_tiles >= enough_tiles_per_thread * team.size() || n_parts_ == n_tiles) {
+    if (n_tiles >= enough_tiles_per_thread * team.size())
       // Later rows see more: from the back, the long tiles come first.
       team.run(n_tiles, [&](int i) { attend_tile(tiles_[static_cast<std::size_t>(n_tiles - 1 - i)]); });
-      return;
-    }
-    // Each part on its own; whoever finishes a tile's last part puts them together, in order.
-    thread_local std::vector<std::unique_ptr<attention_state>> kept; // from call to call
-    auto& states = kept;
-    while (states.size() < static_cast<std::size_t>(n_parts_))
-      states.push_back(std::make_unique<attention_state>());
-    std::vector<std::atomic<int>> n_missing(tiles_.size());
-    std::vector<std::pair<int, int>> tasks; // tile, its part
-    std::vector<int> first_states;
-    for (int i = 0; i < n_tiles; ++i) {
-      const auto& place = tiles_[static_cast<std::size_t>(i)];
-      n_missing[static_cast<std::size_t>(i)] = place.last_part - place.first_part;
-      first_states.push_back(static_cast<int>(tasks.size()));
-      for (int part = place.first_part; part < place.last_part; ++part)
-        tasks.emplace_back(i, part);
-    }
-    team.run(n_parts_, [&](int task) {
-      const auto [i, part] = tasks[static_cast<std::size_t>(task)];
-      const auto& place = tiles_[static_cast<std::size_t>(i)];
-      gathered_tile gathered;
-      gather(place, gathered);
-      attend_part(gathered, part, *states[static_cast<std::size_t>(task)]);
-      if (n_missing[static_cast<std::size_t>(i)].fetch_sub(1, std::memory_order_acq_rel) > 1)
-        return;
-      const auto first = static_cast<std::size_t>(first_states[static_cast<std::size_t>(i)]);
-      for (int p = 1; p < place.last_part - place.first_part; ++p)
-        kernels_.merge(gathered.tile, *states[first + static_cast<std::size_t>(p)], *states[first]);
-      scatter(place, gathered, *states[first]);
-    });
+    else
+      run_by_parts(team);
   }
 
 private:
@@ -83,32 +55,95 @@ private:
   }
 
   void place_tiles() {
+    for (int row = 0; row < places_.n_rows;) {
+      int last = row + 1;
+      while (last < places_.n_rows && places_.sequences[last] == places_.sequences[row])
+        ++last;
+      place_tiles_of_sequence(row, last);
+      row = last;
+    }
+  }
+
+  /// Tiles that read the same keys and values are neighbours.
+  void place_tiles_of_sequence(int first_row, int last_row) {
     const int most = kernels_.tile_sizes.back();
     const int n_shared = rows_.n_heads / layer_.n_kv_heads;
     const int heads_at_once = std::min(n_shared, most);
     const int rows_at_once = std::max(1, most / n_shared);
-    for (int row = 0; row < places_.n_rows;) {
-      int last = row + 1;
-      while (last < places_.n_rows && last - row < rows_at_once &&
-             places_.sequences[last] == places_.sequences[row])
-        ++last;
-      int begin = first_position(row);
-      int end = 0;
-      for (int r = row; r < last; ++r) {
-        begin = std::min(begin, first_position(r));
-        end = std::max(end, places_.positions[r] + 1);
-      }
-      const int first_part = begin / part_tokens;
-      const int last_part = (end + part_tokens - 1) / part_tokens;
-      for (int kv_head = 0; kv_head < layer_.n_kv_heads; ++kv_head)
-        for (int head = 0; head < n_shared; head += heads_at_once) {
-          const int first_head = kv_head * n_shared + head;
-          tiles_.push_back({row, last, first_head, first_head + std::min(heads_at_once, n_shared - head),
-                            kv_head, first_part, last_part});
-          n_parts_ += last_part - first_part;
+    for (int head = 0; head < rows_.n_heads;) {
+      const int kv_head = head / n_shared;
+      const int last_head = std::min(head + heads_at_once, (kv_head + 1) * n_shared);
+      for (int row = first_row; row < last_row; row += rows_at_once) {
+        const int end_row = std::min(row + rows_at_once, last_row);
+        int begin = first_position(row);
+        int end = 0;
+        for (int r = row; r < end_row; ++r) {
+          begin = std::min(begin, first_position(r));
+          end = std::max(end, places_.positions[r] + 1);
         }
-      row = last;
+        tiles_.push_back({row, end_row, head, last_head, kv_head, begin / part_tokens,
+                          (end + part_tokens - 1) / part_tokens});
+      }
+      head = last_head;
     }
+  }
+
+  bool read_the_same(const tile_place& a, const tile_place& b) const {
+    return a.kv_head == b.kv_head && places_.sequences[a.first_row] == places_.sequences[b.first_row];
+  }
+
+  /// One task for each part of the keys and values that some tiles read, so that they are read once. Whoever
+  /// finishes a tile's last part puts its parts together, in order.
+  void run_by_parts(thread_team& team) {
+    struct part_task {
+      std::size_t first_tile, last_tile;
+      int part;
+    };
+    std::vector<part_task> tasks;
+    std::vector<std::size_t> first_states; // of each tile
+    std::vector<std::atomic<int>> n_missing(tiles_.size());
+    std::size_t n_states = 0;
+    for (std::size_t first = 0; first < tiles_.size();) {
+      std::size_t last = first;
+      int first_part = tiles_[first].first_part;
+      int last_part = 0;
+      for (; last < tiles_.size() && read_the_same(tiles_[first], tiles_[last]); ++last) {
+        const int n_parts = tiles_[last].last_part - tiles_[last].first_part;
+        first_part = std::min(first_part, tiles_[last].first_part);
+        last_part = std::max(last_part, tiles_[last].last_part);
+        first_states.push_back(n_states);
+        n_missing[last] = n_parts;
+        n_states += static_cast<std::size_t>(n_parts);
+      }
+      for (int part = first_part; part < last_part; ++part)
+        tasks.push_back({first, last, part});
+      first = last;
+    }
+    thread_local std::vector<std::unique_ptr<attention_state>> kept; // from call to call
+    auto& states = kept;
+    while (states.size() < n_states)
+      states.push_back(std::make_unique<attention_state>());
+    team.run(static_cast<int>(tasks.size()), [&](int task) {
+      const auto [first, last, part] = tasks[static_cast<std::size_t>(task)];
+      for (auto i = first; i < last; ++i)
+        attend_part_of(i, part, &states[first_states[i]], n_missing[i]);
+    });
+  }
+
+  /// `states` and `n_missing` are the tile's.
+  void attend_part_of(std::size_t tile_index, int part, std::unique_ptr<attention_state>* states,
+                      std::atomic<int>& n_missing) const {
+    const auto& place = tiles_[tile_index];
+    if (part < place.first_part || part >= place.last_part)
+      return;
+    thread_local gathered_tile gathered;
+    gather(place, gathered);
+    attend_part(gathered, part, *states[part - place.first_part]);
+    if (n_missing.fetch_sub(1, std::memory_order_acq_rel) > 1)
+      return;
+    for (int p = 1; p < place.last_part - place.first_part; ++p)
+      kernels_.merge(gathered.tile, *states[p], *states[0]);
+    scatter(place, gathered, *states[0]);
   }
 
   void gather(const tile_place& place, gathered_tile& gathered) const {
@@ -166,7 +201,6 @@ private:
   const attention_rows& rows_;
   const kernel_table& kernels_;
   std::vector<tile_place> tiles_;
-  int n_parts_ = 0;
 };
 
 } // namespace

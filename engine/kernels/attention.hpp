@@ -32,7 +32,7 @@ struct attention_rows {
 };
 
 /// out = softmax(q · K * scale) V for every row. A row's result is bit-identical whatever other rows there
-/// are and however many threads: positions are folded in blocks, and blocks in parts of 256, at fixed places.
+/// are and however many threads: positions are folded in blocks, and blocks in parts of 128, at fixed places.
 void attend(const kv_layer& layer, const row_places& places, const attention_rows& rows, thread_team& team,
             isa level);
 

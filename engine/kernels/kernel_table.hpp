@@ -33,12 +33,21 @@ struct attention_state {
   float masses[max_tile_queries][16];            ///< to be added up
 };
 
+/// Weights to fetch while others are multiplied: of every block b with b % step == phase, the one `bytes`
+/// later; none if 0.
+struct fetch_ahead {
+  int bytes = 0;
+  int step = 1;
+  int phase = 0;
+
+  bool wants(int block) const { return bytes != 0 && block % step == phase; }
+};
+
 /// Functions of one instruction set. avx2 and avx512 give the same bits.
 struct kernel_table {
-  /// out (n_groups, n_rows, 16) = the panel's rows times the groups' sixteen rows. Where the groups are read
-  /// for the first time, what comes `ahead_bytes` later is fetched besides; else 0.
-  using tile_function = void (*)(const weight_group* groups, const activation_panel& panel, int ahead_bytes,
-                                 float* out);
+  /// out (n_groups, n_rows, 16) = the panel's rows times the groups' sixteen rows.
+  using tile_function = void (*)(const weight_group* groups, const activation_panel& panel,
+                                 const fetch_ahead& ahead, float* out);
 
   int groups_at_once;               ///< 1 or 2
   std::span<const int> panel_sizes; ///< rows of a panel that there is a tile function for, descending to 1

@@ -116,8 +116,8 @@ private:
     const weight_group groups[max_groups] = {w.group(first_group), w.group(first_group + n_groups - 1)};
     for (int p = first_panel; p < last_panel; ++p) {
       const auto panel = rounded_.panel(p);
-      kernels_.tile_of(w.type(), n_groups, panel.n_rows)(groups, panel, p == first_panel ? ahead_bytes(w) : 0,
-                                                         tile);
+      kernels_.tile_of(w.type(), n_groups, panel.n_rows)(
+          groups, panel, ahead_of(w, p - first_panel, last_panel - first_panel), tile);
       for (int g = 0; g < n_groups; ++g)
         store(tile + g * panel.n_rows * rows_per_group, w.n_out(), first_group + g, p, before);
     }
@@ -131,7 +131,7 @@ private:
     for (int p = first_panel; p < last_panel; ++p) {
       const auto panel = rounded_.panel(p);
       const int n = panel.n_rows * rows_per_group;
-      const int ahead = p == first_panel ? ahead_bytes(gate) : 0;
+      const auto ahead = ahead_of(gate, p - first_panel, last_panel - first_panel);
       if (kernels_.groups_at_once == 2 && gate.type() == up.type()) {
         kernels_.tile_of(gate.type(), 2, panel.n_rows)(groups, panel, ahead, tile);
       } else {
@@ -143,13 +143,18 @@ private:
     }
   }
 
-  /// From a block of weights to the one to fetch meanwhile: the same of the groups that come next, if those
-  /// are near, so that their first blocks come in time, too.
-  int ahead_bytes(const packed_matrix& w) const {
+  /// What to fetch while the `panel`th of `n_panels` goes through some groups: the groups that come next,
+  /// shared out among the first panels, if they are near; else, with the first, what comes next in this
+  /// group.
+  fetch_ahead ahead_of(const packed_matrix& w, int panel, int n_panels) const {
     constexpr std::size_t near = 16384;
     constexpr int in_group = 4096;
+    constexpr int most_panels = 3;
     const auto next = w.group_bytes() * static_cast<std::size_t>(output_.gate ? 1 : kernels_.groups_at_once);
-    return next <= near ? static_cast<int>(next) : in_group;
+    const int step = next <= near ? std::min(n_panels, most_panels) : 1;
+    if (panel >= step)
+      return {};
+    return {next <= near ? static_cast<int>(next) : in_group, step, panel};
   }
 
   void store(const float* tile, int n_out, int group, int panel, int before) const {

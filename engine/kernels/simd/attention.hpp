@@ -122,38 +122,46 @@ SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* page
       sums[j][s].store(state.totals + j * layer.head_dim + d + s * lanes);
 }
 
-/// Turns query `j`'s scores of the block's positions [from, to), not empty, into weights beside the new
-/// largest score, and those of the others into 0. Returns what the totals so far are to be multiplied with.
-SOUFFLEUR_INLINE float weigh_scores(int j, int from, int to, float* scores, attention_state& state) {
-  for (int t = 0; t < from; ++t)
-    scores[t] = nothing_seen;
-  for (int t = to; t < attention_block_tokens; ++t)
-    scores[t] = nothing_seen;
-  f32x16 s[block_pages];
-  for (int p = 0; p < block_pages; ++p)
-    s[p] = f32x16::load(scores + p * lanes);
-  const float in_block = largest_of(max(max(s[0], s[1]), max(s[2], s[3])));
-  const float before = state.largest[j];
-  const float largest = before > in_block ? before : in_block;
-  for (int p = 0; p < block_pages; ++p)
-    exp_of(s[p] - f32x16::all(largest)).store(scores + p * lanes);
-  for (int t = 0; t < from; ++t)
-    scores[t] = 0;
-  for (int t = to; t < attention_block_tokens; ++t)
-    scores[t] = 0;
-  float fade = 0;
-  if (before == largest)
-    fade = 1;
-  else if (before != nothing_seen) {
-    float fades[lanes];
-    exp_of(f32x16::all(before - largest)).store(fades);
-    fade = fades[0];
+/// What a query sees of a block: positions [first, last) from its beginning; empty unless first < last.
+struct visible_part {
+  int first, last;
+};
+
+SOUFFLEUR_INLINE void hide(const visible_part& seen, float value, float* scores) {
+  for (int t = 0; t < seen.first; ++t)
+    scores[t] = value;
+  for (int t = seen.last; t < attention_block_tokens; ++t)
+    scores[t] = value;
+}
+
+/// Raises the query's largest score by those it sees; returns how far, as an exponent: 0 or less.
+SOUFFLEUR_INLINE float raise_largest(const visible_part& seen, float* scores, float& largest) {
+  hide(seen, nothing_seen, scores);
+  f32x16 most = f32x16::load(scores);
+  for (int p = 1; p < block_pages; ++p)
+    most = max(most, f32x16::load(scores + p * lanes));
+  const float in_block = largest_of(most);
+  const float before = largest;
+  if (in_block > before)
+    largest = in_block;
+  return before - largest;
+}
+
+/// Turns a query's scores into weights beside its largest, those of what it does not see into 0.
+SOUFFLEUR_INLINE void weigh_scores(const visible_part& seen, float largest, float fade, float* scores,
+                                   float* masses) {
+  f32x16 weights[block_pages];
+  for (int p = 0; p < block_pages; ++p) {
+    weights[p] = exp_of(f32x16::load(scores + p * lanes) - f32x16::all(largest));
+    weights[p].store(scores + p * lanes);
   }
-  const f32x16 low = f32x16::load(scores) + f32x16::load(scores + lanes);
-  const f32x16 high = f32x16::load(scores + 2 * lanes) + f32x16::load(scores + 3 * lanes);
-  fma(f32x16::load(state.masses[j]), f32x16::all(fade), low + high).store(state.masses[j]);
-  state.largest[j] = largest;
-  return fade;
+  if (seen.first > 0 || seen.last < attention_block_tokens) {
+    hide(seen, 0, scores);
+    for (int p = 0; p < block_pages; ++p)
+      weights[p] = f32x16::load(scores + p * lanes);
+  }
+  fma(f32x16::load(masses), f32x16::all(fade), (weights[0] + weights[1]) + (weights[2] + weights[3]))
+      .store(masses);
 }
 
 template <kv_type T, int Queries>
@@ -162,17 +170,17 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
   constexpr int slices = power_of_two_up_to(value_registers / Queries);
   const page_id* pages = tile.pages + begin / page_tokens;
   block_scores scores;
-  float fades[Queries];
+  visible_part seen[Queries];
   int from = attention_block_tokens;
   int to = 0;
   int last_position = 0;
   for (int j = 0; j < Queries; ++j) {
+    seen[j].first = tile.first[j] > begin ? tile.first[j] - begin : 0;
+    seen[j].last = tile.end[j] < end ? tile.end[j] - begin : end - begin;
     last_position = tile.end[j] > last_position ? tile.end[j] : last_position;
-    const int first = tile.first[j] > begin ? tile.first[j] - begin : 0;
-    const int last = tile.end[j] < end ? tile.end[j] - begin : end - begin;
-    if (first < last) {
-      from = first < from ? first : from;
-      to = last > to ? last : to;
+    if (seen[j].first < seen[j].last) {
+      from = seen[j].first < from ? seen[j].first : from;
+      to = seen[j].last > to ? seen[j].last : to;
     }
   }
   if (from >= to)
@@ -187,16 +195,16 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
     score_pages<T, Queries, at_once>(tile, pages + page, scores[0] + page * page_tokens);
   for (; page < end_page; ++page)
     score_pages<T, Queries, 1>(tile, pages + page, scores[0] + page * page_tokens);
+  float fades[lanes] = {}; // exponents at first
+  for (int j = 0; j < Queries; ++j)
+    if (seen[j].first < seen[j].last)
+      fades[j] = raise_largest(seen[j], scores[j], state.largest[j]);
+  exp_of(f32x16::load(fades)).store(fades);
   for (int j = 0; j < Queries; ++j) {
-    const int first = tile.first[j] > begin ? tile.first[j] - begin : 0;
-    const int last = tile.end[j] < end ? tile.end[j] - begin : end - begin;
-    if (first < last) {
-      fades[j] = weigh_scores(j, first, last, scores[j], state);
-    } else {
-      fades[j] = 1;
-      for (int t = from; t < to; ++t)
-        scores[j][t] = 0;
-    }
+    if (seen[j].first < seen[j].last)
+      weigh_scores(seen[j], state.largest[j], fades[j], scores[j], state.masses[j]);
+    else
+      hide({from, from}, 0, scores[j]);
     if constexpr (T == kv_type::int8)
       for (int p = from / page_tokens; p < end_page; ++p)
         (f32x16::load(scores[j] + p * lanes) *

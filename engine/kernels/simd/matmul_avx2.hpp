@@ -102,8 +102,8 @@ constexpr int pairs_in_16_bits(int bits) { return bits == 4 ? 4 : bits == 5 ? 2 
 
 /// Half `h` of the group's rows. For every row the same operations in the same order, whatever Rows is.
 template <packed_format F, int Rows>
-SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_panel& panel, int ahead_bytes,
-                                int h, float* out) {
+SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_panel& panel,
+                                const fetch_ahead& ahead, int h, float* out) {
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
   constexpr int exact_pairs = pairs_in_16_bits(F.bits) < pairs ? pairs_in_16_bits(F.bits) : pairs;
   const __m256i one = _mm256_set1_epi16(1);
@@ -119,11 +119,11 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
   for (int b = 0; b < group.n_blocks; ++b) {
     const std::uint8_t* supers =
         group.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
-    if (h == 0 && ahead_bytes != 0) {
+    if (h == 0 && ahead.wants(b)) {
       for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
-        _mm_prefetch(reinterpret_cast<const char*>(quants + ahead_bytes + 64 * line), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(quants + ahead.bytes + 64 * line), _MM_HINT_T0);
       });
-      _mm_prefetch(reinterpret_cast<const char*>(scales + ahead_bytes), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(scales + ahead.bytes), _MM_HINT_T0);
     }
     for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
       constexpr int S = s;
@@ -189,10 +189,11 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
 }
 
 template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, int ahead_bytes, float* out) {
+void quant_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& ahead,
+                float* out) {
   static_assert(Groups == 1);
   for (int h = 0; h < 2; ++h)
-    half_tile<F, Rows>(groups[0], panel, ahead_bytes, h, out);
+    half_tile<F, Rows>(groups[0], panel, ahead, h, out);
 }
 
 } // namespace

@@ -86,7 +86,8 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
 /// For every row and group the same operations in the same order, whatever Groups and Rows are. Two groups
 /// share what is loaded of the activations: loads of whole registers are as scarce as multiplications.
 template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, int ahead_bytes, float* out) {
+void quant_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& ahead,
+                float* out) {
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
   __m512 totals[Groups][Rows];
   for (auto& group : totals)
@@ -105,11 +106,11 @@ void quant_tile(const weight_group* groups, const activation_panel& panel, int a
       quants[g] = groups[g].quants + static_cast<std::ptrdiff_t>(b) * F.quant_bytes();
       scales[g] = groups[g].scales + static_cast<std::ptrdiff_t>(b) * F.scale_bytes();
       supers[g] = groups[g].supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
-      if (ahead_bytes != 0) {
+      if (ahead.wants(b)) {
         for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
-          _mm_prefetch(reinterpret_cast<const char*>(quants[g] + ahead_bytes + 64 * line), _MM_HINT_T0);
+          _mm_prefetch(reinterpret_cast<const char*>(quants[g] + ahead.bytes + 64 * line), _MM_HINT_T0);
         });
-        _mm_prefetch(reinterpret_cast<const char*>(scales[g] + ahead_bytes), _MM_HINT_T0);
+        _mm_prefetch(reinterpret_cast<const char*>(scales[g] + ahead.bytes), _MM_HINT_T0);
       }
     });
     for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {

@@ -34,7 +34,8 @@ float factor_at(const std::uint8_t* scales, const std::uint8_t* supers, int at, 
 }
 
 template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, int /*ahead_bytes*/, float* out) {
+void quant_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& /*ahead*/,
+                float* out) {
   static_assert(Groups == 1);
   const weight_group& group = groups[0];
   constexpr int chunks = 8 / F.n_scales; // that share a scale

@@ -19,7 +19,8 @@ SOUFFLEUR_INLINE f32x16 load_weights(const std::uint8_t* at) {
 
 /// Inputs are added up in order, whatever the number of rows and groups.
 template <packed_format F, int Groups, int Rows>
-void real_tile(const weight_group* groups, const activation_panel& panel, int /*ahead_bytes*/, float* out) {
+void real_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& /*ahead*/,
+               float* out) {
   constexpr int step_bytes = lanes * F.bits / 8;
   f32x16 totals[Groups][Rows];
   for (auto& group : totals)
