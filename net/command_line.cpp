@@ -75,6 +75,10 @@ void add_model_options(CLI::App& app, server_settings& s) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str()
       ->group("model");
+  app.add_option("--model.kernels", s.kernels, "instructions to use: auto, avx512, avx2 or portable")
+      ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
+      ->capture_default_str()
+      ->group("model");
 }
 
 void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
@@ -152,6 +156,10 @@ void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
 void add_kv_options(CLI::App& app, server_settings& s) {
   app.add_option("--kv.tokens", s.kv_tokens, "positions in the KV pool, over all sequences")
       ->check(CLI::Range(64, 1 << 26))
+      ->capture_default_str()
+      ->group("kv");
+  app.add_option("--kv.type", s.kv_type, "what keys and values are rounded to: f32, f16 or int8")
+      ->check(CLI::IsMember({"f32", "f16", "int8"}))
       ->capture_default_str()
       ->group("kv");
   app.add_option("--kv.eviction", s.serving.eviction_policy, "lru, lfu or fifo")

@@ -14,6 +14,8 @@ struct server_settings {
   std::string model_folder;            ///< $XDG_CACHE_HOME/souffleur/models
   std::string chat_template = "model"; ///< or "chatml"
   int n_threads = 0;                   ///< 0: one per CPU that this process may use
+  std::string kernels = "auto";        ///< or the name of an instruction set
+  std::string kv_type = "f16";         ///< what keys and values are rounded to: f32, f16 or int8
   int kv_tokens = 32768;               ///< positions in the KV pool, over all sequences
   std::string log_level = "info";
   serving_config serving;

@@ -62,9 +62,12 @@ result<loaded_model> load(const server_settings& settings) {
     return failure{"model.path: \"" + settings.model + "\" is neither a file nor a model in " +
                    settings.model_folder +
                    "; ./serve --model NAME fetches smollm2, gemma3, qwen-0.5b or qwen-1.5b."};
+  const auto level = isa_named(settings.kernels);
+  if (!level)
+    return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
   const auto file = gguf_file::open(path);
   if (!file)
-    return failure{path + ": " + file.error()};
+    return failure{file.error()};
   loaded_model loaded;
   const auto vocabulary = tokenizer::from_gguf(**file);
   if (!vocabulary)
@@ -74,7 +77,9 @@ result<loaded_model> load(const server_settings& settings) {
   if (!chat)
     return failure{path + ": " + chat.error()};
   loaded.chat = *chat;
-  const auto model = load_model(*file, {settings.n_threads, settings.serving.n_kv_pages}, progress_bar{});
+  const model_options options{settings.n_threads, settings.serving.n_kv_pages,
+                              kv_type_named(settings.kv_type).value_or(kv_type::f16), *level};
+  const auto model = load_model(*file, options, progress_bar{});
   if (!model)
     return failure{path + ": " + model.error()};
   loaded.model = *model;

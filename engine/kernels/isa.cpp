@@ -39,12 +39,19 @@ std::vector<isa> available_isas() {
 }
 
 isa best_isa() {
-  const auto levels = available_isas();
   const char* forced = std::getenv("SOUFFLEUR_ISA");
-  for (const auto level : levels)
-    if (forced && to_string(level) == forced)
+  const auto named =
+      forced && *forced != '\0' && std::string_view{forced} != "auto" ? isa_named(forced) : std::nullopt;
+  return named ? *named : available_isas().back();
+}
+
+std::optional<isa> isa_named(std::string_view name) {
+  if (name == "auto")
+    return best_isa();
+  for (const auto level : available_isas())
+    if (to_string(level) == name)
       return level;
-  return levels.back();
+  return std::nullopt;
 }
 
 } // namespace souffleur

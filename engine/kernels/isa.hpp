@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,9 @@ std::string_view to_string(isa level);
 
 /// Those that this CPU has, the widest last.
 std::vector<isa> available_isas();
+
+/// One of those that this CPU has; "auto": best_isa(). Nothing for any other name.
+std::optional<isa> isa_named(std::string_view name);
 
 /// The widest that this CPU has. The environment variable SOUFFLEUR_ISA (portable, avx2, avx512) lowers it.
 isa best_isa();

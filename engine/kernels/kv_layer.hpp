@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace souffleur {
@@ -15,6 +16,14 @@ enum class kv_type : std::uint8_t { f32, f16, int8 };
 
 constexpr std::string_view to_string(kv_type type) {
   return type == kv_type::f32 ? "f32" : type == kv_type::f16 ? "f16" : "int8";
+}
+
+/// Of f32, f16 or int8.
+constexpr std::optional<kv_type> kv_type_named(std::string_view name) {
+  for (const auto type : {kv_type::f32, kv_type::f16, kv_type::int8})
+    if (name == to_string(type))
+      return type;
+  return std::nullopt;
 }
 
 constexpr std::size_t bytes_per_value(kv_type type) {

@@ -177,7 +177,7 @@ result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const g
   in.expect_nothing_left();
   if (!in.complaint().empty())
     return failure{in.complaint()};
-  auto fingerprint = fingerprint_of(*file);
+  auto fingerprint = fingerprint_of(*file).append("-kv-").append(to_string(options.kv));
   file->release_pages();
   return make_transformer(*config, std::move(weights), std::move(fingerprint), options);
 }

@@ -145,7 +145,7 @@ public:
   transformer(const transformer_config& config, transformer_weights weights, std::string fingerprint,
               const model_options& options)
       : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
-        team_(options.n_threads), operators_(default_operator_set()),
+        team_(options.n_threads), level_(options.level), operators_(default_operator_set()),
         pool_(config, options.kv, options.n_kv_pages) {
     // The kernels run on team_; a second pool of threads would only be in its way.
     at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
@@ -294,7 +294,7 @@ private:
   std::string fingerprint_;
   int n_pages_;
   thread_team team_;
-  isa level_ = best_isa();
+  isa level_;
   model_operators operators_;
   kv_pool pool_;
   packed_linear_ptr embedding_;
