@@ -6,6 +6,7 @@
 #include "engine/model/model_folder.hpp"
 #include "net/command_line.hpp"
 #include "net/server.hpp"
+#include "net/startup_memory.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -140,6 +141,7 @@ int serve(const server_settings& settings) {
   });
   if (!system)
     return fail(system.error());
+  release_startup_memory();
   auto sockets = server::start(settings.server, **system);
   if (!sockets)
     return fail(sockets.error());

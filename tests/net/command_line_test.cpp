@@ -148,6 +148,8 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"model.name", "alias"},
                                                        {"model.chat_template", "chatml"},
                                                        {"model.threads", "3"},
+                                                       {"model.kernels", "portable"},
+                                                       {"kv.type", "int8"},
                                                        {"server.address", "0.0.0.0"},
                                                        {"server.port", "81"},
                                                        {"server.max_body_mib", "9"},
