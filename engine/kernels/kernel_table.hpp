@@ -64,6 +64,10 @@ struct kernel_table {
   void (*gate)(activation kind, const float* gate, const float* up, float* y, int n);
   /// Rotates the pairs (x[i], x[i + half]) of one head by the angles given. Source: Su et al. 2021.
   void (*rotate)(float* x, const float* cosines, const float* sines, int half);
+  /// x (n,) times the orthogonal Hadamard matrix; n is a power of two. Queries and keys that are both spread
+  /// have the same products, but no dimension far larger than the others, which int8 keys could not bear.
+  /// Source: Ashkboos et al. 2024 (QuaRot).
+  void (*spread)(float* x, int n);
   /// Stores one position's keys and values, both (n_kv_heads, head_dim).
   void (*write_kv)(const kv_layer& layer, page_id page, int slot, const float* keys, const float* values);
 

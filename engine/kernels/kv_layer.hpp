@@ -30,6 +30,11 @@ constexpr std::size_t bytes_per_value(kv_type type) {
   return type == kv_type::f32 ? 4 : type == kv_type::f16 ? 2 : 1;
 }
 
+/// Whether queries and keys are multiplied by a Hadamard matrix before keys are rounded.
+constexpr bool has_spread_keys(kv_type type, int head_dim) {
+  return type == kv_type::int8 && (head_dim & (head_dim - 1)) == 0;
+}
+
 constexpr int key_scale_values = 32;
 constexpr int n_key_scales(int head_dim) { return (head_dim + key_scale_values - 1) / key_scale_values; }
 

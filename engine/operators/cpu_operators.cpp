@@ -215,6 +215,7 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
               "rotate_and_store: shapes do not fit");
   const int n_kv = layer.n_kv_heads;
   const int n_q = static_cast<int>(heads.size(1)) - 2 * n_kv;
+  const bool is_spread = has_spread_keys(layer.type, dim);
   const auto* q_weight = norm_of(q_norm, dim);
   const auto* k_weight = norm_of(k_norm, dim);
   const auto& kernels = kernels_of(current_execution().level);
@@ -226,6 +227,8 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
         kernels.rms_norm(head, weight, static_cast<float>(epsilon), head, dim);
       kernels.rotate(head, cosine[position], sine[position], dim / 2);
     }
+    for (int h = 0; is_spread && h < n_q + n_kv; ++h)
+      kernels.spread(x[row] + static_cast<std::ptrdiff_t>(h) * dim, dim);
     const float* keys = x[row] + static_cast<std::ptrdiff_t>(n_q) * dim;
     kernels.write_kv(layer, lookup.pages(row)[static_cast<std::size_t>(position / page_tokens)],
                      position % page_tokens, keys, keys + static_cast<std::ptrdiff_t>(n_kv) * dim);

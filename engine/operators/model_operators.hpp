@@ -61,7 +61,7 @@ public:
   /// Of heads (n, n_heads + 2 n_kv_heads, head_dim): the queries and the keys are normed head by head where
   /// there are norms and rotated to their positions, in place; keys and values are stored. The pair (i,
   /// i + head_dim / 2) turns by the angle whose cosine and sine (n_context, head_dim / 2) have. Source: Su et
-  /// al. 2021.
+  /// al. 2021. Where has_spread_keys, those are multiplied by the Hadamard matrix then.
   void rotate_and_store(at::Tensor& heads, const input_norm& q_norm, const input_norm& k_norm,
                         const at::Tensor& cosines, const at::Tensor& sines, const batch_layout& batch,
                         kv_tensors& kv) const;

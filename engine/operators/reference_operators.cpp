@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace souffleur::reference_operators {
 
@@ -80,6 +81,14 @@ void rotate(at::Tensor heads, const at::Tensor& positions, const at::Tensor& cos
   heads.copy_(at::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1));
 }
 
+/// The orthogonal Hadamard matrix (n, n) of a power of two.
+at::Tensor hadamard(std::int64_t n) {
+  auto matrix = at::ones({1, 1}, at::kFloat);
+  while (matrix.size(0) < n)
+    matrix = at::cat({at::cat({matrix, matrix}, 1), at::cat({matrix, -matrix}, 1)}, 0);
+  return matrix / std::sqrt(static_cast<double>(n));
+}
+
 using slots = std::pair<at::Tensor, at::Tensor>; ///< pages and places in them
 
 /// Writes vectors (n, n_kv_heads, head_dim) to `places`, a view (n_pages, page_tokens, n_kv_heads, head_dim);
@@ -136,6 +145,11 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
   q.copy_(normed(q, q_norm, epsilon));
   k.copy_(normed(k, k_norm, epsilon));
   rotate(heads.narrow(1, 0, n_q + n_kv), positions, cosines, sines);
+  if (key_pages.scalar_type() == at::kChar &&
+      has_spread_keys(kv_type::int8, static_cast<int>(heads.size(2)))) {
+    auto spread = heads.narrow(1, 0, n_q + n_kv);
+    spread.copy_(at::matmul(spread, hadamard(heads.size(2)).to(heads.device())));
+  }
   const auto where = places_of(sequences, positions, page_table);
   const pages_by_slot pages{key_pages, value_pages, key_scales, value_scales};
   store(k, where, pages.keys, pages.key_scales, key_scale_values);

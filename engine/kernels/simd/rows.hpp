@@ -107,6 +107,21 @@ void rotate(float* x, const float* cosines, const float* sines, int half) {
       });
 }
 
+/// The fast Walsh-Hadamard transform. Additions alone: every instruction set gives the same bits.
+void spread(float* x, int n) {
+  const float factor = 1.0F / __builtin_sqrtf(static_cast<float>(n));
+  for (int step = 1; step < n; step *= 2)
+    for (int begin = 0; begin < n; begin += 2 * step)
+      for (int i = begin; i < begin + step; ++i) {
+        const float a = x[i];
+        const float b = x[i + step];
+        x[i] = a + b;
+        x[i + step] = a - b;
+      }
+  for (int i = 0; i < n; ++i)
+    x[i] *= factor;
+}
+
 void round_row(const float* x, const activation_panel& panel, int row) {
   const int n_blocks = panel.n_in / block_values;
   const int n_rows = panel.n_rows;

@@ -38,13 +38,19 @@ kernel_table::tile_function tile_of_type(tensor_type type) {
   }
 }
 
-/// `n_groups` is at most MaxGroups, `n_rows` one of Sizes.
+template <int MaxGroups, int Rows>
+kernel_table::tile_function tile_of_groups(tensor_type type, [[maybe_unused]] int n_groups) {
+  if constexpr (MaxGroups > 1)
+    if (n_groups == MaxGroups)
+      return tile_of_type<MaxGroups, Rows>(type);
+  return tile_of_type<1, Rows>(type);
+}
+
+/// `n_groups` is 1 or MaxGroups, `n_rows` one of Sizes.
 template <int MaxGroups, int... Sizes>
 kernel_table::tile_function tile_of_sizes(tensor_type type, int n_groups, int n_rows) {
   kernel_table::tile_function found = nullptr;
-  ((n_rows == Sizes &&
-    (found = n_groups == 1 ? tile_of_type<1, Sizes>(type) : tile_of_type<MaxGroups, Sizes>(type))),
-   ...);
+  ((n_rows == Sizes && (found = tile_of_groups<MaxGroups, Sizes>(type, n_groups))), ...);
   return found;
 }
 
