@@ -34,7 +34,6 @@ public:
   /// The rows themselves: not copied.
   void set_rows(const float* rows, std::ptrdiff_t stride);
 
-  int n_rows() const { return n_rows_; }
   int n_panels() const { return static_cast<int>(first_rows_.size()) - 1; }
   int first_row(int panel) const { return first_rows_[static_cast<std::size_t>(panel)]; }
   activation_panel panel(int index);

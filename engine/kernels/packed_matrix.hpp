@@ -36,7 +36,6 @@ struct packed_format {
   }
   /// Per `super_blocks` blocks.
   constexpr int super_bytes() const { return is_super ? rows_per_group * 2 * (has_min ? 2 : 1) : 0; }
-  constexpr int inputs_per_unit() const { return is_super ? super_blocks * block_values : block_values; }
 };
 
 constexpr packed_format packed_format_of(tensor_type type) {
