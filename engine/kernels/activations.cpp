@@ -15,7 +15,6 @@ void make_room(std::vector<T>& storage, std::size_t n) {
 } // namespace
 
 void activations::resize(int n_rows, int n_in, std::span<const int> panel_sizes) {
-  n_rows_ = n_rows;
   n_in_ = n_in;
   first_rows_.assign(1, 0);
   for (int row = 0; row < n_rows;) {

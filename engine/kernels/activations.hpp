@@ -39,7 +39,6 @@ public:
   activation_panel panel(int index);
 
 private:
-  int n_rows_ = 0;
   int n_in_ = 0;
   std::vector<int> first_rows_; ///< of every panel, then n_rows
   std::vector<std::int8_t> quants_;
