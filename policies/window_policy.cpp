@@ -1,12 +1,35 @@
 #include "policies/window_policy.hpp"
 
+#include <algorithm>
+
 namespace souffleur {
 namespace {
+
+constexpr int whole_pages(int n_positions) {
+  return (n_positions + page_tokens - 1) / page_tokens * page_tokens;
+}
 
 class full_policy final : public window_policy {
 public:
   std::string_view name() const override { return "full"; }
-  std::vector<token_span> evicted(int, int) const override { return {}; }
+  int n_dropped(const window_limits&, int) const override { return 0; }
+  int n_sinks(const window_limits&) const override { return 0; }
+  int most_kept(const window_limits&) const override { return 0; }
+};
+
+/// StreamingLLM (arXiv 2309.17453) in whole pages: the sinks and between n_window and n_window + page_tokens
+/// of the last positions, both limits rounded up to pages.
+class sinks_policy final : public window_policy {
+public:
+  std::string_view name() const override { return "sinks"; }
+  int n_dropped(const window_limits& limits, int position) const override {
+    const int n_over = position - n_sinks(limits) - whole_pages(limits.n_window);
+    return std::max(0, n_over) / page_tokens * page_tokens;
+  }
+  int n_sinks(const window_limits& limits) const override { return whole_pages(limits.n_sinks); }
+  int most_kept(const window_limits& limits) const override {
+    return n_sinks(limits) + whole_pages(limits.n_window) + page_tokens;
+  }
 };
 
 } // namespace
@@ -14,6 +37,9 @@ public:
 std::unique_ptr<window_policy> make_window_policy(std::string_view name) {
   if (name == "full") {
     return std::make_unique<full_policy>();
+  }
+  if (name == "sinks") {
+    return std::make_unique<sinks_policy>();
   }
   return nullptr;
 }

@@ -1,5 +1,4 @@
 #include "policies/cache_policy.hpp"
-#include "policies/window_policy.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,9 +16,4 @@ TEST(CachePolicy, ExactServesOnlyWhatComputingAgainWouldRepeat) {
     EXPECT_FALSE(off->may_serve(c) || off->may_store(c));
   }
   EXPECT_EQ(make_cache_policy("fuzzy"), nullptr);
-}
-
-TEST(WindowPolicy, FullDropsNothing) {
-  EXPECT_TRUE(make_window_policy("full")->evicted(100000, 16).empty());
-  EXPECT_EQ(make_window_policy("sinks"), nullptr);
 }
