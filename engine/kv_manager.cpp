@@ -10,17 +10,33 @@ namespace souffleur {
 
 namespace {
 
+/// Until it slides, a sequence has `pages` alone. Then the front of them, its sinks, are copies of its own,
+/// and the sinks as they were computed are in `sinks`.
 struct sequence {
-  std::vector<page_id> pages; ///< the first n_shared are the tree's, pinned; the rest are its own
-  int n_shared = 0;
+  std::vector<page_id> pages; ///< of what it keeps, in order
+  int n_copies = 0;           ///< the first of `pages`; own
+  int n_shared = 0;           ///< the next; the tree's, pinned; the rest are its own
   radix_tree::node* pin = nullptr;
+  std::vector<page_id> sinks;
+  int n_shared_sinks = 0;   ///< the first of `sinks`; the tree's, pinned
+  int n_dropped = 0;        ///< pages
+  int n_dropped_pinned = 0; ///< of them, how many the pin still covers
 
   int n_pages() const { return static_cast<int>(pages.size()); }
-  std::span<const page_id> shared() const {
-    return std::span(pages).first(static_cast<std::size_t>(n_shared));
+  bool has_slid() const { return n_dropped > 0; }
+  std::vector<page_id> owned() const {
+    std::vector<page_id> own(pages.begin(), pages.begin() + n_copies);
+    own.insert(own.end(), pages.begin() + n_copies + n_shared, pages.end());
+    own.insert(own.end(), sinks.begin() + n_shared_sinks, sinks.end());
+    return own;
   }
-  std::span<const page_id> owned() const {
-    return std::span(pages).subspan(static_cast<std::size_t>(n_shared));
+  int n_owned() const { return n_pages() - n_shared + static_cast<int>(sinks.size()) - n_shared_sinks; }
+  /// Whether `path`, the pages that the pin covers, is what the sequence believes.
+  bool is_pinned_by(std::span<const page_id> path) const {
+    const auto covered = n_shared_sinks + n_dropped_pinned + n_shared;
+    return static_cast<int>(path.size()) == covered &&
+           std::equal(sinks.begin(), sinks.begin() + n_shared_sinks, path.begin()) &&
+           std::equal(path.end() - n_shared, path.end(), pages.begin() + n_copies);
   }
 };
 
@@ -54,6 +70,31 @@ struct kv_manager::core {
     give_back(evicted);
   }
 
+  /// Appends `n` pages, evicted from the tree if need be. False, and nothing changed, if there are too few.
+  bool take(int n, std::vector<page_id>& pages) {
+    const auto n_missing = std::max(n - pool.n_free(), 0);
+    if (n_missing > tree.n_cached()) {
+      return false;
+    }
+    evict(n_missing);
+    counters.n_evicted_pages += static_cast<std::uint64_t>(n_missing);
+    return pool.take(n, pages);
+  }
+
+  /// Makes the first `n` pages sinks, with own pages in their place.
+  bool copy_sinks(sequence& held, int n) {
+    auto copies = std::vector<page_id>{};
+    if (!take(n, copies)) {
+      return false;
+    }
+    held.sinks.assign(held.pages.begin(), held.pages.begin() + n);
+    std::ranges::copy(copies, held.pages.begin());
+    held.n_copies = n;
+    held.n_shared_sinks = std::min(n, held.n_shared);
+    held.n_shared -= held.n_shared_sinks;
+    return true;
+  }
+
   std::string check_holders() const;
 
   page_pool pool;
@@ -85,19 +126,36 @@ bool kv_manager::reserve(sequence_id id, int n_tokens) {
   if (!held) {
     return false;
   }
-  const auto n_more = std::max(pages_for(n_tokens) - held->n_pages(), 0);
-  const auto n_missing = std::max(n_more - core_->pool.n_free(), 0);
-  if (n_missing > core_->tree.n_cached()) {
+  return core_->take(std::max(pages_for(n_tokens) - held->n_pages(), 0), held->pages);
+}
+
+bool kv_manager::slide(sequence_id id, int n_sinks, int n_dropped) {
+  auto* held = core_->find(id);
+  const int n_sink_pages = n_sinks / page_tokens;
+  const int n_more = held ? n_dropped / page_tokens - held->n_dropped : 0;
+  if (!held || n_more < 0 || n_sink_pages + n_more > held->n_pages()) {
     return false;
   }
-  core_->evict(n_missing);
-  core_->counters.n_evicted_pages += static_cast<std::uint64_t>(n_missing);
-  return core_->pool.take(n_more, held->pages);
+  if (n_more > 0 && !held->has_slid() && !core_->copy_sinks(*held, n_sink_pages)) {
+    return false;
+  }
+  const auto first = held->pages.begin() + held->n_copies;
+  const int n_more_shared = std::min(n_more, held->n_shared);
+  core_->give_back(std::span(first + n_more_shared, first + n_more));
+  held->pages.erase(first, first + n_more);
+  held->n_shared -= n_more_shared;
+  held->n_dropped += n_more;
+  held->n_dropped_pinned += n_more_shared;
+  if (held->n_shared == 0 && held->n_dropped_pinned > 0) {
+    held->pin = core_->tree.retreat(held->pin, held->n_shared_sinks);
+    held->n_dropped_pinned = 0;
+  }
+  return true;
 }
 
 void kv_manager::truncate(sequence_id id, int n_tokens) {
   auto* held = core_->find(id);
-  const auto n_kept = held ? std::max(pages_for(n_tokens), held->n_shared) : 0;
+  const auto n_kept = held ? std::max(pages_for(n_tokens), held->n_copies + held->n_shared) : 0;
   if (held && n_kept < held->n_pages()) {
     core_->give_back(std::span(held->pages).subspan(static_cast<std::size_t>(n_kept)));
     held->pages.resize(static_cast<std::size_t>(n_kept));
@@ -106,7 +164,7 @@ void kv_manager::truncate(sequence_id id, int n_tokens) {
 
 void kv_manager::publish(sequence_id id, std::span<const token_id> tokens) {
   auto* held = core_->find(id);
-  if (!held) {
+  if (!held || held->has_slid()) {
     return;
   }
   const auto n_shared = static_cast<std::size_t>(held->n_shared);
@@ -130,6 +188,11 @@ void kv_manager::end(sequence_id id) {
   }
 }
 
+std::span<const page_id> kv_manager::sinks(sequence_id id) const {
+  const auto* held = core_->find(id);
+  return held ? std::span<const page_id>(held->sinks) : std::span<const page_id>();
+}
+
 std::span<const page_id> kv_manager::pages(sequence_id id) const {
   const auto* held = core_->find(id);
   return held ? std::span<const page_id>(held->pages) : std::span<const page_id>();
@@ -144,7 +207,7 @@ int kv_manager::peek(std::string_view salt, std::span<const token_id> prompt) co
 kv_occupancy kv_manager::occupancy() const {
   auto n_owned = 0;
   for (const auto& [id, held] : core_->sequences) {
-    n_owned += held.n_pages() - held.n_shared;
+    n_owned += held.n_owned();
   }
   return {.n_total = core_->pool.n_total(),
           .n_free = core_->pool.n_free(),
@@ -173,7 +236,7 @@ std::string kv_manager::core::check_holders() const {
     if (!count(held.owned())) {
       return "sequence " + std::to_string(id) + ": a page that it does not own alone";
     }
-    if (!std::ranges::equal(held.shared(), tree.path_pages(held.pin))) {
+    if (!held.is_pinned_by(tree.path_pages(held.pin))) {
       return "sequence " + std::to_string(id) + ": its pin does not cover its shared pages";
     }
   }

@@ -31,7 +31,8 @@ struct kv_counters {
 /// Page allocator and radix prefix tree behind one set of verbs. Plain object; one owner calls it.
 ///
 /// Invariants: a page has exactly one owner class; a pinned page is never evicted; the tree holds only pages
-/// that are fully covered by committed tokens. After a failed call everything is as before it.
+/// that are fully covered by committed tokens and were computed with all of them in sight. After a failed
+/// call everything is as before it.
 class kv_manager {
 public:
   kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction);
@@ -41,19 +42,26 @@ public:
   /// tokens) within `salt`'s namespace and pins it. Returns the number of tokens found. REQUIRES: id is not
   /// live.
   int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt);
-  /// Makes the sequence's page list cover `n_tokens` positions, evicting from the tree if need be. False if
-  /// even that does not suffice; then nothing changed.
+  /// Makes the sequence's page list cover `n_tokens` positions that it keeps, evicting from the tree if need
+  /// be. False if even that does not suffice; then nothing changed.
   bool reserve(sequence_id id, int n_tokens);
   /// Drops pages beyond `n_tokens` positions that the sequence owns alone.
   void truncate(sequence_id id, int n_tokens);
   /// Declares that the pages hold verified KV of exactly `tokens` (the whole sequence from position 0): full
   /// pages become shareable; duplicates of pages already in the tree are freed and replaced by the tree's.
   void publish(sequence_id id, std::span<const token_id> tokens);
+  /// A stream that drops what is oldest: after the call it keeps its first `n_sinks` positions, and of the
+  /// rest all but the first `n_dropped`; both whole pages, n_sinks always the same, n_dropped never less. The
+  /// sinks' pages in pages() are the sequence's own from then on, to be filled from sinks(). Nothing is
+  /// published any more. False, and nothing changed, if there are no pages for that.
+  bool slide(sequence_id id, int n_sinks, int n_dropped);
   /// Ends the sequence: unpins its prefix and frees its own pages.
   void end(sequence_id id);
 
-  /// Page of position p is pages(id)[p / page_tokens]. Valid until the next call for this id.
+  /// Page of the p-th position kept is pages(id)[p / page_tokens]. Valid until the next call for this id.
   std::span<const page_id> pages(sequence_id id) const;
+  /// The sinks' pages as they were computed; none before the first slide().
+  std::span<const page_id> sinks(sequence_id id) const;
   bool live(sequence_id id) const;
   /// Tokens of `prompt` that begin() would find now. Changes nothing.
   int peek(std::string_view salt, std::span<const token_id> prompt) const;

@@ -106,6 +106,25 @@ void radix_tree::unpin(node* pinned) {
   }
 }
 
+radix_tree::node* radix_tree::retreat(node* from, int n_pages) {
+  auto n_before = 0; // pages above `to`
+  for (const auto* at = from->parent; at; at = at->parent) {
+    n_before += at->n_pages();
+  }
+  auto* to = from;
+  for (; to->parent && n_before >= n_pages; to = to->parent) {
+    n_before -= to->parent->n_pages();
+  }
+  if (to->parent && n_before + to->n_pages() > n_pages) {
+    to = split(to, static_cast<std::size_t>(n_pages - n_before));
+  }
+  for (auto* at = to; at; at = at->parent) {
+    add_pin(at);
+  }
+  unpin(from);
+  return to;
+}
+
 void radix_tree::evict(int n, std::vector<page_id>& pages) {
   for (; n > 0 && !evictable_.empty(); --n) {
     auto* victim = &nodes_.at(evictable_.begin()->serial);

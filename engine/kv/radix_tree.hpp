@@ -49,6 +49,8 @@ public:
   node* advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
                 std::vector<page_id>& surplus);
   void unpin(node* pinned);
+  /// Moves the pin `from` up, so that it covers only the first `n_pages` of its prefix.
+  node* retreat(node* from, int n_pages);
 
   /// Evicts up to `n` unpinned pages, each the last one of the leaf that the policy ranks lowest at that
   /// moment, and appends them to `pages`.
