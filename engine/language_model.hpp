@@ -9,12 +9,24 @@
 namespace souffleur {
 
 /// The rows that one sequence brings to a step: `tokens` at positions first_position, first_position + 1, ...
-/// Their keys and values are written to `pages`, and they attend to every position up to their own.
+/// Their keys and values are written to `pages`, and they attend to every position kept up to their own.
+///
+/// A stream without end drops whole pages after its first ones, the sinks (StreamingLLM, arXiv 2309.17453).
+/// What follows the gap keeps its positions; the sinks' keys are turned on by n_dropped, so that every
+/// distance is what it would be without the gap.
 struct sequence_rows {
-  std::span<const page_id> pages;   ///< page of position p is pages[p / page_tokens]; covers all rows
-  int first_position = 0;           ///< positions [0, first_position) are already in the pages
+  std::span<const page_id> pages;   ///< kept, in order: of position p, [(p - n_dropped) / page_tokens]
+  int first_position = 0;           ///< those before are already in the pages, or dropped
   std::span<const token_id> tokens; ///< (n_rows,)
   int n_logit_rows = 0;             ///< the last n rows get logits
+  int n_dropped = 0;                ///< positions between the sinks and what follows; whole pages
+};
+
+/// Page `to` becomes a copy of page `from`, whose keys are `n_positions` further on.
+struct page_turn {
+  page_id from = 0;
+  page_id to = 0;
+  int n_positions = 0;
 };
 
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
@@ -31,6 +43,8 @@ public:
   virtual const std::string& fingerprint() const = 0;
   /// `logits` is (sum of n_logit_rows, vocabulary_size), row-major, in batch order.
   virtual void forward(std::span<const sequence_rows> batch, std::span<float> logits) = 0;
+  /// Carries out the turns in order.
+  virtual void turn(std::span<const page_turn> turns) = 0;
 };
 
 } // namespace souffleur

@@ -65,4 +65,7 @@ struct kv_layer {
   }
 };
 
+/// One position's keys and values as they are stored, both (n_kv_heads, head_dim).
+void read_kv(const kv_layer& layer, page_id page, int slot, float* keys, float* values);
+
 } // namespace souffleur

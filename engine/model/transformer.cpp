@@ -2,6 +2,7 @@
 
 #include "engine/kernels/kv_layer.hpp"
 #include "engine/kernels/lazy_memory.hpp"
+#include "engine/model/rope_angles.hpp"
 #include "engine/operators/execution.hpp"
 #include "engine/operators/model_operators.hpp"
 
@@ -105,31 +106,11 @@ struct layer_operands {
   packed_linear_ptr qkv, attention_output, gate_up, down;
 };
 
-/// Cosines and sines of every position's angles, (n_context, head_dim / 2).
-struct rope_tables {
-  rope_tables(const rope_config& config, int n_context, int head_dim)
-      : cosines(at::empty({n_context, head_dim / 2}, at::kFloat)), sines(at::empty_like(cosines)) {
-    std::vector<double> frequencies(static_cast<std::size_t>(head_dim) / 2);
-    for (std::size_t i = 0; i < frequencies.size(); ++i)
-      frequencies[i] =
-          std::pow(config.base, -2.0 * static_cast<double>(i) / head_dim) / config.position_scale;
-    float* cosine = cosines.data_ptr<float>();
-    float* sine = sines.data_ptr<float>();
-    for (int position = 0; position < n_context; ++position)
-      for (const double frequency : frequencies) {
-        *cosine++ = static_cast<float>(std::cos(position * frequency));
-        *sine++ = static_cast<float>(std::sin(position * frequency));
-      }
-  }
-
-  at::Tensor cosines, sines;
-};
-
-/// All that belongs to one layer. Tables may be shared by layers.
+/// All that belongs to one layer.
 struct layer_state {
   layer_operands operands;
   kv_tensors kv;
-  rope_tables rope;
+  std::size_t rope; ///< which of the model's
   int window;
 };
 
@@ -156,7 +137,7 @@ public:
     for (int i = 0; i < config_.n_layers; ++i) {
       const auto& own = config_.layers[static_cast<std::size_t>(i)];
       layers_.push_back({layer_operands{weights.layers[static_cast<std::size_t>(i)]}, pool_.layer(i),
-                         tables_of(own.rope), own.window});
+                         index_of(own.rope), own.window});
     }
   }
 
@@ -182,12 +163,26 @@ public:
     project_logits(batch, logits);
   }
 
+  void turn(std::span<const page_turn> turns) override {
+    const c10::InferenceMode no_gradients;
+    const execution_scope scope{{&team_, level_}};
+    for (const auto& one : turns) {
+      for (auto& rope : ropes_)
+        rope.set(std::span{&one.n_positions, 1});
+      for (auto& layer : layers_)
+        operators_.turn_page(one.from, one.to, ropes_[layer.rope].cosines(), ropes_[layer.rope].sines(),
+                             layer.kv);
+    }
+  }
+
 private:
-  rope_tables tables_of(const rope_config& rope) const {
-    for (std::size_t i = 0; i < layers_.size(); ++i)
-      if (config_.layers[i].rope == rope)
-        return layers_[i].rope;
-    return {rope, config_.n_context, config_.head_dim};
+  /// Which of ropes_ it is; layers share them.
+  std::size_t index_of(const rope_config& rope) {
+    const auto found = std::ranges::find(ropes_, rope, &rope_angles::config);
+    const auto index = static_cast<std::size_t>(found - ropes_.begin());
+    if (found == ropes_.end())
+      ropes_.emplace_back(rope, config_.head_dim);
+    return index;
   }
 
   static at::Tensor int_view(std::vector<std::int32_t>& values) {
@@ -196,6 +191,7 @@ private:
 
   void collect(std::span<const sequence_rows> batch) {
     tokens_.clear();
+    places_.clear();
     positions_.clear();
     sequences_.clear();
     std::size_t width = 0;
@@ -209,10 +205,13 @@ private:
       for (std::size_t i = 0; i < sequence.tokens.size(); ++i) {
         tokens_.push_back(sequence.tokens[i]);
         positions_.push_back(sequence.first_position + static_cast<int>(i));
+        places_.push_back(positions_.back() - sequence.n_dropped);
         sequences_.push_back(static_cast<std::int32_t>(s));
       }
     }
-    layout_ = {int_view(sequences_), int_view(positions_),
+    for (auto& rope : ropes_)
+      rope.set(positions_);
+    layout_ = {int_view(sequences_), int_view(places_),
                at::from_blob(page_table_.data(),
                              {static_cast<std::int64_t>(batch.size()), static_cast<std::int64_t>(width)},
                              at::kInt)};
@@ -246,9 +245,10 @@ private:
 
   void attention_block(layer_state& layer) {
     const auto& of = layer.operands;
+    const auto& rope = ropes_[layer.rope];
     operators_.linear(step_.x, norm(of.attention_norm), of.qkv, false, step_.qkv);
-    operators_.rotate_and_store(step_.heads, norm(of.q_norm), norm(of.k_norm), layer.rope.cosines,
-                                layer.rope.sines, layout_, layer.kv);
+    operators_.rotate_and_store(step_.heads, norm(of.q_norm), norm(of.k_norm), rope.cosines(), rope.sines(),
+                                layout_, layer.kv);
     operators_.paged_attention(step_.q, layer.kv, layout_, layer.window, config_.attention_scale,
                                attended_heads_);
     add_to_x(step_.attended, of.attention_output, of.norm_after_attention);
@@ -301,8 +301,10 @@ private:
   packed_linear_ptr output_; ///< may be embedding_
   at::Tensor output_norm_;
   at::Tensor nothing_ = at::empty({0}, at::kFloat);
-  std::vector<layer_state> layers_;                                       ///< their KV views pool_'s memory
-  std::vector<std::int32_t> tokens_, positions_, sequences_, page_table_; ///< what layout_ views
+  std::vector<rope_angles> ropes_;
+  std::vector<layer_state> layers_; ///< their KV views pool_'s memory
+  std::vector<std::int32_t> positions_;
+  std::vector<std::int32_t> tokens_, places_, sequences_, page_table_; ///< what layout_ views
   batch_layout layout_;
   step_tensors storage_, step_;
   at::Tensor attended_heads_; ///< step_.attended as (n_rows, n_heads, head_dim)

@@ -8,6 +8,7 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace souffleur::cpu_operators {
 
@@ -211,7 +212,8 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
   const auto sine = rows_of(sines, "sines");
   const int dim = layer.head_dim;
   TORCH_CHECK(heads.dim() == 3 && heads.size(2) == dim && heads.size(0) == positions.size(0) &&
-                  heads.size(1) > 2 * layer.n_kv_heads && 2 * cosines.size(1) == dim,
+                  heads.size(1) > 2 * layer.n_kv_heads && 2 * cosines.size(1) == dim &&
+                  cosines.size(0) == heads.size(0) && sines.sizes() == cosines.sizes(),
               "rotate_and_store: shapes do not fit");
   const int n_kv = layer.n_kv_heads;
   const int n_q = static_cast<int>(heads.size(1)) - 2 * n_kv;
@@ -225,7 +227,7 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
       float* head = x[row] + static_cast<std::ptrdiff_t>(h) * dim;
       if (const auto* weight = h < n_q ? q_weight : k_weight)
         kernels.rms_norm(head, weight, static_cast<float>(epsilon), head, dim);
-      kernels.rotate(head, cosine[position], sine[position], dim / 2);
+      kernels.rotate(head, cosine[row], sine[row], dim / 2);
     }
     for (int h = 0; is_spread && h < n_q + n_kv; ++h)
       kernels.spread(x[row] + static_cast<std::ptrdiff_t>(h) * dim, dim);
@@ -233,6 +235,35 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
     kernels.write_kv(layer, lookup.pages(row)[static_cast<std::size_t>(position / page_tokens)],
                      position % page_tokens, keys, keys + static_cast<std::ptrdiff_t>(n_kv) * dim);
   });
+}
+
+void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, const at::Tensor& sines,
+               at::Tensor& key_pages, at::Tensor& value_pages, at::Tensor& key_scales,
+               at::Tensor& value_scales) {
+  const auto layer = layer_of(key_pages, value_pages, key_scales, value_scales);
+  const auto cosine = rows_of(cosines, "cosines");
+  const auto sine = rows_of(sines, "sines");
+  const int dim = layer.head_dim;
+  const auto n_pages = key_pages.size(0);
+  TORCH_CHECK(2 * cosines.numel() == dim && sines.sizes() == cosines.sizes() && from >= 0 && from < n_pages &&
+                  to >= 0 && to < n_pages,
+              "turn_page: shapes do not fit");
+  const auto& kernels = kernels_of(current_execution().level);
+  std::vector<float> keys(static_cast<std::size_t>(layer.n_kv_heads * dim));
+  std::vector<float> values(keys.size());
+  for (int slot = 0; slot < page_tokens; ++slot) {
+    read_kv(layer, static_cast<page_id>(from), slot, keys.data(), values.data());
+    for (int h = 0; h < layer.n_kv_heads; ++h) {
+      float* head = keys.data() + static_cast<std::ptrdiff_t>(h) * dim;
+      const bool is_spread = has_spread_keys(layer.type, dim);
+      if (is_spread) // the matrix is its own inverse
+        kernels.spread(head, dim);
+      kernels.rotate(head, cosine[0], sine[0], dim / 2);
+      if (is_spread)
+        kernels.spread(head, dim);
+    }
+    kernels.write_kv(layer, static_cast<page_id>(to), slot, keys.data(), values.data());
+  }
 }
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,

@@ -28,6 +28,8 @@ void define_operators(torch::Library& library) {
               "Tensor cosines, Tensor sines, Tensor sequences, Tensor positions, Tensor page_table, "
               "Tensor(b!) key_pages, Tensor(c!) value_pages, Tensor(d!) key_scales, "
               "Tensor(e!) value_scales) -> ()");
+  library.def("turn_page(int from, int to, Tensor cosines, Tensor sines, Tensor(a!) key_pages, "
+              "Tensor(b!) value_pages, Tensor(c!) key_scales, Tensor(d!) value_scales) -> ()");
   library.def("paged_attention(Tensor q, Tensor key_pages, Tensor value_pages, Tensor key_scales, "
               "Tensor value_scales, Tensor sequences, Tensor positions, Tensor page_table, int window, "
               "float scale, Tensor(a!) out) -> ()");
@@ -117,6 +119,12 @@ void model_operators::rotate_and_store(at::Tensor& heads, const input_norm& q_no
   handles_->rotate_and_store.call(heads, q_norm.weight, k_norm.weight, q_norm.epsilon, cosines, sines,
                                   batch.sequences, batch.positions, batch.page_table, kv.keys, kv.values,
                                   kv.key_scales, kv.value_scales);
+}
+
+void model_operators::turn_page(page_id from, page_id to, const at::Tensor& cosines, const at::Tensor& sines,
+                                kv_tensors& kv) const {
+  const operator_timer timer{"turn_page"};
+  handles_->turn_page.call(from, to, cosines, sines, kv.keys, kv.values, kv.key_scales, kv.value_scales);
 }
 
 void model_operators::paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,

@@ -4,15 +4,16 @@
 
 #include "engine/kernels/activation.hpp"
 #include "engine/operators/packed_linear.hpp"
+#include "policies/token.hpp"
 
 #include <ATen/core/Tensor.h>
 
 namespace souffleur {
 
-/// Where the rows of a batch stand. All int32.
+/// Where the rows of a batch stand among what their sequences keep. All int32.
 struct batch_layout {
   at::Tensor sequences;  ///< (n_rows,): index of the row's sequence in page_table
-  at::Tensor positions;  ///< (n_rows,)
+  at::Tensor positions;  ///< (n_rows,), counted without what was dropped
   at::Tensor page_table; ///< (n_sequences, most pages): page of position p is [sequence][p / page_tokens]
 };
 
@@ -59,12 +60,15 @@ public:
   /// out (n, m) = norm(x); out may be x.
   void rms_norm(const at::Tensor& x, const input_norm& norm, at::Tensor& out) const;
   /// Of heads (n, n_heads + 2 n_kv_heads, head_dim): the queries and the keys are normed head by head where
-  /// there are norms and rotated to their positions, in place; keys and values are stored. The pair (i,
-  /// i + head_dim / 2) turns by the angle whose cosine and sine (n_context, head_dim / 2) have. Source: Su et
-  /// al. 2021. Where has_spread_keys, those are multiplied by the Hadamard matrix then.
+  /// there are norms and rotated, in place; keys and values are stored. The pair (i, i + head_dim / 2) of a
+  /// row turns by the angle whose cosine and sine (n, head_dim / 2) have. Source: Su et al. 2021. Where
+  /// has_spread_keys, those are multiplied by the Hadamard matrix then.
   void rotate_and_store(at::Tensor& heads, const input_norm& q_norm, const input_norm& k_norm,
                         const at::Tensor& cosines, const at::Tensor& sines, const batch_layout& batch,
                         kv_tensors& kv) const;
+  /// Page `to` becomes a copy of `from` whose keys are rotated on, by angles (1, head_dim / 2).
+  void turn_page(page_id from, page_id to, const at::Tensor& cosines, const at::Tensor& sines,
+                 kv_tensors& kv) const;
   /// out (n, n_heads, head_dim): each row of q (n, n_heads, head_dim) over the last `window` positions up to
   /// its own (0: over all), scores multiplied by `scale` before the softmax.
   void paged_attention(const at::Tensor& q, const kv_tensors& kv, const batch_layout& batch,

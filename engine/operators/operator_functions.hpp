@@ -7,7 +7,7 @@
 
 /// X(name) for every operator.
 #define SOUFFLEUR_OPERATORS(X)                                                                               \
-  X(embedding) X(linear) X(gated_linear) X(rms_norm) X(rotate_and_store) X(paged_attention)
+  X(embedding) X(linear) X(gated_linear) X(rms_norm) X(rotate_and_store) X(turn_page) X(paged_attention)
 
 #define SOUFFLEUR_DECLARE_OPERATORS                                                                          \
   void embedding(const at::Tensor& tokens, const packed_linear_ptr& weight, at::Tensor& out);                \
@@ -21,6 +21,9 @@
                         const at::Tensor& sequences, const at::Tensor& positions,                            \
                         const at::Tensor& page_table, at::Tensor& key_pages, at::Tensor& value_pages,        \
                         at::Tensor& key_scales, at::Tensor& value_scales);                                   \
+  void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, const at::Tensor& sines,     \
+                 at::Tensor& key_pages, at::Tensor& value_pages, at::Tensor& key_scales,                     \
+                 at::Tensor& value_scales);                                                                  \
   void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,      \
                        const at::Tensor& key_scales, const at::Tensor& value_scales,                         \
                        const at::Tensor& sequences, const at::Tensor& positions,                             \

@@ -72,11 +72,10 @@ void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at:
 
 namespace {
 
-/// To heads (n, n_heads, head_dim), in place.
-void rotate(at::Tensor heads, const at::Tensor& positions, const at::Tensor& cosines,
-            const at::Tensor& sines) {
-  const auto cosine = cosines.index_select(0, positions.to(at::kLong)).unsqueeze(1);
-  const auto sine = sines.index_select(0, positions.to(at::kLong)).unsqueeze(1);
+/// To heads (n, n_heads, head_dim), in place; angles are (n, head_dim / 2), or one for all.
+void rotate(at::Tensor heads, const at::Tensor& cosines, const at::Tensor& sines) {
+  const auto cosine = cosines.unsqueeze(1);
+  const auto sine = sines.unsqueeze(1);
   const auto halves = heads.chunk(2, -1);
   heads.copy_(at::cat({halves[0] * cosine - halves[1] * sine, halves[0] * sine + halves[1] * cosine}, -1));
 }
@@ -144,7 +143,7 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
   auto k = heads.narrow(1, n_q, n_kv);
   q.copy_(normed(q, q_norm, epsilon));
   k.copy_(normed(k, k_norm, epsilon));
-  rotate(heads.narrow(1, 0, n_q + n_kv), positions, cosines, sines);
+  rotate(heads.narrow(1, 0, n_q + n_kv), cosines, sines);
   if (key_pages.scalar_type() == at::kChar &&
       has_spread_keys(kv_type::int8, static_cast<int>(heads.size(2)))) {
     auto spread = heads.narrow(1, 0, n_q + n_kv);
@@ -154,6 +153,29 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
   const pages_by_slot pages{key_pages, value_pages, key_scales, value_scales};
   store(k, where, pages.keys, pages.key_scales, key_scale_values);
   store(heads.narrow(1, n_q + n_kv, n_kv), where, pages.values, pages.value_scales, heads.size(2));
+}
+
+void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, const at::Tensor& sines,
+               at::Tensor& key_pages, at::Tensor& value_pages, at::Tensor& key_scales,
+               at::Tensor& value_scales) {
+  const pages_by_slot pages{key_pages, value_pages, key_scales, value_scales};
+  const bool has_scales = key_scales.numel() > 0;
+  const auto dim = key_pages.size(2);
+  auto keys =
+      loaded(pages.keys[from], has_scales ? pages.key_scales[from] : pages.key_scales, key_scale_values)
+          .clone();
+  const bool is_spread = has_scales && has_spread_keys(kv_type::int8, static_cast<int>(dim));
+  const auto spread = is_spread ? hadamard(dim).to(keys.device()) : at::Tensor{};
+  if (is_spread)
+    keys = at::matmul(keys, spread);
+  rotate(keys, cosines, sines);
+  if (is_spread)
+    keys = at::matmul(keys, spread);
+  const auto all_slots = at::arange(page_tokens, at::TensorOptions{at::kLong}.device(keys.device()));
+  store(keys, {at::full_like(all_slots, to), all_slots}, pages.keys, pages.key_scales, key_scale_values);
+  pages.values[to].copy_(pages.values[from]);
+  if (has_scales)
+    pages.value_scales[to].copy_(pages.value_scales[from]);
 }
 
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,

@@ -98,6 +98,16 @@ public:
     busy_ = false;
   }
 
+  /// The tokens alone: what they attend to has no positions here.
+  void turn(std::span<const page_turn> turns) override {
+    for (const auto& one : turns) {
+      if (one.from < 0 || one.to < 0 || std::max(one.from, one.to) >= n_pages_ || one.from == one.to)
+        return complain("a page that cannot be turned");
+      const auto from = slots_.begin() + static_cast<std::ptrdiff_t>(one.from) * page_tokens;
+      std::copy(from, from + page_tokens, slots_.begin() + static_cast<std::ptrdiff_t>(one.to) * page_tokens);
+    }
+  }
+
   /// The first breach of forward's contract; empty if there was none.
   std::string complaint() const {
     std::lock_guard lock{mutex_};
@@ -120,10 +130,11 @@ private:
       complaint_ = what;
   }
 
-  token_id* slot(const sequence_rows& rows, int position) {
-    const auto page = static_cast<std::size_t>(position / page_tokens);
+  /// Of the `place`th position that the sequence keeps.
+  token_id* slot(const sequence_rows& rows, int place) {
+    const auto page = static_cast<std::size_t>(place / page_tokens);
     if (page >= rows.pages.size()) {
-      complain("position " + std::to_string(position) + " has no page");
+      complain("position " + std::to_string(place) + " has no page");
       return nullptr;
     }
     if (rows.pages[page] < 0 || rows.pages[page] >= n_pages_) {
@@ -131,7 +142,7 @@ private:
       return nullptr;
     }
     return &slots_[static_cast<std::size_t>(rows.pages[page]) * page_tokens +
-                   static_cast<std::size_t>(position % page_tokens)];
+                   static_cast<std::size_t>(place % page_tokens)];
   }
 
   void write(const sequence_rows& rows, std::set<std::pair<page_id, int>>& written) {
@@ -140,30 +151,31 @@ private:
     if (rows.n_logit_rows > static_cast<int>(rows.tokens.size()))
       complain("more logit rows than rows");
     for (int i = 0; i < static_cast<int>(rows.tokens.size()); ++i) {
-      const int position = rows.first_position + i;
-      if (position >= context_length_)
-        complain("position beyond the context");
-      auto* place = slot(rows, position);
-      if (!place)
+      const int place = rows.first_position - rows.n_dropped + i;
+      if (place >= context_length_)
+        complain("more positions than the context has");
+      auto* written_to = slot(rows, place);
+      if (!written_to)
         return;
-      const auto page = rows.pages[static_cast<std::size_t>(position / page_tokens)];
-      if (!written.insert({page, position % page_tokens}).second)
+      const auto page = rows.pages[static_cast<std::size_t>(place / page_tokens)];
+      if (!written.insert({page, place % page_tokens}).second)
         complain("two rows share a slot");
-      *place = rows.tokens[static_cast<std::size_t>(i)];
+      *written_to = rows.tokens[static_cast<std::size_t>(i)];
     }
   }
 
   std::span<float> read(const sequence_rows& rows, std::span<float> logits) {
     const int n_rows = static_cast<int>(rows.tokens.size());
     std::uint64_t hash = 0;
-    for (int position = 0; position < rows.first_position + n_rows; ++position) {
-      const auto* place = slot(rows, position);
+    const int n_places = rows.first_position - rows.n_dropped + n_rows;
+    for (int at = 0; at < n_places; ++at) {
+      const auto* place = slot(rows, at);
       if (!place)
         return logits;
       if (*place == unwritten)
-        complain("row " + std::to_string(position) + " is read but was never computed");
+        complain("row " + std::to_string(at) + " is read but was never computed");
       hash = extended(hash, *place);
-      if (position >= rows.first_position + n_rows - rows.n_logit_rows) {
+      if (at >= n_places - rows.n_logit_rows) {
         if (logits.size() < fake_vocabulary) {
           complain("logits is too small");
           return logits;

@@ -28,6 +28,7 @@ public:
   int n_pages() const override { return 1 << 16; }
   const std::string& fingerprint() const override { return fingerprint_; }
   void forward(std::span<const sequence_rows>, std::span<float>) override {}
+  void turn(std::span<const page_turn>) override {}
 
 private:
   int vocabulary_size_;

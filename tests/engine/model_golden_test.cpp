@@ -2,6 +2,7 @@
 // missing.
 #include "engine/kernels/isa.hpp"
 #include "engine/model/load_model.hpp"
+#include "policies/window_policy.hpp"
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
@@ -217,6 +218,90 @@ TEST(Smollm2, LogitsAreTheSameOnEveryInstructionSet) {
         EXPECT_LT(difference, 1e-3);
       else
         EXPECT_EQ(logits, widest) << to_string(level);
+    }
+  }
+}
+
+/// A stream in a pool that holds little more than what its window keeps.
+class windowed_stream {
+public:
+  windowed_stream(language_model& model, const window_limits& limits)
+      : model_(model), limits_(limits), n_sink_pages_(policy_->n_sinks(limits) / page_tokens) {
+    pages_.resize(static_cast<std::size_t>(policy_->most_kept(limits) / page_tokens));
+    std::iota(pages_.begin(), pages_.end(), 0);
+    sinks_.assign(pages_.begin(), pages_.begin() + n_sink_pages_);
+  }
+
+  /// Negative log-likelihood of `next` after `token`, which comes to the stream's end.
+  double append(token_id token, token_id next) {
+    const int n_dropped = policy_->n_dropped(limits_, n_);
+    if (n_dropped > n_dropped_) {
+      std::vector<page_turn> turns;
+      for (int i = 0; i < n_sink_pages_; ++i) {
+        auto& page = pages_[static_cast<std::size_t>(i)];
+        if (n_dropped_ == 0)
+          page = static_cast<page_id>(pages_.size()) + i;
+        turns.push_back({sinks_[static_cast<std::size_t>(i)], page, n_dropped});
+      }
+      model_.turn(turns);
+      const auto first = pages_.begin() + n_sink_pages_;
+      std::rotate(first, first + (n_dropped - n_dropped_) / page_tokens, pages_.end());
+      n_dropped_ = n_dropped;
+    }
+    const sequence_rows rows{pages_, n_++, std::span{&token, 1}, 1, n_dropped_};
+    logits_.resize(static_cast<std::size_t>(model_.vocabulary_size()));
+    model_.forward(std::span{&rows, 1}, logits_);
+    return log_sum_exp(logits_) - logits_[static_cast<std::size_t>(next)];
+  }
+
+private:
+  language_model& model_;
+  std::unique_ptr<window_policy> policy_ = make_window_policy("sinks");
+  window_limits limits_;
+  int n_sink_pages_;
+  std::vector<page_id> pages_; ///< kept
+  std::vector<page_id> sinks_; ///< as they were computed
+  std::vector<float> logits_;
+  int n_ = 0;
+  int n_dropped_ = 0;
+};
+
+double mean_nll_of_stream(language_model& model, const std::vector<token_id>& ids, int n_scored,
+                          const window_limits& limits) {
+  windowed_stream stream{model, limits};
+  double nll = 0;
+  for (std::size_t i = 0; i + 1 < ids.size(); ++i) {
+    const double one = stream.append(ids[i], ids[i + 1]);
+    if (static_cast<int>(ids.size() - i) - 1 <= n_scored)
+      nll += one;
+  }
+  return nll / n_scored;
+}
+
+// As in the paper: a window without the first positions is far worse than one with them, which is close to
+// all positions. The reference drops position by position, we drop pages.
+TEST(Smollm2, AStreamWithSinksIsThatOfTheReference) {
+  const auto row = rows_of("streaming_llm").front();
+  const auto ids = ids_of(row.at("ids"));
+  const int n_scored = row.at("scored_last").to_number<int>();
+  for (const auto kv : {kv_type::f16, kv_type::int8}) {
+    const auto model = loaded(smollm2, kv);
+    if (!model)
+      GTEST_SKIP();
+    for (const auto& result : row.at("results").as_array()) {
+      const window_limits limits{result.at("sinks").to_number<int>(), result.at("window").to_number<int>()};
+      const bool has_sinks = limits.n_sinks > 0;
+      if (limits.n_window == 0 || limits.n_sinks % page_tokens != 0 || (kv == kv_type::int8 && !has_sinks))
+        continue;
+      const double ours = mean_nll_of_stream(*model, ids, n_scored, limits);
+      const double reference = result.at("mean_nll").to_number<double>();
+      std::printf("%s, KV in %s: mean NLL %.4f, reference %.4f, ratio %.4f\n",
+                  result.at("config").as_string().c_str(), std::string{to_string(kv)}.c_str(), ours,
+                  reference, ours / reference);
+      if (has_sinks)
+        EXPECT_NEAR(ours / reference, 1, 0.005);
+      else
+        EXPECT_GT(ours, 3.7);
     }
   }
 }

@@ -235,7 +235,6 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
   const execution_scope any_level{{&team, *rc::gen::elementOf(levels)}};
   auto ours = any_pages(dtype, batch.n_pages, n_kv_heads, head_dim);
   auto expected = any_pages(dtype, batch.n_pages, n_kv_heads, head_dim);
-  const auto angles = normal({700, head_dim / 2}, random);
   const auto q_norm = any_norm(head_dim, random);
   const auto k_norm = any_norm(head_dim, random);
   at::Tensor q;
@@ -244,6 +243,7 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
       continue;
     auto heads = normal({part->positions.size(0), n_heads + 2 * n_kv_heads, head_dim}, random);
     auto expected_heads = heads.clone();
+    const auto angles = normal({part->positions.size(0), head_dim / 2}, random);
     kernels().rotate_and_store(heads, q_norm, k_norm, angles.cos(), angles.sin(), *part, ours);
     reference().rotate_and_store(expected_heads, q_norm, k_norm, angles.cos(), angles.sin(), *part, expected);
     RC_ASSERT(distance(heads, expected_heads) < 1e-5);
@@ -265,6 +265,42 @@ RC_GTEST_FIXTURE_PROP(Operators, AttentionOverShuffledPagesIsThatOfTheReference,
   auto out_alone = at::empty({1, n_heads, head_dim});
   kernels().paged_attention(q.slice(0, row, row + 1), ours, alone, window, scale, out_alone);
   RC_ASSERT(at::equal(out_alone[0], out[row]));
+}
+
+// Fails if a head keeps the angle of its neighbour, the values turn too, or int8 keys are turned as they are
+// spread.
+RC_GTEST_FIXTURE_PROP(Operators, ATurnedPageHasItsKeysFurtherOn, ()) {
+  auto random = any_source();
+  const int n_kv_heads = *rc::gen::inRange(1, 4);
+  const int head_dim = 16 * *rc::gen::inRange(1, 9);
+  const auto dtype = *rc::gen::element(at::kFloat, at::kHalf, at::kChar);
+  const execution_scope any_level{{&team, *rc::gen::elementOf(available_isas())}};
+  auto pages = any_pages(dtype, 3, n_kv_heads, head_dim);
+  auto expected = any_pages(dtype, 3, n_kv_heads, head_dim);
+  const auto all_slots = at::arange(page_tokens, at::kInt);
+  const batch_layout first_page{at::zeros({page_tokens}, at::kInt), all_slots, ints({1}).unsqueeze(0)};
+  const input_norm none{at::empty({0}), 0};
+  const auto heads = normal({page_tokens, 3 * n_kv_heads, head_dim}, random);
+  const auto before = normal({page_tokens, head_dim / 2}, random);
+  const auto by = normal({1, head_dim / 2}, random);
+  auto turned = heads.clone();
+  kernels().rotate_and_store(turned, none, none, before.cos(), before.sin(), first_page, pages);
+  kernels().turn_page(1, 2, by.cos(), by.sin(), pages);
+  turned = heads.clone();
+  const auto after = before + by;
+  reference().rotate_and_store(turned, none, none, after.cos(), after.sin(), first_page, expected);
+  const auto tolerance = dtype == at::kFloat ? 1e-5 : dtype == at::kHalf ? 1e-2 : 0.2;
+  const batch_layout last_page{first_page.sequences, all_slots, ints({2}).unsqueeze(0)};
+  const auto attended = [&](const kv_tensors& kv, const batch_layout& where) {
+    auto out = at::empty({page_tokens, n_kv_heads, head_dim});
+    reference().paged_attention(turned.narrow(1, 0, n_kv_heads), kv, where, 0, 1 / std::sqrt(head_dim), out);
+    return out;
+  };
+  RC_ASSERT(distance(attended(pages, last_page), attended(expected, first_page)) < tolerance);
+  reference().rotate_and_store(turned = heads.clone(), none, none, before.cos(), before.sin(), first_page,
+                               expected);
+  reference().turn_page(1, 2, by.cos(), by.sin(), expected);
+  RC_ASSERT(distance(attended(pages, last_page), attended(expected, last_page)) < tolerance);
 }
 
 TEST_F(Operators, RefuseShapesThatDoNotFit) {
