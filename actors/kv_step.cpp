@@ -9,22 +9,26 @@ std::vector<page_id> pages_of(const kv_manager& kv, sequence_id id) {
   return {pages.begin(), pages.end()};
 }
 
+kv_grant refusal_of(sequence_id id) { return {id, false, 0, {}, 0, {}}; }
+
 kv_grant grant_of(const kv_reservation& wish, kv_manager& kv) {
   if (!kv.live(wish.id))
-    return {wish.id, false, 0, {}};
-  const bool granted = kv.reserve(wish.id, wish.n_tokens);
-  return {wish.id, granted, 0, pages_of(kv, wish.id)};
+    return refusal_of(wish.id);
+  const bool granted = (wish.n_dropped == 0 || kv.slide(wish.id, wish.n_sinks, wish.n_dropped)) &&
+                       kv.reserve(wish.id, wish.n_tokens - wish.n_dropped);
+  const auto sinks = kv.sinks(wish.id);
+  return {wish.id, granted, 0, pages_of(kv, wish.id), kv.n_dropped(wish.id), {sinks.begin(), sinks.end()}};
 }
 
 kv_grant grant_of(const kv_opening& wish, kv_manager& kv) {
   if (kv.live(wish.id))
-    return {wish.id, false, 0, {}};
+    return refusal_of(wish.id);
   const int n_cached = kv.begin(wish.id, wish.salt, wish.prompt);
   if (!kv.reserve(wish.id, wish.n_tokens)) {
     kv.end(wish.id);
-    return {wish.id, false, 0, {}};
+    return refusal_of(wish.id);
   }
-  return {wish.id, true, n_cached, pages_of(kv, wish.id)};
+  return {wish.id, true, n_cached, pages_of(kv, wish.id), 0, {}};
 }
 
 } // namespace
@@ -43,7 +47,7 @@ kv_supply carry_out(const kv_demand& demand, kv_manager& kv) {
     short_of_pages |= !supply.reservations.back().granted;
   }
   for (const auto& wish : demand.openings) {
-    supply.openings.push_back(short_of_pages ? kv_grant{wish.id, false, 0, {}} : grant_of(wish, kv));
+    supply.openings.push_back(short_of_pages ? refusal_of(wish.id) : grant_of(wish, kv));
     short_of_pages |= !supply.openings.back().granted;
   }
   supply.occupancy = kv.occupancy();

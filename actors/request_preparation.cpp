@@ -97,6 +97,40 @@ std::string exact_cache_key(const std::string& tenant, const std::string& finger
   return key;
 }
 
+namespace {
+
+constexpr int default_sinks = page_tokens;
+
+/// Sinks and window of a request that has limits, or of one that may outgrow the `n_limit` positions that
+/// there is room for.
+std::optional<generation_failed> set_window(const attention_options& wanted, const serving_config& config,
+                                            int n_limit, admitted_request& admitted) {
+  if (wanted.n_sinks && !wanted.n_window && config.window_policy != "sinks")
+    return bad_request("invalid_value", "attention_sinks has no meaning without attention_window.",
+                       "souffleur.attention_sinks");
+  if (!wanted.n_window && config.window_policy != "sinks")
+    return std::nullopt;
+  admitted.window_policy = "sinks";
+  admitted.window.n_sinks = wanted.n_sinks.value_or(default_sinks);
+  const auto policy = make_window_policy(admitted.window_policy);
+  // The sinks are held twice: as they were computed, and turned.
+  const int n_fixed = 2 * policy->n_sinks(admitted.window) + page_tokens;
+  const int n_most = (n_limit - n_fixed) / page_tokens * page_tokens;
+  if (n_most < page_tokens)
+    return bad_request("invalid_value",
+                       "There is no room for " + std::to_string(admitted.window.n_sinks) + " sinks.",
+                       "souffleur.attention_sinks");
+  if (wanted.n_window.value_or(0) > n_most)
+    return bad_request("invalid_value",
+                       "attention_window is " + std::to_string(*wanted.n_window) +
+                           "; this server takes at most " + std::to_string(n_most) + " beside the sinks.",
+                       "souffleur.attention_window");
+  admitted.window.n_window = wanted.n_window.value_or(n_most);
+  return std::nullopt;
+}
+
+} // namespace
+
 std::variant<admitted_request, generation_failed> prepare(const generation_request& request,
                                                           const prompt_format& format,
                                                           const serving_config& config,
@@ -112,7 +146,10 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   // One page more than the tokens: the draft rows of the last steps need a place.
   const int n_pool = (config.n_kv_pages - 1) * page_tokens - config.max_draft;
   const int n_limit = std::min(format.context_length, n_pool);
-  if (n_prompt >= n_limit)
+  if (auto failed = set_window(request.attention, config, n_limit, admitted))
+    return std::move(*failed);
+  const bool is_endless = admitted.window_policy == "sinks";
+  if (n_prompt >= n_limit && !is_endless)
     return bad_request("context_length_exceeded",
                        "The prompt has " + std::to_string(n_prompt) + " tokens; this server takes at most " +
                            std::to_string(n_limit - 1) + ".",
@@ -129,7 +166,9 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
                        "max_tokens is " + std::to_string(sampling.max_tokens) + "; it has to be at least 1.",
                        "max_tokens");
   const int n_wanted = request.max_tokens_given ? sampling.max_tokens : config.max_output_tokens;
-  sampling.max_tokens = std::min({n_wanted, config.max_output_tokens, n_limit - n_prompt});
+  sampling.max_tokens = std::min(n_wanted, config.max_output_tokens);
+  if (!is_endless)
+    sampling.max_tokens = std::min(sampling.max_tokens, n_limit - n_prompt);
   sampling.min_tokens = std::min(sampling.min_tokens, sampling.max_tokens);
   if (!request.seed_given)
     sampling.seed = fresh_seed;
@@ -141,8 +180,11 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   const auto caching = make_cache_policy(config.cache_policy);
   const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,
                                   sampling.n_logprobs >= 0, false};
-  if (caching->may_serve(candidate))
+  if (caching->may_serve(candidate)) {
     admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling);
+    put(admitted.cache_key, admitted.window.n_sinks);
+    put(admitted.cache_key, admitted.window.n_window);
+  }
   admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   return admitted;
 }

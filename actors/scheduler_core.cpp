@@ -96,15 +96,19 @@ void scheduler_core::demand_of_running(round& demand) {
         demand.drafts.wishes.push_back(wish_of(*who));
     }
     const int n_full_pages = who->n_computed / page_tokens;
-    const bool publishes = config_.prefix_cache && n_full_pages > who->n_published_pages;
+    const bool publishes =
+        config_.prefix_cache && who->n_dropped == 0 && n_full_pages > who->n_published_pages;
     if (publishes) {
       demand.kv.publications.push_back(publication_of(*who));
       who->n_published_pages = n_full_pages;
     }
-    const int n_needed = who->n_tokens() + who->n_draft_wished;
+    const int n_needed =
+        std::min(who->n_tokens() + who->n_draft_wished, who->end_of_view(config_.max_batch_tokens));
+    const int n_to_drop = who->n_to_drop();
     // A publication may replace pages by the tree's, so the page list has to be asked for again.
-    if (publishes || n_needed > who->n_covered()) {
-      demand.kv.reservations.push_back({who->id(), n_needed});
+    if (publishes || n_to_drop > who->n_dropped || n_needed > who->n_covered()) {
+      demand.kv.reservations.push_back(
+          {who->id(), n_needed, who->window->n_sinks(who->request.window), n_to_drop});
       reserved_.push_back(who->id());
     }
   }
@@ -125,9 +129,19 @@ void scheduler_core::demand_of_waiting(round& demand) {
     if (static_cast<int>(opened_.size()) >= n_slots)
       break;
     const auto& who = *by_id.at(id);
-    demand.kv.openings.push_back({id, salt_of(who), who.tokens, who.n_tokens() + 1});
+    demand.kv.openings.push_back(opening_of(who));
     opened_.push_back(id);
   }
+}
+
+/// What others computed with more in sight is of no use to it.
+kv_opening scheduler_core::opening_of(const sequence& who) const {
+  kv_opening opening{who.id(), salt_of(who), who.tokens, who.n_tokens() + 1};
+  if (const int most = who.window->most_kept(who.request.window); most > 0 && who.n_tokens() > most) {
+    opening.prompt.resize(static_cast<std::size_t>(most) + 1);
+    opening.n_tokens = most;
+  }
+  return opening;
 }
 
 draft_wish scheduler_core::wish_of(sequence& who) const {
@@ -175,16 +189,17 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
       who->n_known_to_drafter = found->second->n_known;
       draft = found->second->tokens;
     }
-    const int room =
-        std::min({who->n_draft_wished, who->n_covered() - who->n_tokens(), budget - 1 - n_decoding});
+    const int end = std::min(who->n_covered(), who->end_of_view(1 + who->n_draft_wished));
+    const int room = std::min({who->n_draft_wished, end - who->n_tokens(), budget - 1 - n_decoding});
     draft.resize(std::min<std::size_t>(draft.size(), static_cast<std::size_t>(std::max(room, 0))));
-    if (budget > 0 && who->n_covered() >= who->n_tokens())
+    if (budget > 0 && who->has_room())
       add(*who, 1, draft);
   }
   for (auto& who : running_) {
-    if (who->decodes() || budget <= 0)
+    if (who->decodes() || budget <= 0 || !who->has_room())
       continue;
-    const int n_rows = std::min({who->n_pending(), config_.prefill_chunk, budget});
+    const int end = std::min(who->n_covered(), who->end_of_view(config_.prefill_chunk));
+    const int n_rows = std::min({who->n_pending(), config_.prefill_chunk, budget, end - who->n_computed});
     report_.n_prefill_rows += n_rows;
     add(*who, n_rows, {});
   }
@@ -205,9 +220,11 @@ void scheduler_core::apply_reservations(const kv_supply& supply) {
       continue;
     const auto& grant = supply.reservations[i];
     who->pages = grant.pages;
+    who->n_dropped = grant.n_dropped;
+    who->sinks = grant.sinks;
     // Without pages for its draft a sequence goes on without; without one for its own token somebody must
     // yield.
-    short_of_pages |= !grant.granted && who->n_covered() < who->n_tokens();
+    short_of_pages |= !grant.granted && !who->has_room();
   }
   if (short_of_pages)
     preempt_last();
@@ -264,7 +281,7 @@ void scheduler_core::preempt_last() {
     return;
   auto who = std::move(running_.back());
   running_.pop_back();
-  if (config_.prefix_cache)
+  if (config_.prefix_cache && who->n_dropped == 0)
     last_publications_.push_back(publication_of(*who));
   endings_.push_back(who->id());
   who->lose_kv();
@@ -278,6 +295,10 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
   rows.id = who.id();
   rows.pages = who.pages;
   rows.first_position = who.n_computed;
+  rows.n_dropped = who.n_dropped;
+  if (who.n_turned != who.n_dropped)
+    for (std::size_t i = 0; i < who.sinks.size(); ++i)
+      rows.turns.push_back({who.sinks[i], who.pages[i], who.n_dropped});
   const auto first = who.tokens.begin() + who.n_computed;
   rows.tokens.assign(first, first + n_committed_rows);
   rows.tokens.insert(rows.tokens.end(), draft.begin(), draft.end());
@@ -300,6 +321,7 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
       continue;
     const auto& outcome = result.outcomes[i];
     who->n_computed += planned_[i].n_committed_rows + outcome.n_accepted;
+    who->n_turned = who->n_dropped;
     report_.n_accepted += outcome.n_accepted;
     if (planned_[i].n_draft > 0) {
       who->usage.n_drafted_tokens += planned_[i].n_draft;
@@ -377,7 +399,7 @@ void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now
         {who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
   }
   // The kv manager is told before the client: a client that sees the end may already ask again.
-  if (config_.prefix_cache && who.n_computed / page_tokens > who.n_published_pages)
+  if (config_.prefix_cache && who.n_dropped == 0 && who.n_computed / page_tokens > who.n_published_pages)
     last_publications_.push_back(publication_of(who));
   endings_.push_back(who.id());
   ended_.insert(who.id());

@@ -71,6 +71,7 @@ private:
 
   void demand_of_running(round& demand);
   void demand_of_waiting(round& demand);
+  kv_opening opening_of(const sequence& who) const;
   draft_wish wish_of(sequence& who) const;
   void apply_reservations(const kv_supply& supply);
   void apply_openings(const kv_supply& supply, steady_time now);

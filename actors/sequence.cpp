@@ -4,7 +4,8 @@ namespace souffleur {
 
 sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> vocabulary)
     : request(std::move(admitted)), text(std::move(vocabulary), request.sampling->stop),
-      tokens(request.prompt), n_prompt(static_cast<int>(tokens.size())) {
+      tokens(request.prompt), n_prompt(static_cast<int>(tokens.size())),
+      window(make_window_policy(request.window_policy)) {
   usage.n_prompt_tokens = n_prompt;
   if (request.sampling->has_penalties()) {
     counts = std::make_shared<token_counts>();
@@ -17,6 +18,16 @@ void sequence::lose_kv() {
   pages.clear();
   n_computed = 0;
   n_published_pages = 0;
+  n_dropped = 0;
+  n_turned = 0;
+  sinks.clear();
+}
+
+int sequence::end_of_view(int n_rows) const {
+  int end = (n_computed / page_tokens + 1) * page_tokens;
+  while (end < n_computed + n_rows && window->n_dropped(request.window, end) == n_to_drop())
+    end += page_tokens;
+  return end;
 }
 
 } // namespace souffleur

@@ -11,7 +11,7 @@
 namespace souffleur {
 
 /// Invariant: n_computed ≤ tokens.size() - 1 while running; positions [0, n_computed) have verified KV in
-/// `pages`.
+/// `pages`, but for the n_dropped after the sinks.
 struct sequence {
   sequence(admitted_request admitted, std::shared_ptr<const tokenizer> vocabulary);
 
@@ -21,7 +21,14 @@ struct sequence {
   int n_pending() const { return n_tokens() - n_computed; }
   bool decodes() const { return n_pending() == 1 && n_output() > 0; }
   int n_remaining() const { return request.sampling->max_tokens - n_output(); }
-  int n_covered() const { return static_cast<int>(pages.size()) * page_tokens; }
+  /// Positions from 0 that `pages` has room for, what was dropped included.
+  int n_covered() const { return n_dropped + static_cast<int>(pages.size()) * page_tokens; }
+  /// What is to be dropped before the row at n_computed is computed.
+  int n_to_drop() const { return window->n_dropped(request.window, n_computed); }
+  /// The first position after n_computed that sees less from its own, if it is within `n_rows`.
+  int end_of_view(int n_rows) const;
+  /// Whether the next row can be computed from `pages`.
+  bool has_room() const { return n_dropped == n_to_drop() && n_covered() > n_computed; }
   /// Forgets pages and KV; the tokens stay, so the sequence can be computed again.
   void lose_kv();
 
@@ -32,6 +39,10 @@ struct sequence {
   int n_computed = 0;
   int n_published_pages = 0;
   std::vector<page_id> pages;
+  std::unique_ptr<window_policy> window;
+  int n_dropped = 0;          ///< positions that `pages` leaves out
+  std::vector<page_id> sinks; ///< as they were computed, once some are left out
+  int n_turned = 0;           ///< the n_dropped that the sinks in `pages` are turned for
 
   int n_draft_wished = 0; ///< this round
   int n_known_to_drafter = 0;

@@ -118,7 +118,8 @@ std::string first_complaint(const serving_config& config) {
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
                   "fixed, adaptive, off"),
         complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy, "off, exact"),
-        complaint(make_window_policy(config.window_policy), "window.policy", config.window_policy, "full")})
+        complaint(make_window_policy(config.window_policy), "window.policy", config.window_policy,
+                  "full, sinks")})
     if (!text.empty())
       return text;
   if (config.drafter != "off" && config.drafter != "prompt_lookup")

@@ -23,7 +23,7 @@ step_result step_runner::run(const step_plan& plan) {
   std::vector<sequence_rows> batch;
   std::size_t n_rows = 0;
   for (const auto& rows : plan.sequences) {
-    batch.push_back({rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows)});
+    batch.push_back({rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows), rows.n_dropped});
     n_rows += static_cast<std::size_t>(n_logit_rows(rows));
   }
   const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
@@ -34,6 +34,9 @@ step_result step_runner::run(const step_plan& plan) {
   step_result result;
   result.step = plan.step;
   auto start = std::chrono::steady_clock::now();
+  for (const auto& rows : plan.sequences)
+    if (!rows.turns.empty())
+      model_->turn(rows.turns);
   model_->forward(batch, std::span{logits_}.first(n_rows * vocabulary));
   result.forward_us = us_since(start);
 

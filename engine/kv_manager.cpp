@@ -193,6 +193,11 @@ std::span<const page_id> kv_manager::sinks(sequence_id id) const {
   return held ? std::span<const page_id>(held->sinks) : std::span<const page_id>();
 }
 
+int kv_manager::n_dropped(sequence_id id) const {
+  const auto* held = core_->find(id);
+  return held ? held->n_dropped * page_tokens : 0;
+}
+
 std::span<const page_id> kv_manager::pages(sequence_id id) const {
   const auto* held = core_->find(id);
   return held ? std::span<const page_id>(held->pages) : std::span<const page_id>();

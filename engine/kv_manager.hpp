@@ -62,6 +62,7 @@ public:
   std::span<const page_id> pages(sequence_id id) const;
   /// The sinks' pages as they were computed; none before the first slide().
   std::span<const page_id> sinks(sequence_id id) const;
+  int n_dropped(sequence_id id) const; ///< positions
   bool live(sequence_id id) const;
   /// Tokens of `prompt` that begin() would find now. Changes nothing.
   int peek(std::string_view salt, std::span<const token_id> prompt) const;

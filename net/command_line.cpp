@@ -168,7 +168,11 @@ void add_kv_options(CLI::App& app, server_settings& s) {
   app.add_option("--kv.prefix_cache", s.serving.prefix_cache, "share the KV of equal prefixes")
       ->capture_default_str()
       ->group("kv");
-  app.add_option("--window.policy", s.serving.window_policy, "full")->capture_default_str()->group("kv");
+  app.add_option(
+         "--window.policy", s.serving.window_policy,
+         "full, or sinks: a generation that outgrows the context goes on with its first and last positions")
+      ->capture_default_str()
+      ->group("kv");
 }
 
 void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v) {

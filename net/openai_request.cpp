@@ -224,6 +224,10 @@ void read_own_options(json_fields& fields, generation_request& request) {
   json_fields ours{*object, "souffleur."};
   read_speculation(ours, request.speculation);
   read_cache(ours, request);
+  if (const auto n = ours.integer("attention_sinks", 0, 4096))
+    request.attention.n_sinks = static_cast<int>(*n);
+  if (const auto n = ours.integer("attention_window", 1, 1 << 24))
+    request.attention.n_window = static_cast<int>(*n);
   request.priority = static_cast<int>(ours.integer("priority", -100, 100).value_or(0));
   if (const auto timeout = ours.integer("timeout_ms", 1, 86'400'000))
     request.timeout = std::chrono::milliseconds{*timeout};

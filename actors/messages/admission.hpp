@@ -3,6 +3,7 @@
 
 #include "actors/messages/generation.hpp"
 #include "actors/reply_handle.hpp"
+#include "policies/window_policy.hpp"
 
 #include <chrono>
 #include <memory>
@@ -19,6 +20,8 @@ struct admitted_request {
   std::vector<token_id> prompt;
   std::shared_ptr<const sampling_params> sampling;
   speculation_options speculation;
+  std::string window_policy = "full";
+  window_limits window; ///< its limits
   int priority = 0;
   steady_time arrival;
   steady_time deadline;

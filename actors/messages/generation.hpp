@@ -40,6 +40,12 @@ struct speculation_options {
   std::optional<int> max_draft;
 };
 
+/// `souffleur.attention_sinks` and `souffleur.attention_window` of a request: what it may see, in positions.
+struct attention_options {
+  std::optional<int> n_sinks;
+  std::optional<int> n_window;
+};
+
 /// One generation. `n > 1` of OpenAI arrives as n requests with seeds of their own.
 struct generation_request {
   request_id id = 0;
@@ -49,6 +55,7 @@ struct generation_request {
   bool max_tokens_given = false; ///< else: as many as the context allows, bounded by configuration
   bool seed_given = false;
   speculation_options speculation;
+  attention_options attention;
   bool cache = true; ///< `souffleur.cache.mode` other than "off"
   int priority = 0;
   std::chrono::milliseconds timeout{0}; ///< 0: the configuration's

@@ -24,10 +24,13 @@ struct kv_opening {
   int n_tokens = 0;
 };
 
-/// Make a running sequence's pages cover `n_tokens` positions; drop what lies beyond.
+/// Drop positions after the sinks until n_dropped are gone, then make a running sequence's pages cover
+/// `n_tokens` positions, those included.
 struct kv_reservation {
   sequence_id id = 0;
   int n_tokens = 0;
+  int n_sinks = 0;
+  int n_dropped = 0;
 };
 
 /// Carried out in the order of the members. After the first refusal every opening is refused: what is free
@@ -44,6 +47,8 @@ struct kv_grant {
   bool granted = false;
   int n_cached_tokens = 0; ///< openings: tokens whose KV was found
   std::vector<page_id> pages;
+  int n_dropped = 0;          ///< what the pages leave out after the sinks
+  std::vector<page_id> sinks; ///< as they were computed, if some is left out
 };
 
 struct kv_supply {

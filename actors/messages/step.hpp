@@ -1,6 +1,7 @@
 // The conversation between scheduler and verifier: one message each way per step, whatever the batch.
 #pragma once
 
+#include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
 #include "policies/token.hpp"
@@ -18,6 +19,8 @@ struct planned_sequence {
   sequence_id id = 0;
   std::vector<page_id> pages;
   int first_position = 0;
+  int n_dropped = 0;            ///< positions that `pages` leaves out
+  std::vector<page_turn> turns; ///< to be made before
   std::vector<token_id> tokens; ///< committed tokens not yet in KV, then the draft
   int n_draft = 0;              ///< how many of `tokens`, at the end, are drafted
   bool samples = true;          ///< false for a prefill chunk that does not reach the last committed token
