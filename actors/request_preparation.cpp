@@ -146,7 +146,9 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   // One page more than the tokens: the draft rows of the last steps need a place.
   const int n_pool = (config.n_kv_pages - 1) * page_tokens - config.max_draft;
   const int n_limit = std::min(format.context_length, n_pool);
-  if (auto failed = set_window(request.attention, config, n_limit, admitted))
+  // What it drops of a shared prefix stays pinned while some of that prefix is in the window.
+  const int n_room = std::min(format.context_length, n_pool / 2);
+  if (auto failed = set_window(request.attention, config, n_room, admitted))
     return std::move(*failed);
   const bool is_endless = admitted.window_policy == "sinks";
   if (n_prompt >= n_limit && !is_endless)
