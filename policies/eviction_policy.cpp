@@ -1,5 +1,7 @@
 #include "policies/eviction_policy.hpp"
 
+#include <cmath>
+
 namespace souffleur {
 namespace {
 
@@ -25,6 +27,32 @@ public:
   eviction_key key(const cached_node& node) const override { return {static_cast<double>(node.created), 0}; }
 };
 
+/// Lets scans pass: what was never found again goes before what was, each by last use. What was found once
+/// too often stays while there is anything else.
+class slru_policy final : public eviction_policy {
+public:
+  std::string_view name() const override { return "slru"; }
+  eviction_key key(const cached_node& node) const override {
+    return {node.hits > 0 ? 1.0 : 0.0, static_cast<double>(node.last_used)};
+  }
+};
+
+/// Greedy dual size frequency (Cherkasova 1998): age + frequency * cost / size, so that old fame fades. A
+/// page's size is always the same; its cost is what prefilling it takes once its prefix is there, which grows
+/// with the prefix. Frequency counts by its logarithm: a prompt found a thousand times must fade, too.
+class gdsf_policy final : public eviction_policy {
+public:
+  std::string_view name() const override { return "gdsf"; }
+  eviction_key key(const cached_node& node) const override {
+    const auto cost = 1 + node.depth_pages / pages_that_double_the_cost;
+    return {node.age + std::log2(2 + static_cast<double>(node.hits)) * cost,
+            static_cast<double>(node.last_used)};
+  }
+
+private:
+  static constexpr double pages_that_double_the_cost = 512;
+};
+
 } // namespace
 
 std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name) {
@@ -36,6 +64,12 @@ std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name) {
   }
   if (name == "fifo") {
     return std::make_unique<fifo_policy>();
+  }
+  if (name == "slru") {
+    return std::make_unique<slru_policy>();
+  }
+  if (name == "gdsf") {
+    return std::make_unique<gdsf_policy>();
   }
   return nullptr;
 }

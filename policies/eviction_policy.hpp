@@ -8,12 +8,15 @@
 
 namespace souffleur {
 
-/// What is known of a cached prefix node. Times are ticks of the tree's logical clock, not wall time.
+/// What is known of a cached prefix node. Times are ticks of the tree's logical clock, not wall time. Only
+/// its last page is at stake.
 struct cached_node {
   std::uint64_t created = 0;
   std::uint64_t last_used = 0;
   std::uint64_t hits = 0;
   int n_pages = 0;
+  int depth_pages = 0; ///< from the root to its end: what its last page's attention looks back on
+  double age = 0;      ///< the largest eviction_key::first evicted before `last_used`
 };
 
 /// Orders leaves: the smallest key is evicted first; ties fall to the older node.
@@ -30,7 +33,7 @@ public:
   virtual eviction_key key(const cached_node& node) const = 0;
 };
 
-/// Names: "lru", "lfu", "fifo". Null if the name is unknown.
+/// Names: "lru", "lfu", "fifo", "slru", "gdsf". Null if the name is unknown.
 std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name);
 
 } // namespace souffleur

@@ -14,6 +14,7 @@ struct radix_tree::node {
   const std::string* salt = nullptr; ///< of a root
   cached_node use;
   std::uint64_t serial = 0;
+  int n_before = 0; ///< pages above it
   int n_pins = 0;
   bool ranked = false;
   rank place; ///< in evictable_, if ranked
@@ -62,7 +63,7 @@ radix_tree::node* radix_tree::pin(std::string_view salt, std::span<const page_ke
   ++clock_;
   for (auto* at = end; at; at = at->parent) {
     add_pin(at);
-    at->use.last_used = clock_;
+    touch(at);
     ++at->use.hits;
   }
   std::ranges::copy(path_pages(end), std::back_inserter(pages));
@@ -88,7 +89,7 @@ radix_tree::node* radix_tree::advance(node* from, std::span<const page_key> keys
     add_pin(at);
   }
   for (auto* at = end; at; at = at->parent) {
-    at->use.last_used = clock_;
+    touch(at);
   }
   return end;
 }
@@ -107,16 +108,12 @@ void radix_tree::unpin(node* pinned) {
 }
 
 radix_tree::node* radix_tree::retreat(node* from, int n_pages) {
-  auto n_before = 0; // pages above `to`
-  for (const auto* at = from->parent; at; at = at->parent) {
-    n_before += at->n_pages();
-  }
   auto* to = from;
-  for (; to->parent && n_before >= n_pages; to = to->parent) {
-    n_before -= to->parent->n_pages();
+  while (to->parent && to->n_before >= n_pages) {
+    to = to->parent;
   }
-  if (to->parent && n_before + to->n_pages() > n_pages) {
-    to = split(to, static_cast<std::size_t>(n_pages - n_before));
+  if (to->parent && to->n_before + to->n_pages() > n_pages) {
+    to = split(to, static_cast<std::size_t>(n_pages - to->n_before));
   }
   for (auto* at = to; at; at = at->parent) {
     add_pin(at);
@@ -128,6 +125,7 @@ radix_tree::node* radix_tree::retreat(node* from, int n_pages) {
 void radix_tree::evict(int n, std::vector<page_id>& pages) {
   for (; n > 0 && !evictable_.empty(); --n) {
     auto* victim = &nodes_.at(evictable_.begin()->serial);
+    age_ = std::max(age_, victim->place.key.first);
     const auto last_key = victim->keys.back();
     pages.push_back(victim->pages.back());
     victim->keys.pop_back();
@@ -148,7 +146,9 @@ radix_tree::node* radix_tree::make_node(node* parent) {
   auto& made = nodes_[next_serial_];
   made.serial = next_serial_++;
   made.parent = parent;
-  made.use.created = made.use.last_used = clock_;
+  made.use.created = clock_;
+  made.n_before = parent ? parent->n_before + parent->n_pages() : 0;
+  touch(&made);
   return &made;
 }
 
@@ -174,6 +174,7 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
   whole->parent->children.at(head->keys.front()) = head;
   head->children.emplace(whole->keys.front(), whole);
   whole->parent = head;
+  whole->n_before += head->n_pages();
   refresh(whole);
   return head;
 }
@@ -213,6 +214,11 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
   return to;
 }
 
+void radix_tree::touch(node* one) {
+  one->use.last_used = clock_;
+  one->use.age = age_;
+}
+
 void radix_tree::add_pin(node* one) {
   if (one->n_pins++ == 0) {
     n_cached_ -= one->n_pages();
@@ -244,6 +250,7 @@ void radix_tree::drop_if_empty(node* one) {
 radix_tree::rank radix_tree::rank_of(const node& one) const {
   auto use = one.use;
   use.n_pages = one.n_pages();
+  use.depth_pages = one.n_before + one.n_pages();
   return {.key = policy_ ? policy_->key(use) : eviction_key{}, .created = use.created, .serial = one.serial};
 }
 
@@ -272,6 +279,9 @@ std::string radix_tree::check_node(const node& one) const {
   const auto named = [&one](std::string what) { return "node " + std::to_string(one.serial) + ": " + what; };
   if (one.keys.size() != one.pages.size() || one.pages.empty() != !one.parent) {
     return named("wrong number of pages");
+  }
+  if (one.n_before != (one.parent ? one.parent->n_before + one.parent->n_pages() : 0)) {
+    return named("wrong depth");
   }
   if (one.parent) {
     const auto self = one.parent->children.find(one.keys.front());

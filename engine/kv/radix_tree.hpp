@@ -80,6 +80,7 @@ private:
   node* descend(node* from, std::span<const page_key> keys, std::size_t& n_matched);
   node* append(node* end, bool in_place, std::span<const page_key> keys, std::span<const page_id> pages);
   void add_pin(node* one);
+  void touch(node* one);
   void refresh(node* one);
   void drop_if_empty(node* one);
   rank rank_of(const node& one) const;
@@ -91,6 +92,7 @@ private:
   std::map<std::string, node*, std::less<>> roots_;
   std::set<rank> evictable_; ///< the unpinned leaves
   std::uint64_t clock_ = 0;
+  double age_ = 0; ///< largest eviction_key::first evicted so far
   std::uint64_t next_serial_ = 0;
   int n_cached_ = 0;
   int n_pinned_ = 0;
