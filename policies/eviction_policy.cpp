@@ -39,14 +39,16 @@ public:
 
 /// Greedy dual size frequency (Cherkasova 1998): age + frequency * cost / size, so that old fame fades. A
 /// page's size is always the same; its cost is what prefilling it takes once its prefix is there, which grows
-/// with the prefix. Frequency counts by its logarithm: a prompt found a thousand times must fade, too.
+/// with the prefix. Frequency is how many ways on from its end were taken; hits count by their logarithm
+/// only, since a talk finds its own beginning at every turn and then ends.
 class gdsf_policy final : public eviction_policy {
 public:
   std::string_view name() const override { return "gdsf"; }
   eviction_key key(const cached_node& node) const override {
+    const auto forks = node.forks > 1 ? static_cast<double>(node.forks) : 0.0;
+    const auto frequency = 1 + forks + std::log2(1 + static_cast<double>(node.hits)) / 4;
     const auto cost = 1 + node.depth_pages / pages_that_double_the_cost;
-    return {node.age + std::log2(2 + static_cast<double>(node.hits)) * cost,
-            static_cast<double>(node.last_used)};
+    return {node.age + frequency * cost, static_cast<double>(node.last_used)};
   }
 
 private:

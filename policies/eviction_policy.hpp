@@ -14,6 +14,7 @@ struct cached_node {
   std::uint64_t created = 0;
   std::uint64_t last_used = 0;
   std::uint64_t hits = 0;
+  std::uint64_t forks = 0; ///< different ways on from its end that were taken, gone ones too
   int n_pages = 0;
   int depth_pages = 0; ///< from the root to its end: what its last page's attention looks back on
   double age = 0;      ///< the largest eviction_key::first evicted before `last_used`

@@ -13,6 +13,7 @@ struct radix_tree::node {
   node* parent = nullptr;
   const std::string* salt = nullptr; ///< of a root
   cached_node use;
+  page_key last_next{}; ///< what last followed its end, if anything did
   std::uint64_t serial = 0;
   int n_before = 0; ///< pages above it
   int n_pins = 0;
@@ -128,6 +129,8 @@ void radix_tree::evict(int n, std::vector<page_id>& pages) {
     age_ = std::max(age_, victim->place.key.first);
     const auto last_key = victim->keys.back();
     pages.push_back(victim->pages.back());
+    victim->last_next = last_key;
+    victim->use.forks = std::max<std::uint64_t>(victim->use.forks, 1);
     victim->keys.pop_back();
     victim->pages.pop_back();
     --n_cached_;
@@ -174,6 +177,8 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
   whole->parent->children.at(head->keys.front()) = head;
   head->children.emplace(whole->keys.front(), whole);
   whole->parent = head;
+  head->use.forks = 1;
+  head->last_next = whole->keys.front();
   whole->n_before += head->n_pages();
   refresh(whole);
   return head;
@@ -205,6 +210,7 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
   auto* to = end;
   if (!in_place || !end->parent || !end->children.empty() || end->n_pins != 1 || end->use.hits != 0) {
     to = make_node(end);
+    note_continuation(end, keys.front());
     end->children.emplace(keys.front(), to);
     refresh(end);
   }
@@ -212,6 +218,14 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
   to->pages.insert(to->pages.end(), pages.begin(), pages.end());
   (to->n_pins > 0 ? n_pinned_ : n_cached_) += static_cast<int>(pages.size());
   return to;
+}
+
+/// A tail that was evicted and comes back is no new continuation.
+void radix_tree::note_continuation(node* one, const page_key& next) {
+  if (one->use.forks == 0 || one->last_next != next) {
+    one->last_next = next;
+    ++one->use.forks;
+  }
 }
 
 void radix_tree::touch(node* one) {

@@ -81,6 +81,7 @@ private:
   node* append(node* end, bool in_place, std::span<const page_key> keys, std::span<const page_id> pages);
   void add_pin(node* one);
   void touch(node* one);
+  void note_continuation(node* one, const page_key& next);
   void refresh(node* one);
   void drop_if_empty(node* one);
   rank rank_of(const node& one) const;

@@ -12,6 +12,7 @@ cached_node any_node() {
   return {.created = *any,
           .last_used = *any,
           .hits = *any,
+          .forks = *any,
           .n_pages = 1,
           .depth_pages = *rc::gen::inRange(1, 4000),
           .age = static_cast<double>(*any)};
@@ -41,6 +42,9 @@ RC_GTEST_PROP(EvictionPolicy, GdsfKeepsTheFrequentTheDeepAndTheRecent, ()) {
   auto more = one;
   ++more.hits;
   RC_ASSERT(before("gdsf", one, more));
+  more = one;
+  ++more.forks;
+  RC_ASSERT(one.forks == 0 ? !before("gdsf", more, one) : before("gdsf", one, more));
   more = one;
   ++more.depth_pages;
   RC_ASSERT(before("gdsf", one, more));
