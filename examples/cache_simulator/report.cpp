@@ -1,0 +1,75 @@
+#include "examples/cache_simulator/report.hpp"
+
+#include <array>
+#include <iomanip>
+#include <ostream>
+
+namespace souffleur::cache_simulator {
+
+namespace {
+
+std::string xml(const std::string& text) {
+  auto safe = std::string{};
+  for (const auto c : text) {
+    safe += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
+  }
+  return safe;
+}
+
+void label(std::ostream& out, int x, int y, const std::string& text) {
+  out << "<text x=\"" << x << "\" y=\"" << y << "\">" << xml(text) << "</text>\n";
+}
+
+void bar(std::ostream& out, int x, int y, double width, const char* colour) {
+  out << "<rect x=\"" << x << "\" y=\"" << y << "\" height=\"10\" width=\"" << width << "\" fill=\"" << colour
+      << "\"/>\n";
+}
+
+} // namespace
+
+void print_table(std::ostream& out, const std::vector<comparison>& all) {
+  if (all.empty()) {
+    return;
+  }
+  out << "| trace | pages |";
+  for (const auto& one : all.front().outcomes) {
+    out << ' ' << one.strategy << " |";
+  }
+  out << "\n|---|---|";
+  for (auto i = all.front().outcomes.size(); i > 0; --i) {
+    out << "---|";
+  }
+  out << '\n' << std::fixed << std::setprecision(1);
+  for (const auto& row : all) {
+    out << "| " << row.trace_name << " | " << row.n_pages << " |";
+    for (const auto& one : row.outcomes) {
+      out << ' ' << 100 * one.hit_rate() << " / " << 100 * one.cost_rate() << " |";
+    }
+    out << '\n';
+  }
+}
+
+void plot(std::ostream& out, const std::vector<comparison>& all) {
+  constexpr auto colours = std::array{"#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#888888"};
+  const auto n_bars = all.empty() ? 0 : static_cast<int>(all.front().outcomes.size());
+  const auto group = 16 * n_bars + 24;
+  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\""
+      << group * static_cast<int>(all.size()) + 10 << "\" font-family=\"sans-serif\" font-size=\"11\">\n"
+      << "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n";
+  auto y = 16;
+  for (const auto& one : all) {
+    label(out, 8, y, one.trace_name + ", " + std::to_string(one.n_pages) + " pages: hit rate in percent");
+    y += 8;
+    for (auto i = std::size_t{0}; i < one.outcomes.size(); ++i, y += 16) {
+      const auto width = 500 * one.outcomes[i].hit_rate();
+      label(out, 8, y + 9, one.outcomes[i].strategy);
+      bar(out, 80, y, width, colours[i % colours.size()]);
+      label(out, 86 + static_cast<int>(width), y + 9,
+            std::to_string(static_cast<int>(100 * one.outcomes[i].hit_rate() + 0.5)));
+    }
+    y += 16;
+  }
+  out << "</svg>\n";
+}
+
+} // namespace souffleur::cache_simulator
