@@ -20,7 +20,7 @@ struct serving_config {
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds step_timeout{120'000};
 
-  std::string eviction_policy = "lru";
+  std::string eviction_policy = "gdsf";
   bool prefix_cache = true;
 
   std::string acceptance_policy = "coupled";

@@ -162,7 +162,7 @@ void add_kv_options(CLI::App& app, server_settings& s) {
       ->check(CLI::IsMember({"f32", "f16", "int8"}))
       ->capture_default_str()
       ->group("kv");
-  app.add_option("--kv.eviction", s.serving.eviction_policy, "lru, lfu or fifo")
+  app.add_option("--kv.eviction", s.serving.eviction_policy, "gdsf, lru, lfu, fifo or slru")
       ->capture_default_str()
       ->group("kv");
   app.add_option("--kv.prefix_cache", s.serving.prefix_cache, "share the KV of equal prefixes")
