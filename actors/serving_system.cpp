@@ -110,7 +110,7 @@ std::string complaint(const std::unique_ptr<Policy>& made, const std::string& ke
 std::string first_complaint(const serving_config& config) {
   for (const auto& text :
        {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy",
-                  config.scheduling_policy, "fcfs, priority"),
+                  config.scheduling_policy, "fcfs, priority, lpm, deficit_lpm, deadline"),
         complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
                   "gdsf, lru, lfu, fifo, slru"),
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",

@@ -116,7 +116,8 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
 
 void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
   auto& c = s.serving;
-  app.add_option("--scheduler.policy", c.scheduling_policy, "fcfs or priority")
+  app.add_option("--scheduler.policy", c.scheduling_policy,
+                 "who enters the batch first: fcfs, priority, lpm, deficit_lpm, deadline")
       ->capture_default_str()
       ->group("scheduler");
   app.add_option("--scheduler.max_batch_tokens", c.max_batch_tokens, "rows of one step")

@@ -1,6 +1,10 @@
 #include "policies/scheduling_policy.hpp"
 
+#include "policies/tenant_accounts.hpp"
+
 #include <algorithm>
+#include <limits>
+#include <map>
 #include <tuple>
 
 namespace souffleur {
@@ -17,6 +21,13 @@ std::vector<sequence_id> sorted_ids(std::span<const waiting_request> waiting, Ke
     ids.push_back(request.id);
   }
   return ids;
+}
+
+bool overdue(const waiting_request& request) { return request.n_passed_over >= max_passed_over; }
+
+/// The overdue as they came, then the longest cached prefix.
+auto by_prefix(const waiting_request& r) {
+  return std::tuple(!overdue(r), overdue(r) ? 0 : -r.n_cached_tokens, r.arrival, r.id);
 }
 
 class fcfs_policy final : public scheduling_policy {
@@ -38,6 +49,108 @@ public:
   }
 };
 
+/// Longest cached prefix first: the order of a depth-first walk through the prefix tree, which finds the most
+/// in the cache (SGLang, arXiv 2312.07104, theorem 3.1).
+class lpm_policy final : public scheduling_policy {
+public:
+  std::string_view name() const override { return "lpm"; }
+  std::vector<sequence_id> order(std::span<const waiting_request> waiting) const override {
+    return sorted_ids(waiting, by_prefix);
+  }
+};
+
+/// Most urgent first, among equals the earliest deadline. The starvation bound holds over priorities, too.
+class deadline_policy final : public scheduling_policy {
+public:
+  std::string_view name() const override { return "deadline"; }
+  std::vector<sequence_id> order(std::span<const waiting_request> waiting) const override {
+    return sorted_ids(waiting, [](const waiting_request& r) {
+      const bool late = overdue(r);
+      return std::tuple(!late, late ? 0 : -static_cast<std::int64_t>(r.priority), late ? 0 : r.deadline_ms,
+                        r.arrival, r.id);
+    });
+  }
+};
+
+/// Fair between tenants, longest cached prefix first within one; after DLPM (arXiv 2501.14312). Tenants take
+/// turns; one that has used up its quantum sits out until the others that wait have used up theirs. Tokens
+/// that the cache saves are not charged.
+class deficit_lpm_policy final : public scheduling_policy {
+public:
+  std::string_view name() const override { return "deficit_lpm"; }
+
+  std::vector<sequence_id> order(std::span<const waiting_request> waiting) const override {
+    std::map<std::string_view, std::vector<waiting_request>> by_tenant;
+    for (const auto& request : waiting) {
+      by_tenant[request.tenant].push_back(request);
+    }
+    std::map<turn, queue> turns;
+    for (auto& [tenant, requests] : by_tenant) {
+      std::ranges::sort(requests, {}, by_prefix);
+      const queue all{accounts_.of(tenant), requests};
+      turns.emplace(turn_of(all), all);
+    }
+    std::vector<sequence_id> ids;
+    ids.reserve(waiting.size());
+    auto last_turn = std::numeric_limits<std::uint64_t>::max() - waiting.size();
+    while (!turns.empty()) {
+      auto next = turns.extract(turns.begin()).mapped();
+      ids.push_back(next.waiting.front().id);
+      next.account.n_served += cost_of(next.waiting.front());
+      next.account.last_turn = ++last_turn;
+      next.waiting = next.waiting.subspan(1);
+      if (!next.waiting.empty()) {
+        turns.emplace(turn_of(next), next);
+      }
+    }
+    return ids;
+  }
+
+  /// A tenant that has nothing in the batch gets a place of the one that has the most there: its latest,
+  /// which has the least to lose. Nobody loses its only place, so places do not go to and fro.
+  std::optional<sequence_id> yields(std::span<const running_request> running,
+                                    const waiting_request& next) const override {
+    std::map<std::string_view, int> n_places;
+    for (const auto& request : running) {
+      ++n_places[request.tenant];
+    }
+    if (n_places.contains(next.tenant)) {
+      return std::nullopt;
+    }
+    const auto most = std::ranges::max_element(n_places, {}, [](const auto& held) { return held.second; });
+    if (most == n_places.end() || most->second < 2) {
+      return std::nullopt;
+    }
+    const auto latest = std::find_if(running.rbegin(), running.rend(),
+                                     [&](const auto& request) { return request.tenant == most->first; });
+    return latest->id;
+  }
+
+  void admitted(const waiting_request& request) override {
+    accounts_.take_turn(request.tenant, cost_of(request));
+  }
+  void generated(std::string_view tenant, int n_tokens) override { accounts_.charge(tenant, n_tokens); }
+
+private:
+  /// One tenant's, as they will be served; what that costs is on the account's copy.
+  struct queue {
+    tenant_account account;
+    std::span<const waiting_request> waiting;
+  };
+  /// round, last turn, arrival, id
+  using turn = std::tuple<std::int64_t, std::uint64_t, std::uint64_t, sequence_id>;
+
+  turn turn_of(const queue& q) const {
+    return {accounts_.round_of(q.account), q.account.last_turn, q.waiting.front().arrival,
+            q.waiting.front().id};
+  }
+  static int cost_of(const waiting_request& request) {
+    return std::max(request.n_prompt_tokens - request.n_cached_tokens, 0);
+  }
+
+  tenant_accounts accounts_{fair_quantum_tokens};
+};
+
 } // namespace
 
 std::unique_ptr<scheduling_policy> make_scheduling_policy(std::string_view name) {
@@ -46,6 +159,15 @@ std::unique_ptr<scheduling_policy> make_scheduling_policy(std::string_view name)
   }
   if (name == "priority") {
     return std::make_unique<priority_policy>();
+  }
+  if (name == "lpm") {
+    return std::make_unique<lpm_policy>();
+  }
+  if (name == "deficit_lpm") {
+    return std::make_unique<deficit_lpm_policy>();
+  }
+  if (name == "deadline") {
+    return std::make_unique<deadline_policy>();
   }
   return nullptr;
 }

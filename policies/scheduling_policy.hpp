@@ -4,7 +4,9 @@
 #include "policies/token.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -18,17 +20,48 @@ struct waiting_request {
   int priority = 0;          ///< larger is more urgent
   int n_prompt_tokens = 0;
   int n_cached_tokens = 0; ///< of the prompt, estimated
+  int n_passed_over = 0;   ///< later arrivals that were served before it
+  std::int64_t deadline_ms = std::numeric_limits<std::int64_t>::max(); ///< on any one scale
+  std::string_view tenant;
 };
 
+/// A request in the batch as the policy sees it.
+struct running_request {
+  sequence_id id = 0;
+  std::string_view tenant;
+};
+
+/// The starvation bound of `lpm`, `deficit_lpm` and `deadline`: who was passed over so often goes before
+/// whoever came later (with `deficit_lpm`: of its tenant). If the first k of an order are served before the
+/// next order is asked for, a request is passed over at most max_passed_over + k - 1 times.
+inline constexpr int max_passed_over = 32;
+
+/// The quantum Q of `deficit_lpm`. While two tenants have requests waiting, the tokens that they were served
+/// (prompts without what was cached, and outputs) differ by less than Q + what those cost that one of them
+/// has in the batch at once; if requests run one after the other: by less than Q + the largest request. For a
+/// tenant that came later, the difference since then is less than twice that.
+inline constexpr int fair_quantum_tokens = 512;
+
+/// Not thread-safe where it has a state: one scheduler owns it.
 class scheduling_policy {
 public:
   virtual ~scheduling_policy() = default;
   virtual std::string_view name() const = 0;
   /// A permutation of the ids in `waiting`, first to be admitted first.
   virtual std::vector<sequence_id> order(std::span<const waiting_request> waiting) const = 0;
+  /// Who of `running` (in order of admission) leaves the batch for `next`, which finds it full. Nobody:
+  /// `next` waits.
+  virtual std::optional<sequence_id> yields(std::span<const running_request> /*running*/,
+                                            const waiting_request& /*next*/) const {
+    return std::nullopt;
+  }
+  /// The request has entered the batch; what its prompt costs is n_prompt_tokens - n_cached_tokens.
+  virtual void admitted(const waiting_request& /*request*/) {}
+  /// `n_tokens` were generated for the tenant.
+  virtual void generated(std::string_view /*tenant*/, int /*n_tokens*/) {}
 };
 
-/// Names: "fcfs", "priority". Null if the name is unknown.
+/// Names: "fcfs", "priority", "lpm", "deficit_lpm", "deadline". Null if the name is unknown.
 std::unique_ptr<scheduling_policy> make_scheduling_policy(std::string_view name);
 
 } // namespace souffleur

@@ -4,20 +4,64 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
-#include <limits>
+#include <array>
+#include <map>
+#include <ranges>
+#include <string>
 
 using namespace souffleur;
 
-RC_GTEST_PROP(SchedulingPolicy, GivesAPermutationInItsOrder, ()) {
+namespace {
+
+const std::array<std::string, 4> tenants{"a", "b", "c", "d"};
+
+const std::string& any_tenant() { return tenants[*rc::gen::inRange<std::size_t>(0, tenants.size())]; }
+
+std::vector<waiting_request> any_queue() {
   const auto n = *rc::gen::inRange<sequence_id>(0, 20);
   std::vector<waiting_request> waiting;
   for (sequence_id id = 0; id < n; ++id) {
-    waiting.push_back(
-        {id, *rc::gen::inRange<std::uint64_t>(0, 9),
-         *rc::gen::element(-1, 0, 3, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()), 1,
-         0});
+    waiting_request request;
+    request.id = id;
+    request.arrival = *rc::gen::inRange<std::uint64_t>(0, 9);
+    request.priority =
+        *rc::gen::element(-1, 0, 3, std::numeric_limits<int>::min(), std::numeric_limits<int>::max());
+    request.n_prompt_tokens = *rc::gen::inRange(1, 2000);
+    request.n_cached_tokens = *rc::gen::inRange(0, request.n_prompt_tokens);
+    request.n_passed_over = *rc::gen::inRange(0, 2 * max_passed_over);
+    request.deadline_ms = *rc::gen::inRange<std::int64_t>(-5, 5);
+    request.tenant = any_tenant();
+    waiting.push_back(request);
   }
-  for (const char* name : {"fcfs", "priority"}) {
+  return waiting;
+}
+
+bool overdue(const waiting_request& request) { return request.n_passed_over >= max_passed_over; }
+
+/// Whether `a` may stand directly before `b`; with "deficit_lpm" they are of one tenant.
+bool in_order(std::string_view policy, const waiting_request& a, const waiting_request& b) {
+  if (policy == "fcfs") {
+    return a.arrival <= b.arrival;
+  }
+  if (policy == "priority") {
+    return std::pair(-std::int64_t{a.priority}, a.arrival) <= std::pair(-std::int64_t{b.priority}, b.arrival);
+  }
+  if (overdue(a) || overdue(b)) {
+    return overdue(a) && (!overdue(b) || a.arrival <= b.arrival);
+  }
+  if (policy == "deadline") {
+    return std::tuple(-std::int64_t{a.priority}, a.deadline_ms, a.arrival) <=
+           std::tuple(-std::int64_t{b.priority}, b.deadline_ms, b.arrival);
+  }
+  return std::pair(-a.n_cached_tokens, a.arrival) <= std::pair(-b.n_cached_tokens, b.arrival);
+}
+
+} // namespace
+
+/// Planted bug that it caught: a tenant's last request left out of the order.
+RC_GTEST_PROP(SchedulingPolicy, GivesAPermutationInItsOrder, ()) {
+  const auto waiting = any_queue();
+  for (const char* name : {"fcfs", "priority", "lpm", "deficit_lpm", "deadline"}) {
     const auto order = make_scheduling_policy(name)->order(waiting);
     auto sorted = order;
     std::ranges::sort(sorted);
@@ -25,14 +69,211 @@ RC_GTEST_PROP(SchedulingPolicy, GivesAPermutationInItsOrder, ()) {
     for (std::size_t i = 0; i < sorted.size(); ++i) {
       RC_ASSERT(sorted[i] == i);
     }
-    for (std::size_t i = 0; i + 1 < order.size(); ++i) {
-      const auto& a = waiting[order[i]];
-      const auto& b = waiting[order[i + 1]];
-      const bool urgent = std::string_view(name) == "priority" && a.priority != b.priority;
-      const bool in_order = urgent ? a.priority > b.priority : a.arrival <= b.arrival;
-      RC_ASSERT(in_order);
+    std::map<std::string_view, sequence_id> previous; // by tenant, where tenants matter
+    for (const auto id : order) {
+      const auto& b = waiting[id];
+      const auto queue = std::string_view(name) == "deficit_lpm" ? b.tenant : "";
+      if (const auto a = previous.find(queue); a != previous.end()) {
+        RC_ASSERT(in_order(name, waiting[a->second], b));
+      }
+      previous[queue] = id;
     }
   }
+}
+
+/// The more attractive keep coming: hot prefixes, high priorities. Planted bugs that it caught: no bound; a
+/// bound that the priority overrules; the overdue not as they came.
+RC_GTEST_PROP(SchedulingPolicy, PassesNobodyOverBeyondTheBound, ()) {
+  const std::string name = *rc::gen::element<std::string>("lpm", "deficit_lpm", "deadline");
+  const auto policy = make_scheduling_policy(name);
+  const auto n_at_once = *rc::gen::inRange<std::size_t>(1, 5);
+  const auto n_queued = *rc::gen::inRange<std::size_t>(n_at_once, 30);
+  const auto n_tenants = *rc::gen::inRange<std::size_t>(1, tenants.size());
+  const auto seed = *rc::gen::arbitrary<unsigned>();
+  const bool per_tenant = name == "deficit_lpm";
+  std::vector<waiting_request> waiting;
+  for (sequence_id n_arrived = 0; n_arrived < 300;) {
+    for (; waiting.size() < n_queued; ++n_arrived) {
+      const auto random = (n_arrived + 1) * 2654435761U ^ seed;
+      waiting_request request;
+      request.id = n_arrived;
+      request.arrival = n_arrived;
+      const bool attractive = n_arrived >= n_queued || random % 8 > 0;
+      request.priority = attractive ? static_cast<int>(n_arrived) : 0;
+      request.n_prompt_tokens = 400;
+      request.n_cached_tokens = attractive ? static_cast<int>(n_arrived) : 0;
+      request.deadline_ms = -static_cast<std::int64_t>(n_arrived);
+      request.tenant = tenants[random / 8 % n_tenants];
+      waiting.push_back(request);
+    }
+    const auto order = policy->order(waiting);
+    for (std::size_t i = 0; i < n_at_once; ++i) {
+      const auto served = std::ranges::find(waiting, order[i], &waiting_request::id);
+      const auto one = *served;
+      waiting.erase(served);
+      policy->admitted(one);
+      for (auto& other : waiting) {
+        if (other.arrival < one.arrival && (!per_tenant || other.tenant == one.tenant)) {
+          ++other.n_passed_over;
+          RC_ASSERT(other.n_passed_over <= max_passed_over + static_cast<int>(n_at_once) - 1);
+        }
+      }
+    }
+  }
+}
+
+namespace {
+
+struct work {
+  waiting_request request;
+  int n_output = 0;
+};
+
+/// Tenants that always have requests waiting, and a batch with a few places.
+class backlogged_tenants {
+public:
+  backlogged_tenants(std::size_t n_tenants, int n_places, int n_prompt_max, int n_output_max, unsigned seed)
+      : n_tenants_(n_tenants), n_places_(n_places), n_prompt_max_(n_prompt_max), n_output_max_(n_output_max),
+        random_(seed) {}
+
+  /// One more tenant joins; its difference to the others counts from now.
+  void join() {
+    ++n_tenants_;
+    at_join_ = served_;
+  }
+
+  void step() {
+    while (batch_.size() < static_cast<std::size_t>(n_places_)) {
+      refill();
+      std::vector<waiting_request> views;
+      for (const auto& [id, one] : waiting_) {
+        views.push_back(one.request);
+      }
+      const auto first = waiting_.extract(policy_->order(views).front()).mapped();
+      policy_->admitted(first.request);
+      serve(first.request.tenant, first.request.n_prompt_tokens - first.request.n_cached_tokens);
+      batch_.push_back(first);
+    }
+    for (auto& one : batch_) {
+      if (one.n_output > 0) {
+        const int n = std::min(one.n_output, 1 + static_cast<int>(random(8)));
+        one.n_output -= n;
+        policy_->generated(one.request.tenant, n);
+        serve(one.request.tenant, n);
+      }
+    }
+    std::erase_if(batch_, [](const work& one) { return one.n_output == 0; });
+  }
+
+  /// Of the tokens since the last join, between any two tenants.
+  std::int64_t largest_difference() {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max(), most = 0;
+    for (std::size_t t = 0; t < n_tenants_; ++t) {
+      const auto since = served_[tenants[t]] - at_join_[tenants[t]];
+      least = std::min(least, since);
+      most = std::max(most, since);
+    }
+    return most - least;
+  }
+
+private:
+  std::uint64_t random(std::uint64_t n) {
+    random_ = random_ * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (random_ >> 33) % n;
+  }
+
+  void serve(std::string_view tenant, int n) { served_[std::string(tenant)] += n; }
+
+  void refill() {
+    for (std::size_t t = 0; t < n_tenants_; ++t) {
+      const auto n_waiting = std::ranges::count_if(
+          waiting_, [&](const auto& entry) { return entry.second.request.tenant == tenants[t]; });
+      for (auto n = n_waiting; n < 3; ++n) {
+        work one;
+        one.request.id = one.request.arrival = n_arrived_++;
+        one.request.n_prompt_tokens = 1 + static_cast<int>(random(static_cast<unsigned>(n_prompt_max_)));
+        one.request.n_cached_tokens =
+            static_cast<int>(random(static_cast<unsigned>(one.request.n_prompt_tokens)));
+        one.request.tenant = tenants[t];
+        one.n_output = static_cast<int>(random(static_cast<unsigned>(n_output_max_)));
+        waiting_.emplace(one.request.id, one);
+      }
+    }
+  }
+
+  std::unique_ptr<scheduling_policy> policy_ = make_scheduling_policy("deficit_lpm");
+  std::size_t n_tenants_;
+  int n_places_;
+  int n_prompt_max_;
+  int n_output_max_;
+  std::uint64_t random_;
+  sequence_id n_arrived_ = 0;
+  std::map<sequence_id, work> waiting_;
+  std::vector<work> batch_;
+  std::map<std::string, std::int64_t> served_;
+  std::map<std::string, std::int64_t> at_join_;
+};
+
+} // namespace
+
+/// The law of deficit round robin. Planted bugs that it caught: outputs not charged; prompts not charged; who
+/// comes late begins at zero and is owed all that the others had; the tenants' turns without their rounds.
+RC_GTEST_PROP(SchedulingPolicy, ServesBackloggedTenantsAlike, ()) {
+  const int n_places = *rc::gen::inRange(1, 5);
+  const int n_prompt_max = *rc::gen::element(20, 300, 3000);
+  const int n_output_max = *rc::gen::element(1, 20, 300);
+  const auto n_tenants = *rc::gen::inRange<std::size_t>(1, tenants.size());
+  const auto n_steps_before_join = *rc::gen::inRange(1, 1500);
+  backlogged_tenants all{n_tenants, n_places, n_prompt_max, n_output_max, *rc::gen::arbitrary<unsigned>()};
+  const std::int64_t bound = fair_quantum_tokens + n_places * (n_prompt_max + n_output_max);
+  for (int i = 0; i < n_steps_before_join; ++i) {
+    all.step();
+    RC_ASSERT(all.largest_difference() < bound);
+  }
+  all.join();
+  for (int i = 0; i < 1500; ++i) {
+    all.step();
+    RC_ASSERT(all.largest_difference() < 2 * bound);
+  }
+}
+
+/// Planted bugs that it caught: a tenant loses its only place; a tenant with a place gets another's.
+RC_GTEST_PROP(SchedulingPolicy, APlaceGoesOnlyFromWhoHasTheMostToWhoHasNone, ()) {
+  const auto n = *rc::gen::inRange<sequence_id>(0, 12);
+  std::vector<running_request> running;
+  std::map<std::string_view, int> n_places;
+  for (sequence_id id = 0; id < n; ++id) {
+    running.push_back({id, any_tenant()});
+    ++n_places[running.back().tenant];
+  }
+  waiting_request next;
+  next.id = n;
+  next.tenant = any_tenant();
+  const int n_most = n_places.empty() ? 0 : std::ranges::max(n_places | std::views::values);
+  const auto leaves = make_scheduling_policy("deficit_lpm")->yields(running, next);
+  RC_ASSERT(leaves.has_value() == (!n_places.contains(next.tenant) && n_most > 1));
+  if (leaves) {
+    const auto& tenant = running[*leaves].tenant;
+    RC_ASSERT(n_places[tenant] == n_most);
+    RC_ASSERT(std::none_of(running.begin() + static_cast<std::ptrdiff_t>(*leaves) + 1, running.end(),
+                           [&](const auto& later) { return later.tenant == tenant; }));
+  }
+  for (const char* name : {"fcfs", "priority", "lpm", "deadline"}) {
+    RC_ASSERT(!make_scheduling_policy(name)->yields(running, next));
+  }
+}
+
+TEST(SchedulingPolicy, SendsATenantsFirstRequestBeforeAnothersHundred) {
+  const auto policy = make_scheduling_policy("deficit_lpm");
+  std::vector<waiting_request> waiting;
+  for (sequence_id id = 0; id < 100; ++id) {
+    waiting.push_back({id, id, 0, 50, 0, 0, 0, "many"});
+  }
+  for (sequence_id id = 0; id < 40; ++id) {
+    policy->admitted(waiting[id]);
+  }
+  waiting.push_back({100, 100, 0, 50, 0, 0, 0, "one"});
+  EXPECT_EQ(policy->order(std::span(waiting).subspan(40)).front(), 100U);
 }
 
 TEST(SchedulingPolicy, IsMadeByNameOnly) { EXPECT_EQ(make_scheduling_policy("lifo"), nullptr); }
