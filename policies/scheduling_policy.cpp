@@ -126,10 +126,8 @@ public:
     return latest->id;
   }
 
-  void admitted(const waiting_request& request) override {
-    accounts_.take_turn(request.tenant, cost_of(request));
-  }
-  void generated(std::string_view tenant, int n_tokens) override { accounts_.charge(tenant, n_tokens); }
+  void admitted(std::string_view tenant) override { accounts_.take_turn(tenant); }
+  void served(std::string_view tenant, int n_tokens) override { accounts_.charge(tenant, n_tokens); }
 
 private:
   /// One tenant's, as they will be served; what that costs is on the account's copy.

@@ -37,7 +37,7 @@ struct running_request {
 inline constexpr int max_passed_over = 32;
 
 /// The quantum Q of `deficit_lpm`. While two tenants have requests waiting, the tokens that they were served
-/// (prompts without what was cached, and outputs) differ by less than Q + what those cost that one of them
+/// (computed, not cached) differ by less than Q + what those cost that one of them
 /// has in the batch at once; if requests run one after the other: by less than Q + the largest request. For a
 /// tenant that came later, the difference since then is less than twice that.
 inline constexpr int fair_quantum_tokens = 512;
@@ -55,10 +55,10 @@ public:
                                             const waiting_request& /*next*/) const {
     return std::nullopt;
   }
-  /// The request has entered the batch; what its prompt costs is n_prompt_tokens - n_cached_tokens.
-  virtual void admitted(const waiting_request& /*request*/) {}
-  /// `n_tokens` were generated for the tenant.
-  virtual void generated(std::string_view /*tenant*/, int /*n_tokens*/) {}
+  /// A request of the tenant, the first in an order, has entered the batch.
+  virtual void admitted(std::string_view /*tenant*/) {}
+  /// `n_tokens` of the tenant's prompts and outputs were computed; what was cached does not count.
+  virtual void served(std::string_view /*tenant*/, int /*n_tokens*/) {}
 };
 
 /// Names: "fcfs", "priority", "lpm", "deficit_lpm", "deadline". Null if the name is unknown.

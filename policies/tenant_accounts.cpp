@@ -13,20 +13,20 @@ tenant_account tenant_accounts::of(std::string_view tenant) const {
   return found == accounts_.end() ? tenant_account{floor_, 0} : found->second;
 }
 
-void tenant_accounts::take_turn(std::string_view tenant, std::int64_t n_tokens) {
+void tenant_accounts::take_turn(std::string_view tenant) {
   const auto round_begins = round_of(of(tenant)) * quantum_;
   if (round_begins > floor_) {
     floor_ = round_begins;
     // Who lies below the floor is lifted to it.
     std::erase_if(accounts_, [&](const auto& entry) { return entry.second.n_served <= floor_; });
   }
-  auto& account = open(tenant);
-  account.last_turn = ++n_turns_;
-  account.n_served += n_tokens;
+  open(tenant).last_turn = ++n_turns_;
 }
 
 void tenant_accounts::charge(std::string_view tenant, std::int64_t n_tokens) {
-  open(tenant).n_served += n_tokens;
+  auto& account = open(tenant);
+  account.n_served += n_tokens;
+  account.last_turn = ++n_turns_;
 }
 
 tenant_account& tenant_accounts::open(std::string_view tenant) {

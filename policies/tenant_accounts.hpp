@@ -12,7 +12,7 @@ namespace souffleur {
 
 struct tenant_account {
   std::int64_t n_served = 0;   ///< tokens
-  std::uint64_t last_turn = 0; ///< 0: never had one
+  std::uint64_t last_turn = 0; ///< when it last got something; 0: never
 };
 
 /// Deficit round robin as counters: a tenant's deficit is positive while its round, n_served / quantum, is
@@ -27,7 +27,7 @@ public:
   std::int64_t round_of(const tenant_account& account) const { return account.n_served / quantum_; }
   tenant_account of(std::string_view tenant) const;
   /// REQUIRES: the tenant is in the lowest round of those that wait.
-  void take_turn(std::string_view tenant, std::int64_t n_tokens);
+  void take_turn(std::string_view tenant);
   void charge(std::string_view tenant, std::int64_t n_tokens);
   std::size_t size() const { return accounts_.size(); }
 

@@ -111,7 +111,8 @@ RC_GTEST_PROP(SchedulingPolicy, PassesNobodyOverBeyondTheBound, ()) {
       const auto served = std::ranges::find(waiting, order[i], &waiting_request::id);
       const auto one = *served;
       waiting.erase(served);
-      policy->admitted(one);
+      policy->admitted(one.tenant);
+      policy->served(one.tenant, one.n_prompt_tokens - one.n_cached_tokens);
       for (auto& other : waiting) {
         if (other.arrival < one.arrival && (!per_tenant || other.tenant == one.tenant)) {
           ++other.n_passed_over;
@@ -126,7 +127,7 @@ namespace {
 
 struct work {
   waiting_request request;
-  int n_output = 0;
+  int n_left = 0; ///< tokens to compute
 };
 
 /// Tenants that always have requests waiting, and a batch with a few places.
@@ -150,19 +151,16 @@ public:
         views.push_back(one.request);
       }
       const auto first = waiting_.extract(policy_->order(views).front()).mapped();
-      policy_->admitted(first.request);
-      serve(first.request.tenant, first.request.n_prompt_tokens - first.request.n_cached_tokens);
+      policy_->admitted(first.request.tenant);
       batch_.push_back(first);
     }
     for (auto& one : batch_) {
-      if (one.n_output > 0) {
-        const int n = std::min(one.n_output, 1 + static_cast<int>(random(8)));
-        one.n_output -= n;
-        policy_->generated(one.request.tenant, n);
-        serve(one.request.tenant, n);
-      }
+      const int n = std::min(one.n_left, 1 + static_cast<int>(random(64)));
+      one.n_left -= n;
+      policy_->served(one.request.tenant, n);
+      served_[std::string(one.request.tenant)] += n;
     }
-    std::erase_if(batch_, [](const work& one) { return one.n_output == 0; });
+    std::erase_if(batch_, [](const work& one) { return one.n_left == 0; });
   }
 
   /// Of the tokens since the last join, between any two tenants.
@@ -182,8 +180,6 @@ private:
     return (random_ >> 33) % n;
   }
 
-  void serve(std::string_view tenant, int n) { served_[std::string(tenant)] += n; }
-
   void refill() {
     for (std::size_t t = 0; t < n_tenants_; ++t) {
       const auto n_waiting = std::ranges::count_if(
@@ -195,7 +191,8 @@ private:
         one.request.n_cached_tokens =
             static_cast<int>(random(static_cast<unsigned>(one.request.n_prompt_tokens)));
         one.request.tenant = tenants[t];
-        one.n_output = static_cast<int>(random(static_cast<unsigned>(n_output_max_)));
+        one.n_left = one.request.n_prompt_tokens - one.request.n_cached_tokens +
+                     static_cast<int>(random(static_cast<unsigned>(n_output_max_)));
         waiting_.emplace(one.request.id, one);
       }
     }
@@ -216,8 +213,8 @@ private:
 
 } // namespace
 
-/// The law of deficit round robin. Planted bugs that it caught: outputs not charged; prompts not charged; who
-/// comes late begins at zero and is owed all that the others had; the tenants' turns without their rounds.
+/// The law of deficit round robin. Planted bugs that it caught: what was served not charged; who comes late
+/// begins at zero and is owed all that the others had; the tenants' turns without their rounds.
 RC_GTEST_PROP(SchedulingPolicy, ServesBackloggedTenantsAlike, ()) {
   const int n_places = *rc::gen::inRange(1, 5);
   const int n_prompt_max = *rc::gen::element(20, 300, 3000);
@@ -270,10 +267,24 @@ TEST(SchedulingPolicy, SendsATenantsFirstRequestBeforeAnothersHundred) {
     waiting.push_back({id, id, 0, 50, 0, 0, 0, "many"});
   }
   for (sequence_id id = 0; id < 40; ++id) {
-    policy->admitted(waiting[id]);
+    policy->admitted("many");
+    policy->served("many", 50);
   }
   waiting.push_back({100, 100, 0, 50, 0, 0, 0, "one"});
   EXPECT_EQ(policy->order(std::span(waiting).subspan(40)).front(), 100U);
+}
+
+/// Planted bug that it caught: an order that does not count what it has given out.
+TEST(SchedulingPolicy, SharesTokensNotRequests) {
+  std::vector<waiting_request> waiting;
+  for (sequence_id id = 0; id < 3; ++id) {
+    waiting.push_back({id, id, 0, 2 * fair_quantum_tokens, 0, 0, 0, "long"});
+  }
+  for (sequence_id id = 3; id < 9; ++id) {
+    waiting.push_back({id, id, 0, fair_quantum_tokens / 2, 0, 0, 0, "short"});
+  }
+  const std::vector<sequence_id> fair{0, 3, 4, 5, 6, 1, 7, 8, 2};
+  EXPECT_EQ(make_scheduling_policy("deficit_lpm")->order(waiting), fair);
 }
 
 TEST(SchedulingPolicy, IsMadeByNameOnly) { EXPECT_EQ(make_scheduling_policy("lifo"), nullptr); }
