@@ -50,6 +50,8 @@ kv_supply carry_out(const kv_demand& demand, kv_manager& kv) {
     supply.openings.push_back(short_of_pages ? refusal_of(wish.id) : grant_of(wish, kv));
     short_of_pages |= !supply.openings.back().granted;
   }
+  for (const auto& question : demand.questions)
+    supply.n_found_tokens.push_back(kv.peek(question.salt, question.prompt));
   supply.occupancy = kv.occupancy();
   supply.counters = kv.counters();
   return supply;

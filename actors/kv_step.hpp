@@ -5,8 +5,8 @@
 
 namespace souffleur {
 
-/// Publications, endings, reservations, openings, in this order. Ids that are not live are skipped or
-/// refused.
+/// Publications, endings, reservations, openings, questions, in this order. Ids that are not live are skipped
+/// or refused.
 kv_supply carry_out(const kv_demand& demand, kv_manager& kv);
 
 } // namespace souffleur

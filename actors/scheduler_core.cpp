@@ -13,8 +13,23 @@ double ms_between(steady_time from, steady_time to) {
 }
 
 constexpr int max_openings_per_round = 16;
+constexpr std::size_t max_questions_per_round = 8; ///< each copies a prompt
 constexpr int max_step_attempts = 3;
 constexpr double acceptance_decay = 0.9;
+
+waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt_tokens,
+                        int n_cached_tokens) {
+  using std::chrono::milliseconds;
+  const auto deadline = who.request.deadline.time_since_epoch();
+  return {.id = who.id(),
+          .arrival = arrival,
+          .priority = who.request.priority,
+          .n_prompt_tokens = n_prompt_tokens,
+          .n_cached_tokens = n_cached_tokens,
+          .n_passed_over = who.n_passed_over,
+          .deadline_ms = std::chrono::duration_cast<milliseconds>(deadline).count(),
+          .tenant = who.request.tenant};
+}
 
 } // namespace
 
@@ -65,6 +80,8 @@ void scheduler_core::expire(steady_time now) {
 
 scheduler_core::round scheduler_core::begin_round(steady_time now) {
   expire(now);
+  ++n_rounds_;
+  make_place();
   round demand;
   demand.kv.publications = std::exchange(last_publications_, {});
   if (!endings_.empty())
@@ -73,9 +90,25 @@ scheduler_core::round scheduler_core::begin_round(steady_time now) {
   demand.drafts.ended = std::exchange(drafter_endings_, {});
   reserved_.clear();
   opened_.clear();
+  asked_.clear();
   demand_of_running(demand);
   demand_of_waiting(demand);
+  ask_about_waiting(demand.kv);
   return demand;
+}
+
+void scheduler_core::make_place() {
+  const bool full = n_running() >= config_.max_running || (starved_ && endings_.empty());
+  // Without the prefix cache, who leaves would be computed again from the start.
+  if (!full || waiting_.empty() || !config_.prefix_cache)
+    return;
+  std::vector<running_request> views;
+  for (const auto& who : running_)
+    views.push_back({who->id(), who->request.tenant});
+  const auto& next = *find_waiting(order_of_waiting().front());
+  const auto leaves = scheduling_->yields(views, view_of(next, 0, next.n_tokens(), next.n_cached_estimate));
+  if (leaves)
+    preempt(std::ranges::find(running_, *leaves, [](const auto& who) { return who->id(); }));
 }
 
 void scheduler_core::demand_of_running(round& demand) {
@@ -118,17 +151,10 @@ void scheduler_core::demand_of_waiting(round& demand) {
   const int n_slots = std::min(config_.max_running - n_running(), max_openings_per_round);
   if (waiting_.empty() || n_slots <= 0 || (starved_ && !running_.empty()))
     return;
-  std::vector<waiting_request> views;
-  std::unordered_map<sequence_id, const sequence*> by_id;
-  std::uint64_t arrival = 0;
-  for (const auto& who : waiting_) {
-    views.push_back({who->id(), arrival++, who->request.priority, who->n_prompt, 0});
-    by_id[who->id()] = who.get();
-  }
-  for (const auto id : scheduling_->order(views)) {
+  for (const auto id : order_of_waiting()) {
     if (static_cast<int>(opened_.size()) >= n_slots)
       break;
-    const auto& who = *by_id.at(id);
+    const auto& who = *find_waiting(id);
     demand.kv.openings.push_back(opening_of(who));
     opened_.push_back(id);
   }
@@ -142,6 +168,34 @@ kv_opening scheduler_core::opening_of(const sequence& who) const {
     opening.n_tokens = most;
   }
   return opening;
+}
+
+std::vector<sequence_id> scheduler_core::order_of_waiting() const {
+  std::vector<waiting_request> views;
+  views.reserve(waiting_.size());
+  for (const auto& who : waiting_)
+    views.push_back(view_of(*who, views.size(), who->n_tokens(), who->n_cached_estimate));
+  return scheduling_->order(views);
+}
+
+/// A long queue is asked about in turn, so estimates may be some rounds old.
+void scheduler_core::ask_about_waiting(kv_demand& demand) {
+  if (!config_.prefix_cache || waiting_.size() <= opened_.size())
+    return;
+  std::vector<sequence*> longest_ago;
+  for (const auto& who : waiting_)
+    longest_ago.push_back(who.get());
+  const auto n = std::min(max_questions_per_round, longest_ago.size());
+  std::partial_sort(longest_ago.begin(), longest_ago.begin() + static_cast<std::ptrdiff_t>(n),
+                    longest_ago.end(), [](const auto* a, const auto* b) {
+                      return std::pair(a->estimated_at, a->id()) < std::pair(b->estimated_at, b->id());
+                    });
+  longest_ago.resize(n);
+  for (auto* who : longest_ago) {
+    demand.questions.push_back({salt_of(*who), who->tokens});
+    asked_.push_back(who->id());
+    who->estimated_at = n_rounds_;
+  }
 }
 
 draft_wish scheduler_core::wish_of(sequence& who) const {
@@ -164,6 +218,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
   report_.kv_counters_now = supply.counters;
   apply_reservations(supply);
   apply_openings(supply, now);
+  apply_answers(supply);
   std::unordered_map<sequence_id, const draft_proposal*> proposals;
   if (offer)
     for (const auto& proposal : offer->proposals)
@@ -195,14 +250,17 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
     if (budget > 0 && who->has_room())
       add(*who, 1, draft);
   }
-  for (auto& who : running_) {
-    if (who->decodes() || budget <= 0 || !who->has_room())
+  for (auto* who : prefilling()) {
+    if (budget <= 0)
+      break;
+    if (!who->has_room())
       continue;
     const int end = std::min(who->n_covered(), who->end_of_view(config_.prefill_chunk));
     const int n_rows = std::min({who->n_pending(), config_.prefill_chunk, budget, end - who->n_computed});
     report_.n_prefill_rows += n_rows;
     add(*who, n_rows, {});
   }
+  count_passed_over();
   report_.n_rows = config_.max_batch_tokens - budget;
   report_.n_running = n_running();
   report_.n_waiting = n_waiting();
@@ -210,6 +268,21 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
   if (step.sequences.empty())
     return std::nullopt;
   return step;
+}
+
+/// Of those whose prompts are under way: who has no rows in this step although somebody later has.
+void scheduler_core::count_passed_over() {
+  std::unordered_set<sequence_id> planned;
+  for (const auto& rows : planned_)
+    planned.insert(rows.id);
+  bool later_has = false;
+  for (auto who = running_.rbegin(); who != running_.rend(); ++who) {
+    if ((*who)->decodes())
+      continue;
+    const bool has = planned.contains((*who)->id());
+    (*who)->n_passed_over += !has && later_has ? 1 : 0;
+    later_has |= has;
+  }
 }
 
 void scheduler_core::apply_reservations(const kv_supply& supply) {
@@ -226,8 +299,8 @@ void scheduler_core::apply_reservations(const kv_supply& supply) {
     // yield.
     short_of_pages |= !grant.granted && !who->has_room();
   }
-  if (short_of_pages)
-    preempt_last();
+  if (short_of_pages && !running_.empty())
+    preempt(std::prev(running_.end()));
 }
 
 void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
@@ -247,10 +320,13 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
         refused = opened_[i];
       continue;
     }
+    std::for_each(waiting_.begin(), found, [](auto& earlier) { ++earlier->n_passed_over; });
     auto who = std::move(*found);
     waiting_.erase(found);
     who->pages = grant.pages;
     who->n_computed = grant.n_cached_tokens;
+    who->n_charged = std::max(who->n_charged, grant.n_cached_tokens);
+    scheduling_->admitted(who->request.tenant);
     who->n_published_pages = grant.n_cached_tokens / page_tokens;
     if (!who->ever_admitted) {
       who->ever_admitted = true;
@@ -266,6 +342,27 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
     give_up(*refused, now);
 }
 
+void scheduler_core::apply_answers(const kv_supply& supply) {
+  for (std::size_t i = 0; i < asked_.size() && i < supply.n_found_tokens.size(); ++i)
+    if (auto* who = find_waiting(asked_[i]))
+      who->n_cached_estimate = supply.n_found_tokens[i];
+  asked_.clear();
+}
+
+std::vector<sequence*> scheduler_core::prefilling() const {
+  std::vector<waiting_request> views;
+  std::unordered_map<sequence_id, sequence*> by_id;
+  for (const auto& who : running_)
+    if (!who->decodes()) {
+      views.push_back(view_of(*who, views.size(), who->n_pending(), 0));
+      by_id[who->id()] = who.get();
+    }
+  std::vector<sequence*> order;
+  for (const auto id : scheduling_->order(views))
+    order.push_back(by_id.at(id));
+  return order;
+}
+
 void scheduler_core::give_up(sequence_id waiting, steady_time now) {
   const auto found =
       std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == waiting; });
@@ -276,13 +373,13 @@ void scheduler_core::give_up(sequence_id waiting, steady_time now) {
   retire(*who, "error", now);
 }
 
-void scheduler_core::preempt_last() {
-  if (running_.empty())
-    return;
-  auto who = std::move(running_.back());
-  running_.pop_back();
-  if (config_.prefix_cache && who->n_dropped == 0)
+void scheduler_core::preempt(std::vector<sequence_ptr>::iterator one) {
+  auto who = std::move(*one);
+  running_.erase(one);
+  if (config_.prefix_cache && who->n_dropped == 0) {
     last_publications_.push_back(publication_of(*who));
+    who->n_cached_estimate = who->n_computed / page_tokens * page_tokens;
+  }
   endings_.push_back(who->id());
   who->lose_kv();
   waiting_.push_front(std::move(who));
@@ -322,6 +419,10 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
     const auto& outcome = result.outcomes[i];
     who->n_computed += planned_[i].n_committed_rows + outcome.n_accepted;
     who->n_turned = who->n_dropped;
+    if (who->n_computed > who->n_charged) {
+      scheduling_->served(who->request.tenant, who->n_computed - who->n_charged);
+      who->n_charged = who->n_computed;
+    }
     report_.n_accepted += outcome.n_accepted;
     if (planned_[i].n_draft > 0) {
       who->usage.n_drafted_tokens += planned_[i].n_draft;
@@ -441,6 +542,7 @@ void scheduler_core::kv_lost() {
   endings_.insert(endings_.end(), opened_.begin(), opened_.end());
   opened_.clear();
   reserved_.clear();
+  asked_.clear();
   planned_.clear();
   while (!running_.empty()) {
     endings_.push_back(running_.back()->id()); // in case it was only slow and still holds them
@@ -464,6 +566,11 @@ sequence* scheduler_core::find_running(sequence_id id) {
   const auto i =
       std::find_if(running_.begin(), running_.end(), [&](const auto& who) { return who->id() == id; });
   return i == running_.end() ? nullptr : i->get();
+}
+
+sequence* scheduler_core::find_waiting(sequence_id id) {
+  const auto i = std::ranges::find(waiting_, id, [](const auto& who) { return who->id(); });
+  return i == waiting_.end() ? nullptr : i->get();
 }
 
 std::vector<cache_insertion> scheduler_core::take_insertions() { return std::exchange(insertions_, {}); }

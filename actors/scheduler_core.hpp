@@ -24,7 +24,8 @@ namespace souffleur {
 /// nothing in the next step.
 ///
 /// Invariants: every admitted request ends exactly once through its reply handle; a step has at most
-/// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill).
+/// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill). The
+/// scheduling policy decides who enters, whose prompt is computed first and who leaves a full batch.
 class scheduler_core {
 public:
   struct round {
@@ -69,15 +70,23 @@ private:
     int n_draft = 0;
   };
 
+  /// If the batch or the pool is full, somebody leaves for the next of the waiting where the policy says so.
+  void make_place();
   void demand_of_running(round& demand);
   void demand_of_waiting(round& demand);
   kv_opening opening_of(const sequence& who) const;
+  void ask_about_waiting(kv_demand& demand);
+  std::vector<sequence_id> order_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
   void apply_reservations(const kv_supply& supply);
   void apply_openings(const kv_supply& supply, steady_time now);
+  void apply_answers(const kv_supply& supply);
+  /// Those that do not decode yet, in the order in which they get rows.
+  std::vector<sequence*> prefilling() const;
+  void count_passed_over();
   /// Ends a waiting request that no free pool could hold.
   void give_up(sequence_id waiting, steady_time now);
-  void preempt_last();
+  void preempt(std::vector<sequence_ptr>::iterator one);
   planned_sequence rows_of(const sequence& who, int n_committed_rows,
                            const std::vector<token_id>& draft) const;
   /// Returns false if the sequence ended.
@@ -87,6 +96,7 @@ private:
   void retire(sequence& who, const std::string& outcome, steady_time now);
   void sweep();
   sequence* find_running(sequence_id id);
+  sequence* find_waiting(sequence_id id);
   static kv_publication publication_of(const sequence& who);
   std::string salt_of(const sequence& who) const;
 
@@ -103,12 +113,14 @@ private:
   std::vector<sequence_id> drafter_endings_;
   std::vector<sequence_id> opened_; ///< in this round's order
   std::vector<sequence_id> reserved_;
+  std::vector<sequence_id> asked_;
   std::vector<planned_rows> planned_;
   std::vector<cache_insertion> insertions_;
   std::vector<request_report> reports_;
   step_report report_;
   bool starved_ = false; ///< an opening was refused and nothing has ended since
   int n_failed_steps_ = 0;
+  std::uint64_t n_rounds_ = 0;
 };
 
 } // namespace souffleur

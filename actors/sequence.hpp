@@ -37,12 +37,17 @@ struct sequence {
   std::vector<token_id> tokens; ///< prompt, then committed output
   int n_prompt = 0;
   int n_computed = 0;
+  int n_charged = 0; ///< highest n_computed so far: what is computed again is not the tenant's fault
   int n_published_pages = 0;
   std::vector<page_id> pages;
   std::unique_ptr<window_policy> window;
   int n_dropped = 0;          ///< positions that `pages` leaves out
   std::vector<page_id> sinks; ///< as they were computed, once some are left out
   int n_turned = 0;           ///< the n_dropped that the sinks in `pages` are turned for
+
+  int n_cached_estimate = 0;      ///< while waiting: tokens whose KV would be found
+  std::uint64_t estimated_at = 0; ///< number of the round; 0: never
+  int n_passed_over = 0;          ///< how often somebody later got a place, or rows for its prompt
 
   int n_draft_wished = 0; ///< this round
   int n_known_to_drafter = 0;

@@ -33,6 +33,12 @@ struct kv_reservation {
   int n_dropped = 0;
 };
 
+/// How much of a waiting sequence's prefix is cached?
+struct kv_question {
+  std::string salt;
+  std::vector<token_id> prompt;
+};
+
 /// Carried out in the order of the members. After the first refusal every opening is refused: what is free
 /// then is kept for who came first.
 struct kv_demand {
@@ -40,6 +46,7 @@ struct kv_demand {
   std::vector<sequence_id> endings;
   std::vector<kv_reservation> reservations;
   std::vector<kv_opening> openings;
+  std::vector<kv_question> questions;
 };
 
 struct kv_grant {
@@ -54,6 +61,7 @@ struct kv_grant {
 struct kv_supply {
   std::vector<kv_grant> reservations; ///< in the demand's order
   std::vector<kv_grant> openings;     ///< in the demand's order; a refused one is not live
+  std::vector<int> n_found_tokens;    ///< by question
   kv_occupancy occupancy;
   kv_counters counters;
 };

@@ -44,7 +44,7 @@ RC_GTEST_PROP(EvictionPolicy, GdsfKeepsTheFrequentTheDeepAndTheRecent, ()) {
   RC_ASSERT(before("gdsf", one, more));
   more = one;
   ++more.forks;
-  RC_ASSERT(one.forks == 0 ? !before("gdsf", more, one) : before("gdsf", one, more));
+  RC_ASSERT((one.forks == 0 ? !before("gdsf", more, one) : before("gdsf", one, more)));
   more = one;
   ++more.depth_pages;
   RC_ASSERT(before("gdsf", one, more));
