@@ -372,10 +372,9 @@ admitted_request fair_request(const std::string& tenant, unsigned number) {
   return request;
 }
 
-/// One tenant's queue, however long, costs another's single request at most a prefill chunk of its own a
-/// step: the first step gives it a place, and from then on it has rows at least in every second step. Planted
-/// bugs that it caught: nobody yields a place; nobody yields pages; tenants not told to the policy; prompts
-/// computed in order of admission; a yielded place given back at once.
+/// One tenant's queue, however long, delays another's single request by no more steps than the bound below:
+/// it gets a place at once, then rows for its prompt at least in every second step. Planted bugs that it
+/// caught: nobody yields a place; tenants not told to the policy; the pages of who left never ended.
 RC_GTEST_PROP(SchedulerCore, ATenantsQueueDoesNotHoldUpAnothersSingleRequest, ()) {
   auto config = any_config();
   config.scheduling_policy = "deficit_lpm";
