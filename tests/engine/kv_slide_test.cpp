@@ -1,8 +1,5 @@
 // Streams that drop what is oldest, beside sequences that do not: every position that a sequence keeps lies
 // where its page list says, whoever else shares pages.
-//
-// Planted bugs that the histories caught: dropped pages that the tree holds are freed; the pin stays or goes
-// while shared pages are left; sinks that the tree holds are overwritten; a slid sequence publishes.
 #include "engine/kv_manager.hpp"
 
 #include <gtest/gtest.h>
