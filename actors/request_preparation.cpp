@@ -68,7 +68,8 @@ void put(std::string& key, const std::vector<token_id>& tokens) {
 } // namespace
 
 std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
-                            const std::vector<token_id>& prompt, const sampling_params& sampling) {
+                            const std::vector<token_id>& prompt, const sampling_params& sampling,
+                            const window_limits& window) {
   std::string key;
   put(key, tenant);
   put(key, fingerprint);
@@ -94,6 +95,8 @@ std::string exact_cache_key(const std::string& tenant, const std::string& finger
   for (const auto& stop : sampling.stop)
     put(key, stop);
   put(key, sampling.stop_token_ids);
+  put(key, window.n_sinks);
+  put(key, window.n_window);
   return key;
 }
 
@@ -182,11 +185,9 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   const auto caching = make_cache_policy(config.cache_policy);
   const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,
                                   sampling.n_logprobs >= 0, false};
-  if (caching->may_serve(candidate)) {
-    admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling);
-    put(admitted.cache_key, admitted.window.n_sinks);
-    put(admitted.cache_key, admitted.window.n_window);
-  }
+  if (caching->may_serve(candidate))
+    admitted.cache_key =
+        exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling, admitted.window);
   admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   return admitted;
 }
