@@ -192,7 +192,8 @@ void scheduler_core::ask_about_waiting(kv_demand& demand) {
                     });
   longest_ago.resize(n);
   for (auto* who : longest_ago) {
-    demand.questions.push_back({salt_of(*who), who->tokens});
+    auto opening = opening_of(*who);
+    demand.questions.push_back({std::move(opening.salt), std::move(opening.prompt)});
     asked_.push_back(who->id());
     who->estimated_at = n_rounds_;
   }
