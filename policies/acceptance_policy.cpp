@@ -1,5 +1,7 @@
 #include "policies/acceptance_policy.hpp"
 
+#include "policies/named.hpp"
+
 #include <algorithm>
 
 namespace souffleur {
@@ -52,13 +54,7 @@ public:
 } // namespace
 
 std::unique_ptr<acceptance_policy> make_acceptance_policy(std::string_view name) {
-  if (name == "greedy") {
-    return std::make_unique<greedy_policy>();
-  }
-  if (name == "coupled") {
-    return std::make_unique<coupled_policy>();
-  }
-  return nullptr;
+  return make_named<acceptance_policy, greedy_policy, coupled_policy>(name);
 }
 
 chain_verdict verify_chain(const acceptance_policy& policy, std::span<const token_id> draft,

@@ -1,5 +1,7 @@
 #include "policies/cache_policy.hpp"
 
+#include "policies/named.hpp"
+
 namespace souffleur {
 namespace {
 
@@ -26,13 +28,7 @@ public:
 } // namespace
 
 std::unique_ptr<cache_policy> make_cache_policy(std::string_view name) {
-  if (name == "off") {
-    return std::make_unique<off_policy>();
-  }
-  if (name == "exact") {
-    return std::make_unique<exact_policy>();
-  }
-  return nullptr;
+  return make_named<cache_policy, off_policy, exact_policy>(name);
 }
 
 } // namespace souffleur

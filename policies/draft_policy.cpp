@@ -1,5 +1,7 @@
 #include "policies/draft_policy.hpp"
 
+#include "policies/named.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -59,16 +61,7 @@ public:
 } // namespace
 
 std::unique_ptr<draft_policy> make_draft_policy(std::string_view name) {
-  if (name == "fixed") {
-    return std::make_unique<fixed_policy>();
-  }
-  if (name == "adaptive") {
-    return std::make_unique<adaptive_policy>();
-  }
-  if (name == "off") {
-    return std::make_unique<off_policy>();
-  }
-  return nullptr;
+  return make_named<draft_policy, fixed_policy, adaptive_policy, off_policy>(name);
 }
 
 } // namespace souffleur

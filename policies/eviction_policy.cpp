@@ -1,5 +1,7 @@
 #include "policies/eviction_policy.hpp"
 
+#include "policies/named.hpp"
+
 #include <cmath>
 
 namespace souffleur {
@@ -58,22 +60,7 @@ private:
 } // namespace
 
 std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name) {
-  if (name == "lru") {
-    return std::make_unique<lru_policy>();
-  }
-  if (name == "lfu") {
-    return std::make_unique<lfu_policy>();
-  }
-  if (name == "fifo") {
-    return std::make_unique<fifo_policy>();
-  }
-  if (name == "slru") {
-    return std::make_unique<slru_policy>();
-  }
-  if (name == "gdsf") {
-    return std::make_unique<gdsf_policy>();
-  }
-  return nullptr;
+  return make_named<eviction_policy, lru_policy, lfu_policy, fifo_policy, slru_policy, gdsf_policy>(name);
 }
 
 } // namespace souffleur

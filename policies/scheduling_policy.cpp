@@ -1,5 +1,6 @@
 #include "policies/scheduling_policy.hpp"
 
+#include "policies/named.hpp"
 #include "policies/tenant_accounts.hpp"
 
 #include <algorithm>
@@ -152,22 +153,8 @@ private:
 } // namespace
 
 std::unique_ptr<scheduling_policy> make_scheduling_policy(std::string_view name) {
-  if (name == "fcfs") {
-    return std::make_unique<fcfs_policy>();
-  }
-  if (name == "priority") {
-    return std::make_unique<priority_policy>();
-  }
-  if (name == "lpm") {
-    return std::make_unique<lpm_policy>();
-  }
-  if (name == "deficit_lpm") {
-    return std::make_unique<deficit_lpm_policy>();
-  }
-  if (name == "deadline") {
-    return std::make_unique<deadline_policy>();
-  }
-  return nullptr;
+  return make_named<scheduling_policy, fcfs_policy, priority_policy, lpm_policy, deficit_lpm_policy,
+                    deadline_policy>(name);
 }
 
 } // namespace souffleur

@@ -1,5 +1,7 @@
 #include "policies/window_policy.hpp"
 
+#include "policies/named.hpp"
+
 #include <algorithm>
 
 namespace souffleur {
@@ -35,13 +37,7 @@ public:
 } // namespace
 
 std::unique_ptr<window_policy> make_window_policy(std::string_view name) {
-  if (name == "full") {
-    return std::make_unique<full_policy>();
-  }
-  if (name == "sinks") {
-    return std::make_unique<sinks_policy>();
-  }
-  return nullptr;
+  return make_named<window_policy, full_policy, sinks_policy>(name);
 }
 
 } // namespace souffleur
