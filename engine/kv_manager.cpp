@@ -40,8 +40,6 @@ struct sequence {
   }
 };
 
-int pages_for(int n_tokens) { return n_tokens <= 0 ? 0 : (n_tokens - 1) / page_tokens + 1; }
-
 /// What begin() may find: never the whole prompt, since one token must be computed to have logits.
 std::vector<page_key> findable(std::span<const token_id> prompt) {
   return to_page_keys(prompt.first(prompt.empty() ? 0 : prompt.size() - 1));

@@ -17,6 +17,9 @@ using sequence_id = std::uint64_t;
 /// Tokens whose keys and values share one page of the KV pool.
 inline constexpr int page_tokens = 16;
 
+/// Pages that `n_tokens` positions fill, the last perhaps in part.
+constexpr int pages_for(int n_tokens) { return n_tokens <= 0 ? 0 : (n_tokens - 1) / page_tokens + 1; }
+
 /// Who thought of a token first. The target model confirms each of them.
 enum class token_origin : std::uint8_t { model, prompt_lookup, suffix, draft_model, cache };
 

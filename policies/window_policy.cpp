@@ -7,9 +7,7 @@
 namespace souffleur {
 namespace {
 
-constexpr int whole_pages(int n_positions) {
-  return (n_positions + page_tokens - 1) / page_tokens * page_tokens;
-}
+constexpr int whole_pages(int n_positions) { return pages_for(n_positions) * page_tokens; }
 
 class full_policy final : public window_policy {
 public:
