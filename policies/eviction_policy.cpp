@@ -52,9 +52,6 @@ public:
     const auto cost = 1 + node.depth_pages / pages_that_double_the_cost;
     return {node.age + frequency * cost, static_cast<double>(node.last_used)};
   }
-
-private:
-  static constexpr double pages_that_double_the_cost = 512;
 };
 
 } // namespace

@@ -27,6 +27,9 @@ struct eviction_key {
   auto operator<=>(const eviction_key&) const = default;
 };
 
+/// Prefilling a page once its prefix is there costs 1 + depth / this: attention looks back on all before it.
+inline constexpr double pages_that_double_the_cost = 512;
+
 class eviction_policy {
 public:
   virtual ~eviction_policy() = default;

@@ -1,15 +1,13 @@
 #include "examples/cache_simulator/replay.hpp"
 
 #include "engine/kv_manager.hpp"
+#include "policies/eviction_policy.hpp"
 
 #include <algorithm>
 
 namespace souffleur::cache_simulator {
 
 namespace {
-
-/// Cost of a page is 1 + depth / this: attention looks back on all before it.
-constexpr double pages_that_double_the_cost = 512;
 
 double cost_of_first(int n_pages) {
   return n_pages + 0.5 * n_pages * (n_pages - 1) / pages_that_double_the_cost;
