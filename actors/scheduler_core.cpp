@@ -180,7 +180,7 @@ std::vector<sequence_id> scheduler_core::order_of_waiting() const {
 
 /// A long queue is asked about in turn, so estimates may be some rounds old.
 void scheduler_core::ask_about_waiting(kv_demand& demand) {
-  if (!config_.prefix_cache || waiting_.size() <= opened_.size())
+  if (!config_.prefix_cache || !scheduling_->looks_at_prefixes() || waiting_.size() <= opened_.size())
     return;
   std::vector<sequence*> longest_ago;
   for (const auto& who : waiting_)

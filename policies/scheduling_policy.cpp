@@ -55,6 +55,7 @@ public:
 class lpm_policy final : public scheduling_policy {
 public:
   std::string_view name() const override { return "lpm"; }
+  bool looks_at_prefixes() const override { return true; }
   std::vector<sequence_id> order(std::span<const waiting_request> waiting) const override {
     return sorted_ids(waiting, by_prefix);
   }
@@ -79,6 +80,7 @@ public:
 class deficit_lpm_policy final : public scheduling_policy {
 public:
   std::string_view name() const override { return "deficit_lpm"; }
+  bool looks_at_prefixes() const override { return true; }
 
   std::vector<sequence_id> order(std::span<const waiting_request> waiting) const override {
     std::map<std::string_view, std::vector<waiting_request>> by_tenant;

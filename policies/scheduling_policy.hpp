@@ -47,6 +47,8 @@ class scheduling_policy {
 public:
   virtual ~scheduling_policy() = default;
   virtual std::string_view name() const = 0;
+  /// Whether n_cached_tokens matters to order(). It costs a look into the prefix tree.
+  virtual bool looks_at_prefixes() const { return false; }
   /// A permutation of the ids in `waiting`, first to be admitted first.
   virtual std::vector<sequence_id> order(std::span<const waiting_request> waiting) const = 0;
   /// Who of `running` (in order of admission) leaves the batch for `next`, which finds it full. Nobody:
