@@ -48,8 +48,7 @@ void scheduler_core::cancel(request_id id, steady_time now) {
     sweep();
     return;
   }
-  const auto i =
-      std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == id; });
+  const auto i = place_of_waiting(id);
   if (i == waiting_.end())
     return;
   auto who = std::move(*i);
@@ -308,8 +307,7 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
   std::optional<sequence_id> refused; // the first one
   for (std::size_t i = 0; i < opened_.size() && i < supply.openings.size(); ++i) {
     const auto& grant = supply.openings[i];
-    const auto found = std::find_if(waiting_.begin(), waiting_.end(),
-                                    [&](const auto& who) { return who->id() == opened_[i]; });
+    const auto found = place_of_waiting(opened_[i]);
     if (found == waiting_.end()) { // cancelled while the kv manager worked
       if (grant.granted)
         endings_.push_back(opened_[i]);
@@ -365,8 +363,7 @@ std::vector<sequence*> scheduler_core::prefilling() const {
 }
 
 void scheduler_core::give_up(sequence_id waiting, steady_time now) {
-  const auto found =
-      std::find_if(waiting_.begin(), waiting_.end(), [&](const auto& who) { return who->id() == waiting; });
+  const auto found = place_of_waiting(waiting);
   auto who = std::move(*found);
   waiting_.erase(found);
   starved_ = false;
@@ -569,8 +566,12 @@ sequence* scheduler_core::find_running(sequence_id id) {
   return i == running_.end() ? nullptr : i->get();
 }
 
+std::deque<scheduler_core::sequence_ptr>::iterator scheduler_core::place_of_waiting(sequence_id id) {
+  return std::ranges::find(waiting_, id, [](const auto& who) { return who->id(); });
+}
+
 sequence* scheduler_core::find_waiting(sequence_id id) {
-  const auto i = std::ranges::find(waiting_, id, [](const auto& who) { return who->id(); });
+  const auto i = place_of_waiting(id);
   return i == waiting_.end() ? nullptr : i->get();
 }
 

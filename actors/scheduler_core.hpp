@@ -96,6 +96,7 @@ private:
   void retire(sequence& who, const std::string& outcome, steady_time now);
   void sweep();
   sequence* find_running(sequence_id id);
+  std::deque<sequence_ptr>::iterator place_of_waiting(sequence_id id);
   sequence* find_waiting(sequence_id id);
   static kv_publication publication_of(const sequence& who);
   std::string salt_of(const sequence& who) const;
