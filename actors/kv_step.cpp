@@ -9,26 +9,42 @@ std::vector<page_id> pages_of(const kv_manager& kv, sequence_id id) {
   return {pages.begin(), pages.end()};
 }
 
-kv_grant refusal_of(sequence_id id) { return {id, false, 0, {}, 0, {}}; }
+kv_grant refusal_of(sequence_id id, bool postponed = false) {
+  kv_grant refusal;
+  refusal.id = id;
+  refusal.postponed = postponed;
+  return refusal;
+}
 
 kv_grant grant_of(const kv_reservation& wish, kv_manager& kv) {
   if (!kv.live(wish.id))
     return refusal_of(wish.id);
-  const bool granted = (wish.n_dropped == 0 || kv.slide(wish.id, wish.n_sinks, wish.n_dropped)) &&
-                       kv.reserve(wish.id, wish.n_tokens - wish.n_dropped);
+  kv_grant grant;
+  grant.id = wish.id;
+  grant.granted = (wish.n_dropped == 0 || kv.slide(wish.id, wish.n_sinks, wish.n_dropped)) &&
+                  kv.reserve(wish.id, wish.n_tokens - wish.n_dropped);
+  grant.pages = pages_of(kv, wish.id);
+  grant.n_dropped = kv.n_dropped(wish.id);
   const auto sinks = kv.sinks(wish.id);
-  return {wish.id, granted, 0, pages_of(kv, wish.id), kv.n_dropped(wish.id), {sinks.begin(), sinks.end()}};
+  grant.sinks.assign(sinks.begin(), sinks.end());
+  return grant;
 }
 
 kv_grant grant_of(const kv_opening& wish, kv_manager& kv) {
   if (kv.live(wish.id))
     return refusal_of(wish.id);
-  const int n_cached = kv.begin(wish.id, wish.salt, wish.prompt);
-  if (!kv.reserve(wish.id, wish.n_tokens)) {
+  if (wish.n_awaited_tokens > 0 && kv.peek(wish.salt, wish.prompt) < wish.n_awaited_tokens)
+    return refusal_of(wish.id, true);
+  kv_grant grant;
+  grant.id = wish.id;
+  grant.n_cached_tokens = kv.begin(wish.id, wish.salt, wish.prompt);
+  grant.granted = kv.reserve(wish.id, wish.n_tokens);
+  if (!grant.granted) {
     kv.end(wish.id);
     return refusal_of(wish.id);
   }
-  return {wish.id, true, n_cached, pages_of(kv, wish.id), 0, {}};
+  grant.pages = pages_of(kv, wish.id);
+  return grant;
 }
 
 } // namespace
@@ -48,7 +64,7 @@ kv_supply carry_out(const kv_demand& demand, kv_manager& kv) {
   }
   for (const auto& wish : demand.openings) {
     supply.openings.push_back(short_of_pages ? refusal_of(wish.id) : grant_of(wish, kv));
-    short_of_pages |= !supply.openings.back().granted;
+    short_of_pages |= !supply.openings.back().granted && !supply.openings.back().postponed;
   }
   for (const auto& question : demand.questions)
     supply.n_found_tokens.push_back(kv.peek(question.salt, question.prompt));

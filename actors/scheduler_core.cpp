@@ -14,6 +14,7 @@ double ms_between(steady_time from, steady_time to) {
 
 constexpr int max_openings_per_round = 16;
 constexpr std::size_t max_questions_per_round = 8; ///< each copies a prompt
+constexpr int max_postponed_per_round = 64;        ///< each is compared with all whose prompts are under way
 constexpr int max_step_attempts = 3;
 constexpr double acceptance_decay = 0.9;
 
@@ -29,6 +30,15 @@ waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt
           .n_passed_over = who.n_passed_over,
           .deadline_ms = std::chrono::duration_cast<milliseconds>(deadline).count(),
           .tenant = who.request.tenant};
+}
+
+/// Of the prefix that begin() could find for `wish` once `tokens` are computed and published.
+int n_common_tokens(const kv_opening& wish, const std::string& salt, const std::vector<token_id>& tokens) {
+  if (wish.salt != salt || wish.prompt.empty())
+    return 0;
+  const auto end = std::prev(wish.prompt.end());
+  const auto differs = std::mismatch(wish.prompt.begin(), end, tokens.begin(), tokens.end()).first;
+  return static_cast<int>(differs - wish.prompt.begin()) / page_tokens * page_tokens;
 }
 
 } // namespace
@@ -150,18 +160,36 @@ void scheduler_core::demand_of_waiting(round& demand) {
   const int n_slots = std::min(config_.max_running - n_running(), max_openings_per_round);
   if (waiting_.empty() || n_slots <= 0 || (starved_ && !running_.empty()))
     return;
+  int n_postponed = 0;
   for (const auto id : order_of_waiting()) {
-    if (static_cast<int>(opened_.size()) >= n_slots)
+    if (static_cast<int>(opened_.size()) >= n_slots || n_postponed >= max_postponed_per_round)
       break;
-    const auto& who = *find_waiting(id);
-    demand.kv.openings.push_back(opening_of(who));
+    auto wish = opening_of(*find_waiting(id));
+    if (is_under_way(wish)) {
+      ++n_postponed;
+      continue;
+    }
+    for (const auto& earlier : demand.kv.openings) {
+      const int n_saved = n_common_tokens(wish, earlier.salt, earlier.prompt);
+      wish.n_awaited_tokens = std::max(wish.n_awaited_tokens, n_saved - config_.join_prefill_tokens + 1);
+    }
+    demand.kv.openings.push_back(std::move(wish));
     opened_.push_back(id);
   }
 }
 
+bool scheduler_core::is_under_way(const kv_opening& wish) const {
+  const auto computes_it = [&](const sequence_ptr& who) {
+    const int n_published = who->n_computed / page_tokens * page_tokens;
+    return !who->decodes() && who->n_dropped == 0 &&
+           n_common_tokens(wish, salt_of(*who), who->tokens) - n_published >= config_.join_prefill_tokens;
+  };
+  return config_.prefix_cache && std::ranges::any_of(running_, computes_it);
+}
+
 /// What others computed with more in sight is of no use to it.
 kv_opening scheduler_core::opening_of(const sequence& who) const {
-  kv_opening opening{who.id(), salt_of(who), who.tokens, who.n_tokens() + 1};
+  kv_opening opening{who.id(), salt_of(who), who.tokens, who.n_tokens() + 1, 0};
   if (const int most = who.window->most_kept(who.request.window); most > 0 && who.n_tokens() > most) {
     opening.prompt.resize(static_cast<std::size_t>(most) + 1);
     opening.n_tokens = most;
@@ -313,6 +341,8 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
         endings_.push_back(opened_[i]);
       continue;
     }
+    if (grant.postponed)
+      continue;
     if (!grant.granted) {
       starved_ = true;
       if (!refused)

@@ -75,6 +75,8 @@ private:
   void demand_of_running(round& demand);
   void demand_of_waiting(round& demand);
   kv_opening opening_of(const sequence& who) const;
+  /// Whether a running sequence computes what the opening would compute, too.
+  bool is_under_way(const kv_opening& wish) const;
   void ask_about_waiting(kv_demand& demand);
   std::vector<sequence_id> order_of_waiting() const;
   draft_wish wish_of(sequence& who) const;

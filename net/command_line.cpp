@@ -128,6 +128,11 @@ void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, 65536))
       ->capture_default_str()
       ->group("scheduler");
+  app.add_option("--scheduler.join_prefill_tokens", c.join_prefill_tokens,
+                 "a request waits while so many tokens of its prefix are being computed for another")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("scheduler");
   app.add_option("--scheduler.max_running", c.max_running, "generations in the batch")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str()

@@ -22,6 +22,7 @@ struct kv_opening {
   std::string salt;
   std::vector<token_id> prompt;
   int n_tokens = 0;
+  int n_awaited_tokens = 0; ///< postponed, unless so many of the prompt are found
 };
 
 /// Drop positions after the sinks until n_dropped are gone, then make a running sequence's pages cover
@@ -39,8 +40,8 @@ struct kv_question {
   std::vector<token_id> prompt;
 };
 
-/// Carried out in the order of the members. After the first refusal every opening is refused: what is free
-/// then is kept for who came first.
+/// Carried out in the order of the members. After the first refusal for want of pages every opening is
+/// refused: what is free then is kept for who came first.
 struct kv_demand {
   std::vector<kv_publication> publications; ///< may name sequences that end in the same demand
   std::vector<sequence_id> endings;
@@ -52,6 +53,7 @@ struct kv_demand {
 struct kv_grant {
   sequence_id id = 0;
   bool granted = false;
+  bool postponed = false;  ///< openings: not for want of pages
   int n_cached_tokens = 0; ///< openings: tokens whose KV was found
   std::vector<page_id> pages;
   int n_dropped = 0;          ///< what the pages leave out after the sinks
