@@ -47,7 +47,7 @@ cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_st
 
 /// The counters live outside, so they go on after a restart.
 metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self,
-                                            std::shared_ptr<serving_metrics> metrics);
+                                            const std::shared_ptr<serving_metrics>& metrics);
 
 struct intake_state {
   intake_peers to;

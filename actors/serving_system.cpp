@@ -27,8 +27,8 @@ struct caf_config : caf::actor_system_config {
 
 class caf_serving_system final : public serving_system {
 public:
-  caf_serving_system(const serving_config& config, loaded_model loaded,
-                     std::function<void(const std::string&)> on_give_up)
+  caf_serving_system(const serving_config& config, const loaded_model& loaded,
+                     const std::function<void(const std::string&)>& on_give_up)
       : vocabulary_(loaded.vocabulary), metrics_(std::make_shared<serving_metrics>(config.model_name)),
         credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting)),
         system_(caf_config_) {

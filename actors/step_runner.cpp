@@ -82,8 +82,8 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     return law;
   };
   const auto uniform = [&](int row) {
-    const auto position = static_cast<std::uint64_t>(rows.first_position + n_committed + row);
-    return counter_uniform(sampling.seed, position, rng_purpose::sample);
+    const int position = rows.first_position + n_committed + row;
+    return counter_uniform(sampling.seed, static_cast<std::uint64_t>(position), rng_purpose::sample);
   };
   const auto& policy = sampling.temperature == 0 ? *greedy_ : *sampled_;
   auto verdict = verify_chain(policy, draft, target_row, uniform);

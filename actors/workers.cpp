@@ -43,7 +43,7 @@ cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_st
 }
 
 metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer,
-                                            std::shared_ptr<serving_metrics> metrics) {
+                                            const std::shared_ptr<serving_metrics>& metrics) {
   return {
       [metrics](const step_report& report) { metrics->record(report); },
       [metrics](const request_report& report) { metrics->record(report); },

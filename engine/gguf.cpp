@@ -17,7 +17,6 @@ block_shape block_shape_of(tensor_type type) {
   case tensor_type::f32:
     return {1, 4};
   case tensor_type::f16:
-    return {1, 2};
   case tensor_type::bf16:
     return {1, 2};
   case tensor_type::q4_0:
