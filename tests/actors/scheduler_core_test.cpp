@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <map>
+#include <random>
 
 namespace souffleur {
 namespace {
@@ -116,6 +117,12 @@ sampling_params sampling_of(unsigned number) {
 
 constexpr int never = -2;
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t n_operations_of_a_long_life = 100'000;
+#else
+constexpr std::size_t n_operations_of_a_long_life = 1'000'000;
+#endif
+
 struct client {
   admitted_request request;
   std::shared_ptr<answer_recorder> recorder = std::make_shared<answer_recorder>();
@@ -135,7 +142,7 @@ public:
   }
 
   request_id admit(admitted_request request) {
-    const request_id id = clients_.size() + 1;
+    const request_id id = ++n_admitted_;
     client who;
     who.request = std::move(request);
     who.request.id = id;
@@ -159,6 +166,8 @@ public:
     if (!core_.has_work())
       return;
     auto demand = core_.begin_round(now_);
+    n_operations_ += demand.kv.publications.size() + demand.kv.endings.size() +
+                     demand.kv.reservations.size() + demand.kv.openings.size();
     const auto offer = book_.answer(demand.drafts);
     const auto supply = carry_out(demand.kv, *kv_);
     RC_ASSERT(kv_->check_integrity() == "");
@@ -186,10 +195,21 @@ public:
     const auto held = kv_->occupancy();
     RC_ASSERT(held.n_owned == 0 && held.n_pinned == 0);
     RC_ASSERT(book_.size() == 0U);
-    RC_ASSERT(core_.take_reports().size() == clients_.size());
-    for (const auto& [id, who] : clients_)
-      check(who);
+    forget_ended();
+    RC_ASSERT(clients_.empty());
+  }
+
+  std::size_t n_operations() const { return n_operations_; }
+
+  /// Checks the answers that are complete, and drops them.
+  void forget_ended() {
     check_stored();
+    const auto n_ended = std::erase_if(clients_, [&](const auto& one) {
+      if (one.second.recorder->ended())
+        check(one.second);
+      return one.second.recorder->ended();
+    });
+    RC_ASSERT(core_.take_reports().size() == n_ended);
   }
 
 private:
@@ -204,16 +224,17 @@ private:
   }
 
   void happen(const event& e) {
+    ++n_operations_;
     switch (e.kind) {
     case arrival:
       admit(e);
       break;
     case cancelling:
       if (!clients_.empty()) {
-        const auto id = e.a % clients_.size() + 1;
+        auto& [id, who] = *std::next(clients_.begin(), e.a % clients_.size());
         core_.cancel(id, now_);
-        clients_.at(id).cancelled = true;
-        RC_ASSERT(clients_.at(id).recorder->ended());
+        who.cancelled = true;
+        RC_ASSERT(who.recorder->ended());
       }
       break;
     case time_passes:
@@ -241,7 +262,7 @@ private:
     request.speculation.enabled = e.a % 5 != 0;
     request.priority = static_cast<int>(e.b % 3);
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
-    request.cache_key = e.a % 2 == 0 ? "" : std::to_string(clients_.size() + 1);
+    request.cache_key = e.a % 2 == 0 ? "" : std::to_string(n_admitted_ + 1);
     admit(std::move(request));
   }
 
@@ -350,6 +371,8 @@ private:
   int n_failed_steps_ = 0;
   int n_plans_ = 0;
   int n_prefill_rows_ = 0;
+  request_id n_admitted_ = 0;
+  std::size_t n_operations_ = 0;
   steady_time now_{};
   scheduler_core core_;
 };
@@ -367,6 +390,39 @@ RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   simulation world{config};
   for (const auto& events : rounds)
     world.round(events);
+  world.finish();
+}
+
+/// One long life instead of many short ones: a million events and page operations, an answer checked as soon
+/// as it is complete.
+TEST(SchedulerCore, LivesThroughAMillionOperations) {
+  std::mt19937 random{20261124};
+  const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+  serving_config config;
+  config.n_kv_pages = 24;
+  config.max_running = 5;
+  config.max_batch_tokens = 32;
+  config.prefill_chunk = 20;
+  config.join_prefill_tokens = page_tokens;
+  config.scheduling_policy = "deficit_lpm";
+  simulation world{config};
+  while (world.n_operations() < n_operations_of_a_long_life) {
+    std::vector<event> events;
+    for (auto n = below(4); n > 0; --n) {
+      // What replaces a partner or loses a step is rare enough for the queue to move, and common enough to be
+      // hit some thousand times.
+      const auto dice = below(100);
+      const auto kind = dice < 40   ? (world.n_waiting() < 40 ? arrival : quiet)
+                        : dice < 50 ? cancelling
+                        : dice < 55 ? time_passes
+                        : dice < 60 ? static_cast<event_kind>(kv_replaced + below(6))
+                                    : quiet;
+      events.push_back({kind, static_cast<moment>(below(n_moments)), static_cast<unsigned>(random()),
+                        static_cast<unsigned>(random())});
+    }
+    world.round(events);
+    world.forget_ended();
+  }
   world.finish();
 }
 
