@@ -394,7 +394,8 @@ RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
 }
 
 /// One long life instead of many short ones: a million events and page operations, an answer checked as soon
-/// as it is complete.
+/// as it is complete. Planted bugs that it caught: duplicates not freed at a publication; a grant that comes
+/// after the cancellation, never given back.
 TEST(SchedulerCore, LivesThroughAMillionOperations) {
   std::mt19937 random{20261124};
   const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
@@ -422,6 +423,8 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
     }
     world.round(events);
     world.forget_ended();
+    if (below(200) == 0)
+      world.finish(); // nothing may be left over then
   }
   world.finish();
 }
