@@ -22,7 +22,8 @@ struct submission {
 using admission_ptr = std::shared_ptr<const admitted_request>;
 
 using verifier_actor = caf::typed_actor<compat::rpc<step_result_ptr(step_plan_ptr)>>;
-using kv_actor = caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>>;
+using kv_actor =
+    caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>, compat::rpc<kv_summary_ptr(kv_inquiry)>>;
 using drafter_actor = caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>>;
 using cache_actor =
     caf::typed_actor<compat::rpc<cache_reply(cache_lookup)>, compat::rpc<void(cache_insertion)>>;
@@ -63,6 +64,7 @@ struct kill_order {
 };
 struct shutdown_order {};
 using supervisor_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
+                                          compat::rpc<kv_summary_ptr(kv_inquiry)>,
                                           compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
@@ -74,6 +76,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_plan_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_result_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_demand_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_supply_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_inquiry)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_summary_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_demand_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_offer_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_lookup)

@@ -25,6 +25,8 @@ struct caf_config : caf::actor_system_config {
   }
 };
 
+constexpr std::chrono::seconds kv_inquiry_timeout{2};
+
 class caf_serving_system final : public serving_system {
 public:
   caf_serving_system(const serving_config& config, const loaded_model& loaded,
@@ -36,6 +38,7 @@ public:
     model_.fingerprint = loaded.model->fingerprint();
     model_.context_length = loaded.model->context_length();
     model_.vocabulary_size = loaded.model->vocabulary_size();
+    model_.memory = loaded.model->memory();
     model_.created_s =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();
@@ -87,6 +90,15 @@ public:
     return vocabulary_->decode(tokens, true);
   }
   std::string metrics() const override { return metrics_->text(); }
+  std::optional<kv_summary> kv(int n_prefixes) const override {
+    std::optional<kv_summary> answer;
+    if (!ready_)
+      return answer;
+    caf::scoped_actor asker{system_};
+    compat::request(&*asker, supervisor_, kv_inquiry_timeout, kv_inquiry{n_prefixes})
+        .receive([&](const kv_summary_ptr& summary) { answer = *summary; }, [](const caf::error&) {});
+    return answer;
+  }
   bool ready() const override { return ready_; }
 
 private:
@@ -96,8 +108,8 @@ private:
   served_model model_;
   std::atomic<bool> ready_{true};
   caf_config caf_config_;
-  caf::actor_system system_;
-  supervisor_actor supervisor_; ///< must go before the system
+  mutable caf::actor_system system_; ///< who asks it a question is a new actor in it
+  supervisor_actor supervisor_;      ///< must go before the system
 };
 
 /// Empty if the name is known, else the complaint.
@@ -140,6 +152,7 @@ std::string first_bad_number(const serving_config& config, int n_model_pages) {
         // Every sequence that decodes has a row in every step.
         too_small("scheduler.max_batch_tokens", config.max_batch_tokens, config.max_running),
         too_small("scheduler.prefill_chunk", config.prefill_chunk, 1),
+        too_small("scheduler.join_prefill_tokens", config.join_prefill_tokens, 1),
         too_small("scheduler.max_output_tokens", config.max_output_tokens, 1),
         too_small("speculation.max_draft", config.max_draft, 0)})
     if (!text.empty())

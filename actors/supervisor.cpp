@@ -129,6 +129,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
         compat::urgent_send(compat::state_of(self).scheduler, cancelled);
         compat::anon_send(compat::state_of(self).intake, cancelled);
       },
+      [self](kv_inquiry asked) { return self->delegate(compat::state_of(self).to.kv, asked); },
       [self](const kill_order& order) {
         if (const auto part = part_of(compat::state_of(self), order.actor))
           compat::urgent_exit(part, caf::exit_reason::kill);

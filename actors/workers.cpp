@@ -17,9 +17,14 @@ verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier
 kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,
                                   const std::string& eviction) {
   compat::state_of(self).kv = std::make_unique<kv_manager>(n_pages, make_eviction_policy(eviction));
-  return {[self](const kv_demand_ptr& demand) -> kv_supply_ptr {
-    return std::make_shared<const kv_supply>(carry_out(*demand, *compat::state_of(self).kv));
-  }};
+  return {
+      [self](const kv_demand_ptr& demand) -> kv_supply_ptr {
+        return std::make_shared<const kv_supply>(carry_out(*demand, *compat::state_of(self).kv));
+      },
+      [self](kv_inquiry asked) -> kv_summary_ptr {
+        return std::make_shared<const kv_summary>(compat::state_of(self).kv->summary(asked.n_prefixes));
+      },
+  };
 }
 
 drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self) {

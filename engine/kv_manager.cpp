@@ -221,6 +221,15 @@ kv_occupancy kv_manager::occupancy() const {
 
 kv_counters kv_manager::counters() const { return core_->counters; }
 
+kv_summary kv_manager::summary(int n_prefixes) const {
+  kv_summary all;
+  core_->tree.describe(n_prefixes, all);
+  all.occupancy = occupancy();
+  all.counters = counters();
+  all.n_sequences = static_cast<int>(core_->sequences.size());
+  return all;
+}
+
 void kv_manager::clear_cache() { core_->evict(core_->tree.n_cached()); }
 
 /// Every page is free, the tree's, or owned by one sequence; never two of these, never none.

@@ -28,6 +28,26 @@ struct kv_counters {
   std::uint64_t n_evicted_pages = 0;
 };
 
+/// A stretch of cached pages without a fork, named by where it ends.
+struct cached_prefix {
+  std::uint64_t serial = 0; ///< tells it from others
+  int n_tokens = 0;         ///< from position 0 to its end
+  int n_own_tokens = 0;     ///< of them, in this stretch
+  std::uint64_t n_hits = 0;
+  int n_pins = 0; ///< sequences that use it now
+};
+
+/// What is in the memory, without anybody's text.
+struct kv_summary {
+  kv_occupancy occupancy;
+  kv_counters counters;
+  int n_sequences = 0;
+  int n_namespaces = 0;
+  int n_prefixes = 0;                  ///< stretches without a fork
+  int n_deepest_tokens = 0;            ///< the longest that could be found
+  std::vector<cached_prefix> most_hit; ///< most hits first, among equals the longest
+};
+
 /// Page allocator and radix prefix tree behind one set of verbs. Plain object; one owner calls it.
 ///
 /// Invariants: a page has exactly one owner class; a pinned page is never evicted; the tree holds only pages
@@ -69,6 +89,8 @@ public:
 
   kv_occupancy occupancy() const;
   kv_counters counters() const;
+  /// With at most `n_prefixes` of the prefixes. O(nodes of the tree).
+  kv_summary summary(int n_prefixes) const;
   /// Drops every unpinned cached page.
   void clear_cache();
   /// Empty if all invariants hold; else what is broken.

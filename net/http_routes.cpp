@@ -120,6 +120,47 @@ routed metrics(const http_query&, const generation_service& service) {
   return http_reply{200, "text/plain; version=0.0.4; charset=utf-8", service.metrics(), "", 0};
 }
 
+json::object pages_object(const kv_occupancy& pages) {
+  return {{"total", pages.n_total},
+          {"free", pages.n_free},
+          {"cached", pages.n_cached},
+          {"pinned", pages.n_pinned},
+          {"owned", pages.n_owned}};
+}
+
+/// The prefix tree and its memory; no text, and no name of a tenant.
+routed kv(const http_query&, const generation_service& service) {
+  constexpr int n_prefixes = 20;
+  const auto summary = service.kv(n_prefixes);
+  if (!summary)
+    return error_reply({503, "kv_manager_unavailable", "The KV manager does not answer.", "", 1});
+  const auto& memory = service.model().memory;
+  const auto n_used = static_cast<std::size_t>(summary->occupancy.n_total - summary->occupancy.n_free);
+  json::array prefixes;
+  for (const auto& one : summary->most_hit)
+    prefixes.push_back(json::object{{"id", one.serial},
+                                    {"tokens", one.n_tokens},
+                                    {"own_tokens", one.n_own_tokens},
+                                    {"hits", one.n_hits},
+                                    {"users", one.n_pins}});
+  return json_reply({{"page_tokens", page_tokens},
+                     {"pages", pages_object(summary->occupancy)},
+                     {"bytes",
+                      {{"weights", memory.weights_bytes},
+                       {"page", memory.kv_page_bytes},
+                       {"pool", memory.kv_page_bytes * static_cast<std::size_t>(summary->occupancy.n_total)},
+                       {"used", memory.kv_page_bytes * n_used}}},
+                     {"sequences", summary->n_sequences},
+                     {"tree",
+                      {{"namespaces", summary->n_namespaces},
+                       {"prefixes", summary->n_prefixes},
+                       {"deepest_tokens", summary->n_deepest_tokens},
+                       {"queried_tokens", summary->counters.n_queried_tokens},
+                       {"hit_tokens", summary->counters.n_hit_tokens},
+                       {"evicted_pages", summary->counters.n_evicted_pages}}},
+                     {"most_hit_prefixes", std::move(prefixes)}});
+}
+
 routed page(const http_query&, const generation_service&) {
   return http_reply{200, "text/html; charset=utf-8", std::string{page_html()}, "", 0};
 }
@@ -138,6 +179,7 @@ constexpr std::array routes{
     entry{"GET", "/", page},
     entry{"GET", "/health", health},
     entry{"GET", "/metrics", metrics},
+    entry{"GET", "/souffleur/kv", kv},
     entry{"GET", "/v1/models", models},
     entry{"GET", "/v1/models/", one_model},
     entry{"GET", "/v1/stream", stream_without_upgrade},

@@ -2,6 +2,8 @@
 // token.
 #pragma once
 
+#include "engine/kv_manager.hpp"
+#include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
 #include "policies/token.hpp"
@@ -144,6 +146,7 @@ struct served_model {
   int context_length = 0;
   int vocabulary_size = 0;
   std::int64_t created_s = 0; ///< Unix time at which the server started
+  model_memory memory;
 };
 
 /// The serving actors as seen from outside: plain C++, callable from any thread.
@@ -158,6 +161,8 @@ public:
   virtual std::string detokenize(const std::vector<token_id>& tokens) const = 0;
   /// Prometheus text.
   virtual std::string metrics() const = 0;
+  /// With at most `n_prefixes` of the cached prefixes; nothing if the kv manager does not answer in time.
+  virtual std::optional<kv_summary> kv(int n_prefixes) const = 0;
   /// False while starting, draining or restarting what cannot be done without.
   virtual bool ready() const = 0;
 };

@@ -68,6 +68,12 @@ struct kv_supply {
   kv_counters counters;
 };
 
+/// Asks for a summary.
+struct kv_inquiry {
+  int n_prefixes = 0; ///< at most
+};
+
+using kv_summary_ptr = std::shared_ptr<const kv_summary>;
 using kv_demand_ptr = std::shared_ptr<const kv_demand>;
 using kv_supply_ptr = std::shared_ptr<const kv_supply>;
 

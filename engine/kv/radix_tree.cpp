@@ -1,7 +1,10 @@
 #include "engine/kv/radix_tree.hpp"
 
+#include "engine/kv_manager.hpp"
+
 #include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 namespace souffleur {
@@ -279,6 +282,27 @@ std::vector<page_id> radix_tree::path_pages(const node* end) const {
     std::ranges::copy(at->pages, pages.begin() + static_cast<std::ptrdiff_t>(n));
   }
   return pages;
+}
+
+void radix_tree::describe(int n_prefixes, kv_summary& summary) const {
+  summary.n_namespaces = static_cast<int>(roots_.size());
+  summary.n_prefixes = static_cast<int>(nodes_.size() - roots_.size());
+  auto& most_hit = summary.most_hit;
+  for (const auto& [serial, one] : nodes_) {
+    if (!one.parent) {
+      continue;
+    }
+    const auto n_tokens = (one.n_before + one.n_pages()) * page_tokens;
+    summary.n_deepest_tokens = std::max(summary.n_deepest_tokens, n_tokens);
+    most_hit.push_back({serial, n_tokens, one.n_pages() * page_tokens, one.use.hits, one.n_pins});
+  }
+  const auto n = std::min(static_cast<std::size_t>(std::max(n_prefixes, 0)), most_hit.size());
+  std::partial_sort(most_hit.begin(), most_hit.begin() + static_cast<std::ptrdiff_t>(n), most_hit.end(),
+                    [](const auto& a, const auto& b) {
+                      return std::tuple(b.n_hits, b.n_tokens, a.serial) <
+                             std::tuple(a.n_hits, a.n_tokens, b.serial);
+                    });
+  most_hit.resize(n);
 }
 
 std::vector<page_id> radix_tree::all_pages() const {

@@ -16,6 +16,8 @@
 
 namespace souffleur {
 
+struct kv_summary;
+
 /// The tokens of one page.
 using page_key = std::array<token_id, page_tokens>;
 
@@ -55,6 +57,9 @@ public:
   /// Evicts up to `n` unpinned pages, each the last one of the leaf that the policy ranks lowest at that
   /// moment, and appends them to `pages`.
   void evict(int n, std::vector<page_id>& pages);
+
+  /// Fills in what concerns the tree, with at most `n_prefixes` prefixes.
+  void describe(int n_prefixes, kv_summary& summary) const;
 
   int n_cached() const { return n_cached_; }
   int n_pinned() const { return n_pinned_; }

@@ -31,6 +31,8 @@ public:
         page_bytes_(layer_bytes_ * config.n_layers),
         memory_(lazy_memory(static_cast<std::size_t>(page_bytes_ * n_pages), page_kind::huge)) {}
 
+  std::size_t page_bytes() const { return static_cast<std::size_t>(page_bytes_); }
+
   kv_tensors layer(int index) {
     auto* at = memory_.get() + layer_bytes_ * index;
     const auto dtype = type_ == kv_type::f32 ? at::kFloat : type_ == kv_type::f16 ? at::kHalf : at::kChar;
@@ -121,13 +123,28 @@ struct step_tensors {
   at::Tensor heads, q; ///< of qkv: (n_rows, heads, head_dim)
 };
 
+std::size_t bytes_of(const transformer_weights& weights) {
+  std::size_t n = weights.embedding.size_bytes() + weights.output.size_bytes();
+  std::size_t n_floats = weights.output_norm.size();
+  for (const auto& layer : weights.layers) {
+    for (const auto* matrix :
+         {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down})
+      n += matrix->size_bytes();
+    for (const auto* values : {&layer.attention_norm, &layer.feed_forward_norm, &layer.norm_after_attention,
+                               &layer.norm_after_feed_forward, &layer.q_norm, &layer.k_norm, &layer.q_bias,
+                               &layer.k_bias, &layer.v_bias})
+      n_floats += values->size();
+  }
+  return n + n_floats * sizeof(float);
+}
+
 class transformer final : public language_model {
 public:
   transformer(const transformer_config& config, transformer_weights weights, std::string fingerprint,
               const model_options& options)
       : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
         team_(options.n_threads), level_(options.level), operators_(default_operator_set()),
-        pool_(config, options.kv, options.n_kv_pages) {
+        pool_(config, options.kv, options.n_kv_pages), memory_{bytes_of(weights), pool_.page_bytes()} {
     // The kernels run on team_; a second pool of threads would only be in its way.
     at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
     const c10::InferenceMode no_gradients;
@@ -144,6 +161,7 @@ public:
   int vocabulary_size() const override { return config_.n_vocabulary; }
   int context_length() const override { return config_.n_context; }
   int n_pages() const override { return n_pages_; }
+  model_memory memory() const override { return memory_; }
   const std::string& fingerprint() const override { return fingerprint_; }
 
   void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
@@ -297,6 +315,7 @@ private:
   isa level_;
   model_operators operators_;
   kv_pool pool_;
+  model_memory memory_;
   packed_linear_ptr embedding_;
   packed_linear_ptr output_; ///< may be embedding_
   at::Tensor output_norm_;

@@ -310,6 +310,20 @@ TEST(ServingSystem, DeadlineHoldsWhileAStepDoesNotComeBack) {
   expect_right(request_of(2, "patient"), waiting->wait());
 }
 
+TEST(ServingSystem, TellsWhatItsKvMemoryHolds) {
+  running_system serving;
+  expect_right(request_of(1, "a prompt of more than one page of tokens"),
+               serving.ask(request_of(1, "a prompt of more than one page of tokens"))->wait());
+  ASSERT_TRUE(eventually([&] {
+    const auto summary = serving.system->kv(5);
+    return summary && summary->n_sequences == 0 && summary->occupancy.n_cached > 0;
+  }));
+  const auto summary = serving.system->kv(5);
+  EXPECT_EQ(summary->n_namespaces, 1);
+  EXPECT_EQ(summary->n_deepest_tokens, summary->occupancy.n_cached * page_tokens);
+  EXPECT_EQ(summary->most_hit.size(), 1U);
+}
+
 TEST(ServingSystem, BadRequestIsAnsweredAtOnce) {
   running_system serving;
   const auto answer = serving.ask(request_of(1, std::string(5000, 'a')))->wait();

@@ -316,6 +316,30 @@ TEST(KvManager, TwoSequencesThatComputedTheSameEndUpWithTheSamePages) {
   EXPECT_EQ(kv.counters().n_evicted_pages, 0U);
 }
 
+TEST(KvManager, SummaryNamesThePrefixesThatWereFoundMost) {
+  auto kv = kv_manager(8, std::make_unique<test_lru>());
+  kv.begin(1, "one", tokens_of("abc", 50));
+  ASSERT_TRUE(kv.reserve(1, 50));
+  kv.publish(1, tokens_of("abc", 50));
+  kv.begin(2, "one", tokens_of("ab", 40));
+  kv.begin(3, "two", tokens_of("x", 17));
+  const auto all = kv.summary(10);
+  EXPECT_EQ(all.n_sequences, 3);
+  EXPECT_EQ(all.n_namespaces, 2);
+  EXPECT_EQ(all.n_prefixes, 2);
+  EXPECT_EQ(all.n_deepest_tokens, 48);
+  EXPECT_EQ(all.occupancy.n_pinned, 3);
+  EXPECT_EQ(all.counters.n_hit_tokens, 32U);
+  ASSERT_EQ(all.most_hit.size(), 2U);
+  EXPECT_EQ(all.most_hit[0].n_tokens, 32);
+  EXPECT_EQ(all.most_hit[0].n_hits, 1U);
+  EXPECT_EQ(all.most_hit[0].n_pins, 2);
+  EXPECT_EQ(all.most_hit[1].n_tokens, 48);
+  EXPECT_EQ(all.most_hit[1].n_own_tokens, 16);
+  EXPECT_EQ(kv.summary(1).most_hit.size(), 1U);
+  EXPECT_EQ(kv.summary(-1).most_hit.size(), 0U);
+}
+
 TEST(KvManager, IgnoresCallsForSequencesThatAreNotLiveAndImpossibleLengths) {
   auto kv = kv_manager(2, nullptr);
   EXPECT_FALSE(kv.reserve(1, 1));

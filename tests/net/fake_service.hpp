@@ -44,7 +44,10 @@ public:
     return text;
   }
   std::string metrics() const override { return "souffleur_up 1\n"; }
+  std::optional<kv_summary> kv(int) const override { return kv_; }
   bool ready() const override { return ready_; }
+
+  void set_kv(std::optional<kv_summary> summary) { kv_ = std::move(summary); }
 
   void set_ready(bool ready) { ready_ = ready; }
 
@@ -101,8 +104,9 @@ public:
   }
 
 private:
-  served_model model_{"served", "abc", 2048, 256, 1700000000};
+  served_model model_{"served", "abc", 2048, 256, 1700000000, {}};
   bool ready_ = true;
+  std::optional<kv_summary> kv_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<request_id> order_;

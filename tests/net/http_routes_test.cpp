@@ -42,6 +42,7 @@ TEST_F(routes, eachPathHasItsMethod) {
        std::vector<std::tuple<std::string, std::string, int>>{{"GET", "/", 200},
                                                               {"GET", "/health", 200},
                                                               {"GET", "/metrics", 200},
+                                                              {"GET", "/souffleur/kv", 503},
                                                               {"GET", "/v1/models", 200},
                                                               {"GET", "/v1/models/served", 200},
                                                               {"GET", "/v1/models/other", 404},
@@ -108,6 +109,19 @@ TEST_F(routes, healthFollowsTheService) {
   EXPECT_EQ(reply_to("GET", "/health").status, 200);
   service.set_ready(false);
   EXPECT_EQ(reply_to("GET", "/health").status, 503);
+}
+
+TEST_F(routes, theKvMemoryIsDescribed) {
+  kv_summary summary;
+  summary.occupancy = {.n_total = 10, .n_free = 4, .n_cached = 3, .n_pinned = 2, .n_owned = 1};
+  summary.most_hit.push_back({7, 48, 16, 5, 2});
+  service.set_kv(summary);
+  const auto body = json_of("GET", "/souffleur/kv");
+  EXPECT_EQ(body.at("pages").at("cached").as_int64(), 3);
+  EXPECT_EQ(body.at("bytes").at("used").to_number<int>(), 0);
+  const auto prefix = body.at("most_hit_prefixes").at(0);
+  EXPECT_EQ(prefix.at("tokens").as_int64(), 48);
+  EXPECT_EQ(prefix.at("hits").to_number<int>(), 5);
 }
 
 TEST_F(routes, textIsTokenized) {
