@@ -1,6 +1,6 @@
 // What a step costs outside of the forward pass: messages, scheduling, sampling. The model computes nothing,
 // so every microsecond seen here is ours. Prints one line a setting: median (least to most) over the
-// repetitions.
+// repetitions. The batch is full where somebody waits, and stays so.
 #include "actors/serving_system.hpp"
 #include "tests/actors/fake_text.hpp"
 
@@ -41,12 +41,12 @@ public:
   explicit latch(int n) : n_(n) {}
   void count_down() {
     std::lock_guard lock{mutex_};
-    if (--n_ == 0)
+    if (--n_ == 0) // what ends later is not waited for
       done_.notify_all();
   }
   void wait() {
     std::unique_lock lock{mutex_};
-    done_.wait(lock, [&] { return n_ == 0; });
+    done_.wait(lock, [&] { return n_ <= 0; });
   }
 
 private:
@@ -72,12 +72,36 @@ double sample_of(const std::string& metrics, const std::string& name, const std:
   return 0;
 }
 
-measurement measure(int n_batch, const std::string& drafter, int vocabulary_size) {
+struct setting {
+  int n_batch = 0;
+  int n_waiting = 0;
+  std::string scheduling = "fcfs";
+  std::string drafter = "off";
+  int vocabulary_size = 256;
+};
+
+generation_request request_of(int number) {
+  generation_request request;
+  request.id = static_cast<request_id>(number + 1);
+  request.tenant = "Bearer " + std::to_string(number % 3);
+  request.prompt =
+      token_prompt{std::vector<token_id>(n_prompt_tokens, static_cast<token_id>(1 + number % 29))};
+  request.max_tokens_given = true;
+  request.sampling.max_tokens = n_output_tokens;
+  request.sampling.temperature = 0;
+  request.sampling.ignore_eos = true;
+  return request;
+}
+
+measurement measure(const setting& chosen) {
   serving_config config;
   config.n_kv_pages = 1 << 16;
-  config.drafter = drafter;
+  config.scheduling_policy = chosen.scheduling;
+  config.drafter = chosen.drafter;
+  config.max_running = chosen.n_batch;
+  config.max_waiting = chosen.n_waiting;
   auto system = serving_system::start(config,
-                                      {std::make_shared<weightless_model>(vocabulary_size),
+                                      {std::make_shared<weightless_model>(chosen.vocabulary_size),
                                        std::make_shared<testing::fake_tokenizer>(),
                                        std::make_shared<testing::fake_chat_template>()},
                                       nullptr);
@@ -85,22 +109,14 @@ measurement measure(int n_batch, const std::string& drafter, int vocabulary_size
     std::fprintf(stderr, "%s\n", system.error().c_str());
     std::exit(1);
   }
-  auto done = std::make_shared<latch>(n_batch);
+  auto done = std::make_shared<latch>(chosen.n_batch);
   const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < n_batch; ++i) {
-    generation_request request;
-    request.id = static_cast<request_id>(i + 1);
-    request.prompt = token_prompt{std::vector<token_id>(n_prompt_tokens, static_cast<token_id>(1 + i % 29))};
-    request.max_tokens_given = true;
-    request.sampling.max_tokens = n_output_tokens;
-    request.sampling.temperature = 0;
-    request.sampling.ignore_eos = true;
-    (*system)->submit(std::move(request), [done](const generation_event& event) {
+  for (int i = 0; i < chosen.n_batch + chosen.n_waiting; ++i)
+    (*system)->submit(request_of(i), [done](const generation_event& event) {
       if (std::holds_alternative<generation_finished>(event) ||
           std::holds_alternative<generation_failed>(event))
         done->count_down();
     });
-  }
   done->wait();
   const double wall_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const auto metrics = (*system)->metrics();
@@ -108,7 +124,7 @@ measurement measure(int n_batch, const std::string& drafter, int vocabulary_size
   const auto part_us = [&](const char* part) {
     return sample_of(metrics, "souffleur_step_seconds_sum", part) / n_steps * 1e6;
   };
-  return {n_batch * n_output_tokens / wall_s,
+  return {chosen.n_batch * n_output_tokens / wall_s,
           wall_s / n_steps * 1e6,
           part_us("messages"),
           part_us("scheduling"),
@@ -128,11 +144,12 @@ std::string summary(const std::vector<measurement>& all, double measurement::*wh
   return text;
 }
 
-void report(int n_batch, const std::string& drafter, int vocabulary_size) {
+void report(const setting& chosen) {
   std::vector<measurement> all;
   for (int i = 0; i < n_repetitions; ++i)
-    all.push_back(measure(n_batch, drafter, vocabulary_size));
-  std::printf("%5d  %-13s  %10d  %22s  %22s  %22s  %22s  %26s\n", n_batch, drafter.c_str(), vocabulary_size,
+    all.push_back(measure(chosen));
+  std::printf("%5d  %7d  %-11s  %-13s  %10d  %22s  %22s  %22s  %22s  %26s\n", chosen.n_batch,
+              chosen.n_waiting, chosen.scheduling.c_str(), chosen.drafter.c_str(), chosen.vocabulary_size,
               summary(all, &measurement::step_us).c_str(), summary(all, &measurement::messages_us).c_str(),
               summary(all, &measurement::scheduling_us).c_str(),
               summary(all, &measurement::sampling_us).c_str(),
@@ -144,10 +161,14 @@ void report(int n_batch, const std::string& drafter, int vocabulary_size) {
 } // namespace souffleur
 
 int main() {
-  std::printf("%5s  %-13s  %10s  %22s  %22s  %22s  %22s  %26s\n", "batch", "drafter", "vocabulary", "step_us",
-              "messages_us", "scheduling_us", "sampling_us", "tokens_per_s");
+  std::printf("%5s  %7s  %-11s  %-13s  %10s  %22s  %22s  %22s  %22s  %26s\n", "batch", "waiting",
+              "scheduling", "drafter", "vocabulary", "step_us", "messages_us", "scheduling_us", "sampling_us",
+              "tokens_per_s");
   for (const int vocabulary_size : {256, 49152})
     for (const auto* drafter : {"off", "prompt_lookup"})
       for (const int n_batch : {1, 8, 32})
-        souffleur::report(n_batch, drafter, vocabulary_size);
+        souffleur::report({n_batch, 0, "fcfs", drafter, vocabulary_size});
+  for (const auto* scheduling : {"fcfs", "lpm", "deficit_lpm"})
+    for (const int n_waiting : {0, 100, 1000})
+      souffleur::report({8, n_waiting, scheduling, "off", 256});
 }
