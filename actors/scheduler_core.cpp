@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <unordered_map>
 
 namespace souffleur {
@@ -109,14 +110,14 @@ scheduler_core::round scheduler_core::begin_round(steady_time now) {
 void scheduler_core::make_place() {
   const bool full = n_running() >= config_.max_running || (starved_ && endings_.empty());
   // Without the prefix cache, who leaves would be computed again from the start.
-  if (!full || waiting_.empty() || !config_.prefix_cache)
+  if (!full || waiting_.empty() || !config_.prefix_cache || !scheduling_->gives_places())
     return;
-  std::vector<running_request> views;
+  std::vector<running_request> running;
   for (const auto& who : running_)
-    views.push_back({who->id(), who->request.tenant});
-  const auto& next = *find_waiting(order_of_waiting().front());
-  const auto leaves = scheduling_->yields(views, view_of(next, 0, next.n_tokens(), next.n_cached_estimate));
-  if (leaves)
+    running.push_back({who->id(), who->request.tenant});
+  const auto waiting = views_of_waiting();
+  const auto next = std::ranges::find(waiting, scheduling_->first(waiting), &waiting_request::id);
+  if (const auto leaves = scheduling_->yields(running, *next))
     preempt(std::ranges::find(running_, *leaves, [](const auto& who) { return who->id(); }));
 }
 
@@ -161,7 +162,7 @@ void scheduler_core::demand_of_waiting(round& demand) {
   if (waiting_.empty() || n_slots <= 0 || (starved_ && !running_.empty()))
     return;
   int n_postponed = 0;
-  for (const auto id : order_of_waiting()) {
+  for (const auto id : scheduling_->order(views_of_waiting())) {
     if (static_cast<int>(opened_.size()) >= n_slots || n_postponed >= max_postponed_per_round)
       break;
     auto wish = opening_of(*find_waiting(id));
@@ -197,31 +198,29 @@ kv_opening scheduler_core::opening_of(const sequence& who) const {
   return opening;
 }
 
-std::vector<sequence_id> scheduler_core::order_of_waiting() const {
+std::vector<waiting_request> scheduler_core::views_of_waiting() const {
   std::vector<waiting_request> views;
   views.reserve(waiting_.size());
   for (const auto& who : waiting_)
     views.push_back(view_of(*who, views.size(), who->n_tokens(), who->n_cached_estimate));
-  return scheduling_->order(views);
+  return views;
 }
 
 /// A long queue is asked about in turn, so estimates may be some rounds old.
 void scheduler_core::ask_about_waiting(kv_demand& demand) {
   if (!config_.prefix_cache || !scheduling_->looks_at_prefixes() || waiting_.size() <= opened_.size())
     return;
-  std::vector<sequence*> longest_ago;
+  using turn = std::tuple<std::uint64_t, sequence_id, sequence*>;
+  std::vector<turn> longest_ago(std::min(max_questions_per_round, waiting_.size()));
+  std::vector<turn> all;
+  all.reserve(waiting_.size());
   for (const auto& who : waiting_)
-    longest_ago.push_back(who.get());
-  const auto n = std::min(max_questions_per_round, longest_ago.size());
-  std::partial_sort(longest_ago.begin(), longest_ago.begin() + static_cast<std::ptrdiff_t>(n),
-                    longest_ago.end(), [](const auto* a, const auto* b) {
-                      return std::pair(a->estimated_at, a->id()) < std::pair(b->estimated_at, b->id());
-                    });
-  longest_ago.resize(n);
-  for (auto* who : longest_ago) {
+    all.emplace_back(who->estimated_at, who->id(), who.get());
+  std::ranges::partial_sort_copy(all, longest_ago);
+  for (const auto& [asked_at, id, who] : longest_ago) {
     auto opening = opening_of(*who);
     demand.questions.push_back({std::move(opening.salt), std::move(opening.prompt)});
-    asked_.push_back(who->id());
+    asked_.push_back(id);
     who->estimated_at = n_rounds_;
   }
 }

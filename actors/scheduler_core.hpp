@@ -78,7 +78,7 @@ private:
   /// Whether a running sequence computes what the opening would compute, too.
   bool is_under_way(const kv_opening& wish) const;
   void ask_about_waiting(kv_demand& demand);
-  std::vector<sequence_id> order_of_waiting() const;
+  std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
   void apply_reservations(const kv_supply& supply);
   void apply_openings(const kv_supply& supply, steady_time now);

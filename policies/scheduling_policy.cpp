@@ -7,6 +7,7 @@
 #include <limits>
 #include <map>
 #include <tuple>
+#include <unordered_map>
 
 namespace souffleur {
 namespace {
@@ -91,7 +92,7 @@ public:
     for (auto& [tenant, requests] : by_tenant) {
       std::ranges::sort(requests, {}, by_prefix);
       const queue all{accounts_.of(tenant), requests};
-      turns.emplace(turn_of(all), all);
+      turns.emplace(turn_of(all.account, requests.front()), all);
     }
     std::vector<sequence_id> ids;
     ids.reserve(waiting.size());
@@ -103,11 +104,26 @@ public:
       next.account.last_turn = ++last_turn;
       next.waiting = next.waiting.subspan(1);
       if (!next.waiting.empty()) {
-        turns.emplace(turn_of(next), next);
+        turns.emplace(turn_of(next.account, next.waiting.front()), next);
       }
     }
     return ids;
   }
+
+  sequence_id first(std::span<const waiting_request> waiting) const override {
+    std::unordered_map<std::string_view, const waiting_request*> first_of;
+    for (const auto& request : waiting) {
+      auto& best = first_of[request.tenant];
+      if (best == nullptr || by_prefix(request) < by_prefix(*best)) {
+        best = &request;
+      }
+    }
+    const auto next = std::ranges::min_element(
+        first_of, {}, [&](const auto& entry) { return turn_of(accounts_.of(entry.first), *entry.second); });
+    return next->second->id;
+  }
+
+  bool gives_places() const override { return true; }
 
   /// A tenant that has nothing in the batch gets a place of the one that has the most there: its latest,
   /// which has the least to lose. Nobody loses its only place, so places do not go to and fro.
@@ -141,9 +157,8 @@ private:
   /// round, last turn, arrival, id
   using turn = std::tuple<std::int64_t, std::uint64_t, std::uint64_t, sequence_id>;
 
-  turn turn_of(const queue& q) const {
-    return {accounts_.round_of(q.account), q.account.last_turn, q.waiting.front().arrival,
-            q.waiting.front().id};
+  turn turn_of(const tenant_account& account, const waiting_request& first) const {
+    return {accounts_.round_of(account), account.last_turn, first.arrival, first.id};
   }
   static int cost_of(const waiting_request& request) {
     return std::max(request.n_prompt_tokens - request.n_cached_tokens, 0);

@@ -51,6 +51,10 @@ public:
   virtual bool looks_at_prefixes() const { return false; }
   /// A permutation of the ids in `waiting`, first to be admitted first.
   virtual std::vector<sequence_id> order(std::span<const waiting_request> waiting) const = 0;
+  /// Whose turn is next, the first of order(). REQUIRES: somebody waits.
+  virtual sequence_id first(std::span<const waiting_request> waiting) const { return order(waiting).front(); }
+  /// Whether yields() ever names anybody. Then first() is asked in every step with a full batch.
+  virtual bool gives_places() const { return false; }
   /// Who of `running` (in order of admission) leaves the batch for `next`, which finds it full. Nobody:
   /// `next` waits.
   virtual std::optional<sequence_id> yields(std::span<const running_request> /*running*/,

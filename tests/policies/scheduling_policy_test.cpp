@@ -58,11 +58,19 @@ bool in_order(std::string_view policy, const waiting_request& a, const waiting_r
 
 } // namespace
 
-/// Planted bug that it caught: a tenant's last request left out of the order.
+/// Planted bugs that it caught: a tenant's last request left out of the order; a first that is its tenant's
+/// first to arrive, or of the tenant that was served least.
 RC_GTEST_PROP(SchedulingPolicy, GivesAPermutationInItsOrder, ()) {
   const auto waiting = any_queue();
   for (const char* name : {"fcfs", "priority", "lpm", "deficit_lpm", "deadline"}) {
-    const auto order = make_scheduling_policy(name)->order(waiting);
+    const auto policy = make_scheduling_policy(name);
+    for (const auto& request : waiting) {
+      policy->served(request.tenant, request.n_prompt_tokens);
+    }
+    const auto order = policy->order(waiting);
+    if (!waiting.empty()) {
+      RC_ASSERT(policy->first(waiting) == order.front());
+    }
     auto sorted = order;
     std::ranges::sort(sorted);
     RC_ASSERT(sorted.size() == waiting.size());
@@ -256,6 +264,7 @@ RC_GTEST_PROP(SchedulingPolicy, APlaceGoesOnlyFromWhoHasTheMostToWhoHasNone, ())
                            [&](const auto& later) { return later.tenant == tenant; }));
   }
   for (const char* name : {"fcfs", "priority", "lpm", "deadline"}) {
+    RC_ASSERT(!make_scheduling_policy(name)->gives_places());
     RC_ASSERT(!make_scheduling_policy(name)->yields(running, next));
   }
 }
