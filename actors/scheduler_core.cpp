@@ -44,9 +44,10 @@ int n_common_tokens(const kv_opening& wish, const std::string& salt, const std::
 
 } // namespace
 
-scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary)
+scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
+                               std::unique_ptr<scheduling_policy> scheduling)
     : config_(config), vocabulary_(std::move(vocabulary)),
-      scheduling_(make_scheduling_policy(config.scheduling_policy)),
+      scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
       drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy)) {}
 
 void scheduler_core::admit(admitted_request request) {

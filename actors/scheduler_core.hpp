@@ -33,7 +33,9 @@ public:
     draft_demand drafts;
   };
 
-  scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary);
+  /// `scheduling` null: the policy that the configuration names.
+  scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
+                 std::unique_ptr<scheduling_policy> scheduling = nullptr);
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
