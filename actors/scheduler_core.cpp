@@ -65,8 +65,7 @@ void scheduler_core::cancel(request_id id, steady_time now) {
     return;
   auto who = std::move(*i);
   waiting_.erase(i);
-  who->request.reply->finish({finish_reason::cancelled, "", who->usage});
-  retire(*who, "cancelled", now);
+  tell_end(*who, finish_reason::cancelled, now);
 }
 
 bool scheduler_core::has_work() const {
@@ -74,17 +73,22 @@ bool scheduler_core::has_work() const {
 }
 
 void scheduler_core::expire(steady_time now) {
-  const generation_failed late{504, "deadline_exceeded", "The request's time ran out before it was complete.",
-                               "", 0};
+  const auto is_late = [&](const sequence_ptr& who) { return who->request.deadline <= now; };
+  const auto show_what_was_held_back = [](sequence& who) {
+    if (auto tail = who.text.flush(); !tail.empty())
+      who.request.reply->delta({{}, std::move(tail)});
+  };
   for (auto& who : running_)
-    if (who->request.deadline <= now)
-      fail(*who, late, now);
+    if (is_late(who)) {
+      show_what_was_held_back(*who);
+      finish(*who, finish_reason::deadline, now);
+    }
   sweep();
   std::erase_if(waiting_, [&](sequence_ptr& who) {
-    if (who->request.deadline > now)
+    if (!is_late(who))
       return false;
-    who->request.reply->fail(late);
-    retire(*who, "error", now);
+    show_what_was_held_back(*who);
+    tell_end(*who, finish_reason::deadline, now);
     return true;
   });
 }
@@ -519,6 +523,15 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, stea
 }
 
 void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now) {
+  // The kv manager is told before the client: a client that sees the end may already ask again.
+  if (config_.prefix_cache && who.n_dropped == 0 && who.n_computed / page_tokens > who.n_published_pages)
+    last_publications_.push_back(publication_of(who));
+  endings_.push_back(who.id());
+  ended_.insert(who.id());
+  tell_end(who, reason, now);
+}
+
+void scheduler_core::tell_end(sequence& who, finish_reason reason, steady_time now) {
   if (who.n_output() > 0)
     who.usage.decode_ms = ms_between(who.first_token_at, now);
   const generation_finished end{reason, who.text.matched_stop(), who.usage};
@@ -527,11 +540,6 @@ void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now
     insertions_.push_back(
         {who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
   }
-  // The kv manager is told before the client: a client that sees the end may already ask again.
-  if (config_.prefix_cache && who.n_dropped == 0 && who.n_computed / page_tokens > who.n_published_pages)
-    last_publications_.push_back(publication_of(who));
-  endings_.push_back(who.id());
-  ended_.insert(who.id());
   who.request.reply->finish(end);
   retire(who, to_string(reason), now);
 }

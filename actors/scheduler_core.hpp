@@ -39,7 +39,7 @@ public:
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
-  /// Ends whatever is past its deadline.
+  /// Ends whatever is past its deadline, with what was made.
   void expire(steady_time now);
   bool has_work() const;
 
@@ -95,7 +95,9 @@ private:
                            const std::vector<token_id>& draft) const;
   /// Returns false if the sequence ended.
   bool append(sequence& who, const sequence_outcome& outcome, steady_time now);
+  /// One of running_ is complete, or will not be.
   void finish(sequence& who, finish_reason reason, steady_time now);
+  void tell_end(sequence& who, finish_reason reason, steady_time now);
   void fail(sequence& who, generation_failed why, steady_time now);
   void retire(sequence& who, const std::string& outcome, steady_time now);
   void sweep();

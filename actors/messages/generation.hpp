@@ -60,7 +60,7 @@ struct generation_request {
   attention_options attention;
   bool cache = true; ///< `souffleur.cache.mode` other than "off"
   int priority = 0;
-  std::chrono::milliseconds timeout{0}; ///< 0: the configuration's
+  std::chrono::milliseconds timeout{0}; ///< from arrival to the last token; 0: the configuration's
 };
 
 /// The prompt is tokenised and admitted.
@@ -90,7 +90,8 @@ struct generation_delta {
   }
 };
 
-enum class finish_reason : std::uint8_t { stop, length, cancelled };
+/// `deadline`: its time ran out; what was made until then was delivered, be it nothing.
+enum class finish_reason : std::uint8_t { stop, length, cancelled, deadline };
 
 constexpr const char* to_string(finish_reason reason) {
   switch (reason) {
@@ -100,6 +101,8 @@ constexpr const char* to_string(finish_reason reason) {
     return "length";
   case finish_reason::cancelled:
     return "cancelled";
+  case finish_reason::deadline:
+    return "deadline";
   }
   return "stop";
 }
