@@ -114,6 +114,7 @@ std::vector<value> sorted(execution& run, std::vector<keyed> all, bool descendin
     return descending ? order(run, b.key, a.key) < 0 : order(run, a.key, b.key) < 0;
   });
   std::vector<value> out;
+  out.reserve(all.size());
   for (const keyed& k : all) {
     out.push_back(k.item);
   }

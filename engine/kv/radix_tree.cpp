@@ -314,7 +314,7 @@ std::vector<page_id> radix_tree::all_pages() const {
 }
 
 std::string radix_tree::check_node(const node& one) const {
-  const auto named = [&one](std::string what) { return "node " + std::to_string(one.serial) + ": " + what; };
+  const auto named = [&one](const std::string& what) { return "node " + std::to_string(one.serial) + ": " + what; };
   if (one.keys.size() != one.pages.size() || one.pages.empty() != !one.parent) {
     return named("wrong number of pages");
   }
