@@ -201,6 +201,11 @@ std::span<const page_id> kv_manager::pages(sequence_id id) const {
   return held ? std::span<const page_id>(held->pages) : std::span<const page_id>();
 }
 
+int kv_manager::n_pages_hit(sequence_id id, std::uint64_t n_hits) const {
+  const auto* held = core_->find(id);
+  return held && !held->has_slid() ? core_->tree.n_pages_hit(held->pin, n_hits) : 0;
+}
+
 bool kv_manager::live(sequence_id id) const { return core_->sequences.contains(id); }
 
 int kv_manager::peek(std::string_view salt, std::span<const token_id> prompt) const {

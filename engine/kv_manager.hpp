@@ -83,6 +83,8 @@ public:
   /// The sinks' pages as they were computed; none before the first slide().
   std::span<const page_id> sinks(sequence_id id) const;
   int n_dropped(sequence_id id) const; ///< positions
+  /// Pages at the front of pages() that begin() has found `n_hits` times or more, for whomever.
+  int n_pages_hit(sequence_id id, std::uint64_t n_hits) const;
   bool live(sequence_id id) const;
   /// Tokens of `prompt` that begin() would find now. Changes nothing.
   int peek(std::string_view salt, std::span<const token_id> prompt) const;

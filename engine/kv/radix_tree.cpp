@@ -34,14 +34,6 @@ std::size_t n_common(std::span<const page_key> a, std::span<const page_key> b) {
 
 } // namespace
 
-std::vector<page_key> to_page_keys(std::span<const token_id> tokens) {
-  auto keys = std::vector<page_key>(tokens.size() / page_tokens);
-  for (auto i = std::size_t{0}; i < keys.size(); ++i) {
-    std::ranges::copy(tokens.subspan(i * page_tokens, page_tokens), keys[i].begin());
-  }
-  return keys;
-}
-
 radix_tree::radix_tree(const eviction_policy* policy) : policy_(policy) {}
 radix_tree::~radix_tree() = default;
 
@@ -269,6 +261,15 @@ radix_tree::rank radix_tree::rank_of(const node& one) const {
   use.n_pages = one.n_pages();
   use.depth_pages = one.n_before + one.n_pages();
   return {.key = policy_ ? policy_->key(use) : eviction_key{}, .created = use.created, .serial = one.serial};
+}
+
+/// A hit counts on the whole path, so hits never grow on the way down.
+int radix_tree::n_pages_hit(const node* end, std::uint64_t n_hits) const {
+  const auto* at = end;
+  while (at->parent && at->use.hits < n_hits) {
+    at = at->parent;
+  }
+  return at->n_before + at->n_pages();
 }
 
 std::vector<page_id> radix_tree::path_pages(const node* end) const {

@@ -1,10 +1,9 @@
 // Prefix tree over whole pages of tokens: which committed prefix lies in which KV pages.
 #pragma once
 
+#include "engine/kv/page_key.hpp"
 #include "policies/eviction_policy.hpp"
-#include "policies/token.hpp"
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -17,12 +16,6 @@
 namespace souffleur {
 
 struct kv_summary;
-
-/// The tokens of one page.
-using page_key = std::array<token_id, page_tokens>;
-
-/// Cuts `tokens` into pages; a partial page at the end is left out.
-std::vector<page_key> to_page_keys(std::span<const token_id> tokens);
 
 /// Radix tree after RadixAttention (arXiv 2312.07104), one root a salt.
 ///
@@ -64,6 +57,8 @@ public:
   int n_cached() const { return n_cached_; }
   int n_pinned() const { return n_pinned_; }
 
+  /// Of the pages from the root to the end of `end`, how many at the front were found `n_hits` times or more.
+  int n_pages_hit(const node* end, std::uint64_t n_hits) const;
   /// Pages from the root to the end of `end`.
   std::vector<page_id> path_pages(const node* end) const;
   std::vector<page_id> all_pages() const;

@@ -237,7 +237,21 @@ private:
       prompt.push_back(0);
       RC_ASSERT(kv_->peek(at.first, prompt) == n);
     }
+    for (const auto& [id, s] : live_) {
+      for (auto n_hits = std::uint64_t{1}; n_hits < 4; ++n_hits) {
+        RC_ASSERT(kv_->n_pages_hit(id, n_hits) == n_pages_hit(s, n_hits));
+      }
+    }
     compare_contents();
+  }
+
+  int n_pages_hit(const shadow_sequence& s, std::uint64_t n_hits) const {
+    auto n = 0;
+    while (n < s.n_shared &&
+           cache_.at({s.salt, s.text.substr(0, static_cast<std::size_t>(n + 1))}).hits >= n_hits) {
+      ++n;
+    }
+    return n;
   }
 
   void compare_contents() {
