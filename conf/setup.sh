@@ -1,8 +1,8 @@
 # Sourced by ./serve and ./check, in the repository's root: what both need on a fresh Debian 12 machine.
 
 BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config libboost1.81-dev libboost-json1.81-dev libcaf-dev
-  libtorch-dev libopenblas0-openmp libpcre2-dev libutf8proc-dev libspdlog-dev libcli11-dev prometheus-cpp-dev
-  python3 python3-pip)
+  libtorch-dev libopenblas0-openmp libpcre2-dev libutf8proc-dev libsodium-dev libxxhash-dev libspdlog-dev
+  libcli11-dev prometheus-cpp-dev python3 python3-pip)
 TEST_PACKAGES=(libgtest-dev librapidcheck-dev python3-venv git clang-format)
 
 say() { printf '== %s\n' "$*" >&2; }

@@ -1,0 +1,76 @@
+// Pages of keys and values in files: what was found again in memory is found again after it was evicted, and
+// after a restart.
+#pragma once
+
+#include "engine/kv/page_claim.hpp"
+#include "engine/kv/page_name.hpp"
+#include "engine/result.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace souffleur {
+
+struct file_tier_options {
+  std::filesystem::path folder; ///< of all models; each format has a folder of its own in it
+  std::uint64_t max_bytes = 0;  ///< of this format's files
+  std::string format;           ///< language_model::page_format()
+  std::size_t page_bytes = 0;
+};
+
+struct file_tier_counters {
+  std::uint64_t n_hit_pages = 0; ///< read whole
+  std::uint64_t n_written_pages = 0;
+  std::uint64_t n_damaged_pages = 0;   ///< dropped, since a checksum or a name was wrong
+  std::uint64_t n_displaced_pages = 0; ///< dropped to make room
+  std::uint64_t n_refused_pages = 0;   ///< the system could not write them
+  std::uint64_t n_pages = 0;           ///< stored now
+  std::uint64_t n_bytes = 0;           ///< of the files now
+};
+
+/// (page_bytes,)
+using page_bytes_ptr = std::shared_ptr<const std::byte[]>;
+
+/// Append-only segments, and an index of them in memory. For a new page the segment goes whose pages have
+/// been of no use for longest.
+///
+/// Invariants: a page is read back as it was put, or not at all; whatever a crash or a bad disk did to its
+/// record is found by checksums, counted, and the page forgotten. The files never have more than max_bytes.
+/// No write is waited for (no fsync), so a power cut may take the last pages.
+///
+/// Any thread may call; one at a time calls put().
+class file_tier {
+public:
+  /// Reads the headers of all records. Fails if the folder cannot be used, another process has it, or
+  /// max_bytes does not hold a page.
+  static result<std::shared_ptr<file_tier>> open(const file_tier_options& options);
+  ~file_tier();
+
+  std::size_t page_bytes() const;
+  /// A prefix's pages, from position 0.
+  std::vector<named_page> names_of(std::string_view salt, std::span<const page_key> keys) const;
+  /// How many of `pages`, at the front, are stored.
+  int n_stored(std::span<const named_page> pages) const;
+  /// Null if the page is stored, which counts as a use, or claimed, or if the pages on their way here are as
+  /// many as memory should hold.
+  page_claim_ptr claim(const named_page& page);
+  /// False if the page is stored already or the system refuses.
+  bool put(const named_page& page, std::span<const std::byte> bytes);
+  /// Null if the page is not stored, or damaged.
+  page_bytes_ptr get(const named_page& page);
+
+  file_tier_counters counters() const;
+
+private:
+  struct core;
+  explicit file_tier(std::unique_ptr<core> core);
+  std::unique_ptr<core> core_;
+};
+
+} // namespace souffleur
