@@ -4,6 +4,8 @@
 #include "engine/model/architectures.hpp"
 #include "engine/model/transformer.hpp"
 
+#include <xxhash.h>
+
 #include <cstring>
 #include <set>
 #include <string>
@@ -133,22 +135,32 @@ transformer_layer read_layer(weight_reader& in, const transformer_config& c, int
   return layer;
 }
 
-/// FNV-1a over names, types and a sample of every tensor's bytes: cheap, and different for different weights.
+/// XXH3 over all numbers and texts of the metadata and over every tensor.
 std::string fingerprint_of(const gguf_file& file) {
-  std::uint64_t hash = 14695981039346656037ULL;
-  const auto mix = [&hash](const void* data, std::size_t n) {
-    const auto* bytes = static_cast<const unsigned char*>(data);
-    for (std::size_t i = 0; i < n; ++i)
-      hash = (hash ^ bytes[i]) * 1099511628211ULL;
-  };
-  constexpr std::size_t stride = 4093;
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state{XXH3_createState(), &XXH3_freeState};
+  XXH3_64bits_reset(state.get());
+  const auto mix = [&](const void* data, std::size_t n) { XXH3_64bits_update(state.get(), data, n); };
+  const auto mix_text = [&](const std::string& text) { mix(text.c_str(), text.size() + 1); };
+  for (const auto& [key, value] : file.metadata()) {
+    mix_text(key);
+    std::visit(
+        [&](const auto& content) {
+          using content_type = std::decay_t<decltype(content)>;
+          if constexpr (std::is_arithmetic_v<content_type>)
+            mix(&content, sizeof content);
+          else if constexpr (std::is_same_v<content_type, std::string>)
+            mix_text(content);
+        },
+        value);
+  }
   for (const auto& tensor : file.tensors()) {
-    mix(tensor.name.data(), tensor.name.size());
-    mix(&tensor.type, sizeof(tensor.type));
-    for (std::size_t at = 0; at < tensor.data.size(); at += stride)
-      mix(tensor.data.data() + at, 1);
+    mix_text(tensor.name);
+    mix(&tensor.type, sizeof tensor.type);
+    mix(tensor.shape.data(), tensor.shape.size() * sizeof tensor.shape.front());
+    mix(tensor.data.data(), tensor.data.size());
   }
   constexpr char digits[] = "0123456789abcdef";
+  const auto hash = XXH3_64bits_digest(state.get());
   std::string text;
   for (int shift = 60; shift >= 0; shift -= 4)
     text += digits[(hash >> shift) & 15U];
