@@ -52,6 +52,14 @@ public:
   virtual void forward(std::span<const sequence_rows> batch, std::span<float> logits) = 0;
   /// Carries out the turns in order.
   virtual void turn(std::span<const page_turn> turns) = 0;
+
+  /// A page that one model saves can be loaded by every model with an equal page_format, in another process,
+  /// too: it then has, bit by bit, what that model itself would have computed. Called as `forward` is.
+  virtual const std::string& page_format() const = 0;
+  virtual std::size_t page_bytes() const = 0;
+  /// `bytes` is (page_bytes,).
+  virtual void save_page(page_id page, std::span<std::byte> bytes) const = 0;
+  virtual void load_page(page_id page, std::span<const std::byte> bytes) = 0;
 };
 
 } // namespace souffleur

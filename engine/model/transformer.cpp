@@ -59,6 +59,11 @@ public:
     return kv;
   }
 
+  /// All layers' part of it.
+  std::span<std::byte> page(page_id page) const {
+    return {memory_.get() + page_bytes_ * page, static_cast<std::size_t>(page_bytes_)};
+  }
+
 private:
   kv_type type_;
   std::int64_t n_pages_;
@@ -108,6 +113,17 @@ struct layer_operands {
   packed_linear_ptr qkv, attention_output, gate_up, down;
 };
 
+/// Goes up with every change of the pages' layout, and of the kernels' bits.
+constexpr std::string_view page_version = "1";
+
+/// AVX2 and AVX-512 compute the same bits; the others nearly.
+std::string page_format_of(const std::string& fingerprint, isa level) {
+  const auto kernels = default_operator_set() == operator_set::reference ? "reference"
+                       : level == isa::portable                          ? "portable"
+                                                                         : "simd";
+  return std::string{fingerprint}.append("-").append(kernels).append("-").append(page_version);
+}
+
 /// All that belongs to one layer.
 struct layer_state {
   layer_operands operands;
@@ -144,6 +160,7 @@ public:
               const model_options& options)
       : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
         team_(options.n_threads), level_(options.level), operators_(default_operator_set()),
+        page_format_(page_format_of(fingerprint_, level_)),
         pool_(config, options.kv, options.n_kv_pages), memory_{bytes_of(weights), pool_.page_bytes()} {
     // The kernels run on team_; a second pool of threads would only be in its way.
     at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
@@ -191,6 +208,15 @@ public:
         operators_.turn_page(one.from, one.to, ropes_[layer.rope].cosines(), ropes_[layer.rope].sines(),
                              layer.kv);
     }
+  }
+
+  const std::string& page_format() const override { return page_format_; }
+  std::size_t page_bytes() const override { return pool_.page(0).size(); }
+  void save_page(page_id page, std::span<std::byte> bytes) const override {
+    std::ranges::copy(pool_.page(page), bytes.begin());
+  }
+  void load_page(page_id page, std::span<const std::byte> bytes) override {
+    std::ranges::copy(bytes, pool_.page(page).begin());
   }
 
 private:
@@ -314,6 +340,7 @@ private:
   thread_team team_;
   isa level_;
   model_operators operators_;
+  std::string page_format_;
   kv_pool pool_;
   model_memory memory_;
   packed_linear_ptr embedding_;

@@ -6,6 +6,7 @@
 #include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
@@ -108,6 +109,21 @@ public:
     }
   }
 
+  const std::string& page_format() const override { return fingerprint_; }
+  std::size_t page_bytes() const override { return page_tokens * sizeof(token_id); }
+  /// A page that is saved is whole.
+  void save_page(page_id page, std::span<std::byte> bytes) const override {
+    const auto from = std::span{slots_}.subspan(static_cast<std::size_t>(page) * page_tokens, page_tokens);
+    if (std::ranges::count(from, unwritten) > 0)
+      complain("a page is saved that was never computed");
+    std::ranges::copy(std::as_bytes(from), bytes.begin());
+  }
+  void load_page(page_id page, std::span<const std::byte> bytes) override {
+    const auto to = std::span{slots_}.subspan(static_cast<std::size_t>(page) * page_tokens, page_tokens);
+    std::ranges::copy(bytes, std::as_writable_bytes(to).begin());
+    ++n_loaded_pages;
+  }
+
   /// The first breach of forward's contract; empty if there was none.
   std::string complaint() const {
     std::lock_guard lock{mutex_};
@@ -117,6 +133,7 @@ public:
   /// Called in each forward pass; may throw or wait.
   std::function<void()> before_forward;
   std::atomic<int> n_forwards{0};
+  std::atomic<int> n_loaded_pages{0};
 
   /// Clears what a throwing `before_forward` left behind.
   void forward_has_thrown() { busy_ = false; }
@@ -124,7 +141,7 @@ public:
 private:
   static constexpr token_id unwritten = -1;
 
-  void complain(const std::string& what) {
+  void complain(const std::string& what) const {
     std::lock_guard lock{mutex_};
     if (complaint_.empty())
       complaint_ = what;
@@ -193,7 +210,7 @@ private:
   std::vector<token_id> slots_;
   std::atomic<bool> busy_{false};
   mutable std::mutex mutex_;
-  std::string complaint_;
+  mutable std::string complaint_;
 };
 
 } // namespace souffleur::testing

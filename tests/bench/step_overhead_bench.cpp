@@ -29,6 +29,10 @@ public:
   const std::string& fingerprint() const override { return fingerprint_; }
   void forward(std::span<const sequence_rows>, std::span<float>) override {}
   void turn(std::span<const page_turn>) override {}
+  const std::string& page_format() const override { return fingerprint_; }
+  std::size_t page_bytes() const override { return 0; }
+  void save_page(page_id, std::span<std::byte>) const override {}
+  void load_page(page_id, std::span<const std::byte>) override {}
 
 private:
   int vocabulary_size_;
