@@ -38,6 +38,9 @@ kv_grant grant_of(const kv_opening& wish, kv_manager& kv) {
   kv_grant grant;
   grant.id = wish.id;
   grant.n_cached_tokens = kv.begin(wish.id, wish.salt, wish.prompt);
+  const auto partial = kv.borrow(wish.id, wish.prompt);
+  grant.n_cached_tokens += partial.n_tokens;
+  grant.partial = partial.page;
   grant.granted = kv.reserve(wish.id, wish.n_tokens);
   if (!grant.granted) {
     kv.end(wish.id);

@@ -358,6 +358,7 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
     waiting_.erase(found);
     who->pages = grant.pages;
     who->n_computed = grant.n_cached_tokens;
+    who->partial = grant.partial;
     who->n_charged = std::max(who->n_charged, grant.n_cached_tokens);
     scheduling_->admitted(who->request.tenant);
     who->n_published_pages = grant.n_cached_tokens / page_tokens;
@@ -425,6 +426,10 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
   rows.pages = who.pages;
   rows.first_position = who.n_computed;
   rows.n_dropped = who.n_dropped;
+  if (who.partial >= 0)
+    rows.turns.push_back({who.partial,
+                          who.pages[static_cast<std::size_t>((who.n_computed - who.n_dropped) / page_tokens)],
+                          0});
   if (who.n_turned != who.n_dropped)
     for (std::size_t i = 0; i < who.sinks.size(); ++i)
       rows.turns.push_back({who.sinks[i], who.pages[i], who.n_dropped});
@@ -451,6 +456,7 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
     const auto& outcome = result.outcomes[i];
     who->n_computed += planned_[i].n_committed_rows + outcome.n_accepted;
     who->n_turned = who->n_dropped;
+    who->partial = -1;
     if (who->n_computed > who->n_charged) {
       scheduling_->served(who->request.tenant, who->n_computed - who->n_charged);
       who->n_charged = who->n_computed;

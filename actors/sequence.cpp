@@ -20,6 +20,7 @@ void sequence::lose_kv() {
   n_published_pages = 0;
   n_dropped = 0;
   n_turned = 0;
+  partial = -1;
   sinks.clear();
 }
 

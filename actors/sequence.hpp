@@ -42,6 +42,7 @@ struct sequence {
   std::vector<page_id> pages;
   std::unique_ptr<window_policy> window;
   int n_dropped = 0;          ///< positions that `pages` leaves out
+  page_id partial = -1;       ///< to be copied to the page of n_computed before that is computed, if any
   std::vector<page_id> sinks; ///< as they were computed, once some are left out
   int n_turned = 0;           ///< the n_dropped that the sinks in `pages` are turned for
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 namespace souffleur {
 
@@ -17,6 +18,7 @@ struct sequence {
   int n_copies = 0;           ///< the first of `pages`; own
   int n_shared = 0;           ///< the next; the tree's, pinned; the rest are its own
   radix_tree::node* pin = nullptr;
+  radix_tree::node* borrowed = nullptr; ///< pin on a page that its next one is copied from
   std::vector<page_id> sinks;
   int n_shared_sinks = 0;   ///< the first of `sinks`; the tree's, pinned
   int n_dropped = 0;        ///< pages
@@ -93,6 +95,12 @@ struct kv_manager::core {
     return true;
   }
 
+  void give_back_borrowed(sequence& held) {
+    if (held.borrowed) {
+      tree.unpin(std::exchange(held.borrowed, nullptr));
+    }
+  }
+
   std::string check_holders() const;
 
   page_pool pool;
@@ -117,6 +125,22 @@ int kv_manager::begin(sequence_id id, std::string_view salt, std::span<const tok
   core_->counters.n_queried_tokens += prompt.size();
   core_->counters.n_hit_tokens += static_cast<std::uint64_t>(n_found);
   return n_found;
+}
+
+kv_manager::partial_page kv_manager::borrow(sequence_id id, std::span<const token_id> prompt) {
+  auto* held = core_->find(id);
+  const auto n_found = held ? static_cast<std::size_t>(held->n_pages()) * page_tokens : 0;
+  if (!held || held->borrowed || held->n_pages() != held->n_shared || prompt.size() < n_found + 2) {
+    return {};
+  }
+  const auto next = prompt.subspan(n_found, std::min<std::size_t>(prompt.size() - 1 - n_found, page_tokens));
+  auto n_common = 0;
+  held->borrowed = core_->tree.pin_partial(held->pin, next, n_common);
+  if (!held->borrowed) {
+    return {};
+  }
+  core_->counters.n_hit_tokens += static_cast<std::uint64_t>(n_common);
+  return {radix_tree::last_page(held->borrowed), n_common};
 }
 
 bool kv_manager::reserve(sequence_id id, int n_tokens) {
@@ -176,11 +200,13 @@ void kv_manager::publish(sequence_id id, std::span<const token_id> tokens) {
       core_->tree.advance(held->pin, keys, std::span(held->pages).subspan(n_shared, keys.size()), surplus);
   held->n_shared = static_cast<int>(n_full);
   core_->give_back(surplus);
+  core_->give_back_borrowed(*held);
 }
 
 void kv_manager::end(sequence_id id) {
   if (auto* held = core_->find(id)) {
     core_->give_back(held->owned());
+    core_->give_back_borrowed(*held);
     core_->tree.unpin(held->pin);
     core_->sequences.erase(id);
   }
@@ -264,6 +290,9 @@ std::string kv_manager::check_integrity() const {
   auto pins = std::vector<const radix_tree::node*>{};
   for (const auto& [id, held] : core_->sequences) {
     pins.push_back(held.pin);
+    if (held.borrowed) {
+      pins.push_back(held.borrowed);
+    }
   }
   if (auto broken = core_->tree.check(pins); !broken.empty()) {
     return broken;

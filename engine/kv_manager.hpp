@@ -62,6 +62,14 @@ public:
   /// tokens) within `salt`'s namespace and pins it. Returns the number of tokens found. REQUIRES: id is not
   /// live.
   int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt);
+  /// Right after begin(): finds a cached page that goes on as `prompt` does, if only in part, and keeps it
+  /// until the sequence publishes more than it began with, or ends. Its first `n_tokens` positions are what
+  /// the sequence would compute next; it has to copy the page to one of its own. {-1, 0} if there is none.
+  struct partial_page {
+    page_id page = -1;
+    int n_tokens = 0;
+  };
+  partial_page borrow(sequence_id id, std::span<const token_id> prompt);
   /// Makes the sequence's page list cover `n_tokens` positions that it keeps, evicting from the tree if need
   /// be. False if even that does not suffice; then nothing changed.
   bool reserve(sequence_id id, int n_tokens);

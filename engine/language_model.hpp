@@ -23,7 +23,7 @@ struct sequence_rows {
   int n_dropped = 0;                ///< positions between the sinks and what follows; whole pages
 };
 
-/// Page `to` becomes a copy of page `from`, whose keys are `n_positions` further on.
+/// Page `to` becomes a copy of page `from`, whose keys are `n_positions` further on; with 0, bit by bit.
 struct page_turn {
   page_id from = 0;
   page_id to = 0;

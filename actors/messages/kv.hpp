@@ -56,6 +56,7 @@ struct kv_grant {
   bool postponed = false;  ///< openings: not for want of pages
   int n_cached_tokens = 0; ///< openings: tokens whose KV was found
   std::vector<page_id> pages;
+  page_id partial = -1;       ///< openings: if any, to be copied to the page of position n_cached_tokens
   int n_dropped = 0;          ///< what the pages leave out after the sinks
   std::vector<page_id> sinks; ///< as they were computed, if some is left out
 };

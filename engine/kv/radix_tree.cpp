@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <tuple>
 #include <utility>
 
@@ -88,6 +89,39 @@ radix_tree::node* radix_tree::advance(node* from, std::span<const page_key> keys
     touch(at);
   }
   return end;
+}
+
+radix_tree::node* radix_tree::pin_partial(node* end, std::span<const token_id> next, int& n_common) {
+  auto key = page_key{};
+  key.fill(std::numeric_limits<token_id>::min());
+  std::ranges::copy(next, key.begin());
+  // Keys are in the order of their tokens, so nothing is closer than the neighbours.
+  const auto after = end->children.lower_bound(key);
+  auto* closest = static_cast<node*>(nullptr);
+  n_common = 0;
+  const auto look_at = [&](const auto& child) {
+    const auto n = static_cast<int>(std::ranges::mismatch(child.first, next).in2 - next.begin());
+    if (n > n_common) {
+      n_common = n;
+      closest = child.second;
+    }
+  };
+  if (after != end->children.end()) {
+    look_at(*after);
+  }
+  if (after != end->children.begin()) {
+    look_at(*std::prev(after));
+  }
+  if (!closest) {
+    return nullptr;
+  }
+  if (closest->n_pages() > 1) {
+    closest = split(closest, 1);
+  }
+  for (auto* at = closest; at; at = at->parent) {
+    add_pin(at);
+  }
+  return closest;
 }
 
 void radix_tree::unpin(node* pinned) {
@@ -272,6 +306,8 @@ int radix_tree::n_pages_hit(const node* end, std::uint64_t n_hits) const {
   return at->n_before + at->n_pages();
 }
 
+page_id radix_tree::last_page(const node* pinned) { return pinned->pages.back(); }
+
 std::vector<page_id> radix_tree::path_pages(const node* end) const {
   auto n = std::size_t{0};
   for (const auto* at = end; at; at = at->parent) {
@@ -315,7 +351,9 @@ std::vector<page_id> radix_tree::all_pages() const {
 }
 
 std::string radix_tree::check_node(const node& one) const {
-  const auto named = [&one](const std::string& what) { return "node " + std::to_string(one.serial) + ": " + what; };
+  const auto named = [&one](const std::string& what) {
+    return "node " + std::to_string(one.serial) + ": " + what;
+  };
   if (one.keys.size() != one.pages.size() || one.pages.empty() != !one.parent) {
     return named("wrong number of pages");
   }

@@ -43,9 +43,16 @@ public:
   /// to `surplus`; the rest become the tree's.
   node* advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
                 std::vector<page_id>& surplus);
+  /// Where a pinned prefix goes on: the child of `end` whose first page has most of its first tokens in
+  /// common with `next` (fewer tokens than a page). Pins that page and returns the pin, or null if there is
+  /// none.
+  node* pin_partial(node* end, std::span<const token_id> next, int& n_common);
   void unpin(node* pinned);
   /// Moves the pin `from` up, so that it covers only the first `n_pages` of its prefix.
   node* retreat(node* from, int n_pages);
+
+  /// The last page of what a pin covers.
+  static page_id last_page(const node* pinned);
 
   /// Evicts up to `n` unpinned pages, each the last one of the leaf that the policy ranks lowest at that
   /// moment, and appends them to `pages`.

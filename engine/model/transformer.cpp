@@ -202,6 +202,10 @@ public:
     const c10::InferenceMode no_gradients;
     const execution_scope scope{{&team_, level_}};
     for (const auto& one : turns) {
+      if (one.n_positions == 0) {
+        std::ranges::copy(pool_.page(one.from), pool_.page(one.to).begin());
+        continue;
+      }
       for (auto& rope : ropes_)
         rope.set(std::span{&one.n_positions, 1});
       for (auto& layer : layers_)
