@@ -35,6 +35,10 @@ std::size_t n_characters(std::string_view text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
+const char* openai_reason(finish_reason reason) {
+  return to_string(reason == finish_reason::deadline ? finish_reason::length : reason);
+}
+
 double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
 
 json::object entry(std::string_view bytes, float logprob) {
@@ -86,6 +90,7 @@ json::object cache_object(const generation_usage& usage) {
 
 openai_response::openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of)
     : chat_(call.chat), include_usage_(call.include_usage),
+      has_own_timeout_(call.generations.front().timeout.count() > 0),
       wants_logprobs_(call.generations.front().sampling.n_logprobs >= 0), n_per_prompt_(call.n_per_prompt),
       identity_(std::move(identity)), bytes_of_(std::move(bytes_of)), choices_(call.generations.size()),
       n_open_(static_cast<int>(call.generations.size())) {
@@ -175,6 +180,12 @@ void openai_response::note_end(int choice, const generation_event& event) {
     usage_.prefill_ms = std::max(usage_.prefill_ms, end->usage.prefill_ms);
     usage_.decode_ms = std::max(usage_.decode_ms, end->usage.decode_ms);
     usage_.answered_from_cache = usage_.answered_from_cache || end->usage.answered_from_cache;
+    choices_[static_cast<std::size_t>(choice)].reason = end->reason;
+    n_empty_ += end->reason == finish_reason::deadline && end->usage.n_output_tokens == 0 ? 1 : 0;
+    if (nothing_was_made_in_time())
+      failure_ = {has_own_timeout_ ? 408 : 504, "deadline_exceeded",
+                  "The request's time ran out before its first token.",
+                  has_own_timeout_ ? "souffleur.timeout_ms" : "", 0};
   } else if (const auto* failed = std::get_if<generation_failed>(&event)) {
     --n_open_;
     if (!failure_)
@@ -184,9 +195,13 @@ void openai_response::note_end(int choice, const generation_event& event) {
 
 json::object openai_response::own_object() const {
   json::array seeds;
-  for (const auto& state : choices_)
+  json::array reasons;
+  for (const auto& state : choices_) {
     seeds.emplace_back(state.seed);
+    reasons.emplace_back(to_string(state.reason));
+  }
   return {{"seeds", std::move(seeds)},
+          {"finish_reasons", std::move(reasons)},
           {"timings", timings_object(usage_)},
           {"speculation", speculation_object(usage_)},
           {"cache", cache_object(usage_)}};
@@ -214,8 +229,12 @@ std::string openai_response::stream_end(int choice, const generation_finished& e
   else
     shown["text"] = "";
   shown["logprobs"] = nullptr;
-  shown["finish_reason"] = to_string(end.reason);
-  return sse(chunk({std::move(shown)}));
+  shown["finish_reason"] = openai_reason(end.reason);
+  auto last = chunk({std::move(shown)});
+  if (end.reason == finish_reason::deadline)
+    last["souffleur"] =
+        json::object{{"finish_reason", to_string(end.reason)}, {"usage", usage_object(end.usage)}};
+  return sse(last);
 }
 
 std::string openai_response::closing_events() const {
@@ -232,6 +251,7 @@ std::string openai_response::closing_events() const {
 
 std::string openai_response::stream(int choice, const generation_event& event) {
   auto& state = choices_[static_cast<std::size_t>(choice)];
+  note_end(choice, event);
   std::string events;
   if (const auto* accepted = std::get_if<generation_accepted>(&event)) {
     state.seed = accepted->seed;
@@ -246,11 +266,10 @@ std::string openai_response::stream(int choice, const generation_event& event) {
   } else if (const auto* delta = std::get_if<generation_delta>(&event)) {
     events = stream_delta(choice, *delta);
   } else if (const auto* end = std::get_if<generation_finished>(&event)) {
-    events = stream_end(choice, *end);
+    events = nothing_was_made_in_time() ? sse(error_body(*failure_)) : stream_end(choice, *end);
   } else if (const auto* failed = std::get_if<generation_failed>(&event)) {
     events = sse(error_body(*failed));
   }
-  note_end(choice, event);
   if (ended())
     events += closing_events();
   return events;
@@ -263,8 +282,6 @@ void openai_response::collect(int choice, const generation_event& event) {
   } else if (const auto* delta = std::get_if<generation_delta>(&event)) {
     state.text += delta->text();
     state.tokens.insert(state.tokens.end(), delta->tokens.begin(), delta->tokens.end());
-  } else if (const auto* end = std::get_if<generation_finished>(&event)) {
-    state.reason = end->reason;
   }
   note_end(choice, event);
 }
@@ -281,7 +298,7 @@ json::object openai_response::body() const {
       choice["text"] = state.echo + state.text;
     std::size_t text_offset = 0;
     choice["logprobs"] = logprobs(text_offset, state.tokens);
-    choice["finish_reason"] = to_string(state.reason);
+    choice["finish_reason"] = openai_reason(state.reason);
     shown.push_back(std::move(choice));
   }
   object["choices"] = std::move(shown);

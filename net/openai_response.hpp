@@ -47,6 +47,10 @@ struct response_identity {
 using token_bytes = std::function<std::string(token_id)>;
 
 /// Turns the events of one call's choices into what is sent. Plain state, no I/O.
+///
+/// A choice whose time ran out has what was made, OpenAI's finish_reason "length" (it knows no other word for
+/// a part of an answer) and "deadline" in `souffleur`. If no choice has anything, the call has failed: 408
+/// where it brought its own timeout, else 504.
 class openai_response {
 public:
   openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of);
@@ -80,6 +84,7 @@ private:
   std::string stream_end(int choice, const generation_finished& end);
   std::string closing_events() const;
   void note_end(int choice, const generation_event& event);
+  bool nothing_was_made_in_time() const { return n_empty_ == choices_.size(); }
   boost::json::value chat_logprobs(const std::vector<generated_token>& tokens) const;
   /// `text_offset` is where the tokens begin, in characters; moved behind them.
   boost::json::value legacy_logprobs(std::size_t& text_offset,
@@ -89,12 +94,14 @@ private:
 
   bool chat_;
   bool include_usage_;
+  bool has_own_timeout_;
   bool wants_logprobs_;
   int n_per_prompt_;
   response_identity identity_;
   token_bytes bytes_of_;
   std::vector<choice_state> choices_;
   int n_open_;
+  std::size_t n_empty_ = 0; ///< choices whose time ran out before their first token
   generation_usage usage_;
   std::optional<generation_failed> failure_;
 };

@@ -121,14 +121,6 @@ def test_a_full_queue_answers_429_with_retry_after(start_server):
         connection.close()
 
 
-def test_a_deadline_is_an_error_that_says_so(server):
-    connection = raw_request(server, {"prompt": "a", "max_tokens": 3000, "ignore_eos": True,
-                                      "souffleur": {"timeout_ms": 300}})
-    answer = connection.recv(65536).decode()
-    assert answer.startswith("HTTP/1.1 408") or answer.startswith("HTTP/1.1 504"), answer
-    connection.close()
-
-
 def test_a_signal_ends_a_busy_server_cleanly(start_server):
     for how in (signal.SIGINT, signal.SIGTERM):
         server = start_server()

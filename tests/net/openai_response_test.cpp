@@ -28,9 +28,14 @@ struct history {
   std::vector<told> events; ///< of all choices, interleaved
   std::vector<std::string> texts;
   std::vector<std::size_t> n_tokens;
+  std::vector<finish_reason> reasons; ///< of those that do not fail
   int n_prompt_tokens = 0;
   int n_output_tokens = 0;
 };
+
+/// How choices end: all with an answer or a part of one, but for the first perhaps an empty one; or some
+/// fail; or all are out of time before their first token.
+enum class ending { answered, some_failed, all_empty };
 
 /// Any byte string is some token's.
 std::string spelled(token_id token) { return std::string{"\xFF token "} + std::to_string(token); }
@@ -51,7 +56,7 @@ generated_token any_token(bool with_logprobs) {
   return token;
 }
 
-history any_history(bool may_fail = false) {
+history any_history(ending how = ending::answered) {
   history made;
   auto& call = made.call;
   call.chat = *rc::gen::arbitrary<bool>();
@@ -81,15 +86,20 @@ history any_history(bool may_fail = false) {
       made.n_tokens[i] += delta.tokens.size();
       scripts[i].push_back(std::move(delta));
     }
-    if (may_fail && *rc::gen::arbitrary<bool>()) {
+    if (how == ending::some_failed && *rc::gen::arbitrary<bool>()) {
       scripts[i].push_back(generation_failed{503, "lost", "gone", "", 1});
       continue;
     }
     generation_finished end;
-    end.reason = *rc::gen::element(finish_reason::stop, finish_reason::length);
+    end.reason = *rc::gen::element(finish_reason::stop, finish_reason::length, finish_reason::deadline);
     end.usage.n_prompt_tokens = 5 + static_cast<int>(i) / call.n_per_prompt;
-    end.usage.n_output_tokens = *rc::gen::inRange(0, 50);
+    end.usage.n_output_tokens = *rc::gen::inRange(i == 0 ? 1 : 0, 50);
+    if (how == ending::all_empty) {
+      end.reason = finish_reason::deadline;
+      end.usage.n_output_tokens = 0;
+    }
     made.n_output_tokens += end.usage.n_output_tokens;
+    made.reasons.push_back(end.reason);
     if (i % static_cast<std::size_t>(call.n_per_prompt) == 0)
       made.n_prompt_tokens += end.usage.n_prompt_tokens;
     scripts[i].push_back(end);
@@ -139,6 +149,7 @@ std::size_t n_logprobs_in(const json::value& logprobs) {
   return object.at(object.contains("content") ? "content" : "tokens").as_array().size();
 }
 
+/// Planted bugs that it caught: "deadline" as OpenAI's reason; only the first choice's reason in `souffleur`.
 RC_GTEST_PROP(openai_response_law, aStreamSaysWhatTheBodySays, ()) {
   const auto made = any_history();
   auto streamed = response_to(made.call);
@@ -174,8 +185,14 @@ RC_GTEST_PROP(openai_response_law, aStreamSaysWhatTheBodySays, ()) {
     else if (const auto* text = choice.at("delta").as_object().if_contains("content"))
       texts[index] += text->as_string();
     n_logprobs[index] += n_logprobs_in(choice.at("logprobs"));
-    if (!choice.at("finish_reason").is_null())
-      reasons[index] = std::string{choice.at("finish_reason").as_string()};
+    if (choice.at("finish_reason").is_null())
+      continue;
+    reasons[index] = std::string{choice.at("finish_reason").as_string()};
+    const bool late = made.call.generations.size() == 1 && made.reasons[0] == finish_reason::deadline;
+    if (late) {
+      RC_ASSERT(chunk.at("souffleur").at("finish_reason") == "deadline");
+      RC_ASSERT(chunk.at("souffleur").at("usage") == body.at("usage"));
+    }
   }
   RC_ASSERT((!chunks.empty() && chunks.back().at("choices").as_array().empty() == made.call.include_usage));
 
@@ -192,6 +209,9 @@ RC_GTEST_PROP(openai_response_law, aStreamSaysWhatTheBodySays, ()) {
     RC_ASSERT(n_logprobs[index] == (with_logprobs ? made.n_tokens[i] : 0U));
     RC_ASSERT(n_logprobs_in(choice.at("logprobs")) == (with_logprobs ? made.n_tokens[i] : 0U));
     RC_ASSERT(body.at("souffleur").at("seeds").at(i) == index);
+    const bool late = made.reasons[i] == finish_reason::deadline;
+    RC_ASSERT(body.at("souffleur").at("finish_reasons").at(i) == to_string(made.reasons[i]));
+    RC_ASSERT(reasons[index] == (late ? "length" : to_string(made.reasons[i])));
   }
   const auto& usage = body.at("usage");
   RC_ASSERT(usage.at("prompt_tokens") == made.n_prompt_tokens);
@@ -220,7 +240,7 @@ RC_GTEST_PROP(openai_response_law, textOffsetsOfAStreamAreThoseOfTheBody, ()) {
 }
 
 RC_GTEST_PROP(openai_response_law, aFailureIsToldAndEndsItsChoice, ()) {
-  const auto made = any_history(true);
+  const auto made = any_history(ending::some_failed);
   auto streamed = response_to(made.call);
   std::string events;
   std::size_t n_failed = 0;
@@ -239,6 +259,30 @@ RC_GTEST_PROP(openai_response_law, aFailureIsToldAndEndsItsChoice, ()) {
   }
   RC_ASSERT(n_errors == n_failed);
   RC_ASSERT(n_finished + n_failed == made.texts.size());
+}
+
+/// Planted bugs that it caught: a call that fails with its first empty choice; an empty answer instead of an
+/// error; 504 although the client set the time.
+RC_GTEST_PROP(openai_response_law, aCallFailsIfNothingWasMadeInTime, ()) {
+  auto made = any_history(ending::all_empty);
+  const bool own = *rc::gen::arbitrary<bool>();
+  for (auto& request : made.call.generations)
+    request.timeout = std::chrono::milliseconds{own ? 5 : 0};
+  auto streamed = response_to(made.call);
+  auto collected = response_to(made.call);
+  std::string events;
+  for (const auto& [choice, event] : made.events) {
+    RC_ASSERT(!streamed.failure() && !collected.failure());
+    events += streamed.stream(choice, event);
+    collected.collect(choice, event);
+  }
+  RC_ASSERT(collected.failure()->status == (own ? 408 : 504));
+  RC_ASSERT(collected.failure()->code == "deadline_exceeded");
+  RC_ASSERT(streamed.failure()->status == collected.failure()->status);
+  int n_errors = 0;
+  for (const auto& chunk : chunks_of(events))
+    n_errors += chunk.contains("error") ? 1 : 0;
+  RC_ASSERT(n_errors == 1);
 }
 
 openai_call one_choice(bool chat) {
