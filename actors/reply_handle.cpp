@@ -2,6 +2,31 @@
 
 namespace souffleur {
 
+admission admission_credits::take(const std::string& tenant) {
+  const std::lock_guard lock{mutex_};
+  if (in_flight_ >= limit_)
+    return admission::queue_full;
+  const auto found = of_tenant_.find(tenant);
+  if ((found == of_tenant_.end() ? 0 : found->second) >= limit_per_tenant_)
+    return admission::tenant_queue_full;
+  ++of_tenant_[tenant];
+  ++in_flight_;
+  return admission::granted;
+}
+
+void admission_credits::give_back(const std::string& tenant) {
+  const std::lock_guard lock{mutex_};
+  --in_flight_;
+  const auto found = of_tenant_.find(tenant);
+  if (--found->second == 0)
+    of_tenant_.erase(found);
+}
+
+int admission_credits::in_flight() const {
+  const std::lock_guard lock{mutex_};
+  return in_flight_;
+}
+
 reply_handle::~reply_handle() {
   fail({503, "engine_restarted", "The part of the server that held this request was restarted; try again.",
         "", 1});
@@ -15,7 +40,7 @@ void reply_handle::emit(generation_event&& event) {
 void reply_handle::end(generation_event&& event) {
   if (ended_.exchange(true))
     return;
-  credits_->give_back();
+  credits_->give_back(tenant_);
   sink_(std::move(event));
 }
 

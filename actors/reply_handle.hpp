@@ -4,28 +4,35 @@
 #include "actors/messages/generation.hpp"
 
 #include <atomic>
+#include <cstdint>
+#include <limits>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
 
 namespace souffleur {
 
-/// Counts requests between admission and their last event; the only admission control (mailboxes are
-/// unbounded).
+enum class admission : std::uint8_t { granted, queue_full, tenant_queue_full };
+
+/// Counts requests between admission and their last event, over all and by tenant; the only admission control
+/// (mailboxes are unbounded). Thread-safe.
 class admission_credits {
 public:
-  explicit admission_credits(int limit) : limit_(limit) {}
-  /// False if the limit is reached.
-  bool take() {
-    if (in_flight_.fetch_add(1) < limit_)
-      return true;
-    in_flight_.fetch_sub(1);
-    return false;
-  }
-  void give_back() { in_flight_.fetch_sub(1); }
-  int in_flight() const { return in_flight_.load(); }
+  explicit admission_credits(int limit, int limit_per_tenant = std::numeric_limits<int>::max())
+      : limit_(limit), limit_per_tenant_(limit_per_tenant) {}
+  /// Takes a credit if it can be granted.
+  admission take(const std::string& tenant);
+  /// REQUIRES: the tenant has taken one.
+  void give_back(const std::string& tenant);
+  int in_flight() const;
 
 private:
   const int limit_;
-  std::atomic<int> in_flight_{0};
+  const int limit_per_tenant_;
+  mutable std::mutex mutex_;
+  int in_flight_ = 0;
+  std::unordered_map<std::string, int> of_tenant_; ///< none is 0
 };
 
 /// Owns the error path of one request: whoever drops the last reference without having ended the generation
@@ -33,9 +40,9 @@ private:
 /// is delivered.
 class reply_handle {
 public:
-  /// Takes over one credit that the caller took.
-  reply_handle(generation_sink sink, std::shared_ptr<admission_credits> credits)
-      : sink_(std::move(sink)), credits_(std::move(credits)) {}
+  /// Takes over one credit that the caller took for `tenant`.
+  reply_handle(generation_sink sink, std::shared_ptr<admission_credits> credits, std::string tenant)
+      : sink_(std::move(sink)), credits_(std::move(credits)), tenant_(std::move(tenant)) {}
   reply_handle(const reply_handle&) = delete;
   reply_handle& operator=(const reply_handle&) = delete;
   ~reply_handle();
@@ -52,6 +59,7 @@ private:
 
   generation_sink sink_;
   std::shared_ptr<admission_credits> credits_;
+  const std::string tenant_;
   std::atomic<bool> ended_{false};
 };
 

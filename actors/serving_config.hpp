@@ -17,6 +17,7 @@ struct serving_config {
   int join_prefill_tokens = 64; ///< of a common prefix: so many are worth waiting for
   int max_running = 32;
   int max_waiting = 256;
+  int max_waiting_per_tenant = 128;
   int max_output_tokens = 4096;
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds step_timeout{120'000};

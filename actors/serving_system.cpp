@@ -32,7 +32,8 @@ public:
   caf_serving_system(const serving_config& config, const loaded_model& loaded,
                      const std::function<void(const std::string&)>& on_give_up)
       : vocabulary_(loaded.vocabulary), metrics_(std::make_shared<serving_metrics>(config.model_name)),
-        credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting)),
+        credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting,
+                                                     config.max_running + config.max_waiting_per_tenant)),
         system_(caf_config_) {
     model_.name = config.model_name;
     model_.fingerprint = loaded.model->fingerprint();
@@ -63,11 +64,17 @@ public:
   }
 
   void submit(generation_request request, generation_sink sink) override {
-    if (!credits_->take()) {
-      sink(generation_failed{429, "overloaded", "The server's queue is full; try again later.", "", 1});
+    if (const auto admitted = credits_->take(request.tenant); admitted != admission::granted) {
+      const bool by_tenant = admitted == admission::tenant_queue_full;
+      sink(by_tenant
+               ? generation_failed{429, "tenant_overloaded",
+                                   "This tenant (Authorization header) has too many requests in the queue; "
+                                   "try again later.",
+                                   "", 1}
+               : generation_failed{429, "overloaded", "The server's queue is full; try again later.", "", 1});
       return;
     }
-    auto reply = std::make_shared<reply_handle>(std::move(sink), credits_);
+    auto reply = std::make_shared<reply_handle>(std::move(sink), credits_, request.tenant);
     if (!ready_) {
       reply->fail({503, "shutting_down", "The server is shutting down.", "", 1});
       return;
@@ -149,6 +156,7 @@ std::string first_bad_number(const serving_config& config, int n_model_pages) {
        {too_small("kv.pages", config.n_kv_pages, 2),
         too_small("scheduler.max_running", config.max_running, 1),
         too_small("scheduler.max_waiting", config.max_waiting, 0),
+        too_small("scheduler.max_waiting_per_tenant", config.max_waiting_per_tenant, 0),
         // Every sequence that decodes has a row in every step.
         too_small("scheduler.max_batch_tokens", config.max_batch_tokens, config.max_running),
         too_small("scheduler.prefill_chunk", config.prefill_chunk, 1),

@@ -155,8 +155,8 @@ public:
     who.request.id = id;
     who.request.arrival = now_;
     who.expected = expected_output(who.request.prompt, *who.request.sampling);
-    RC_ASSERT(credits_->take());
-    who.request.reply = std::make_shared<reply_handle>(sink_of(who.recorder), credits_);
+    RC_ASSERT(credits_->take(who.request.tenant) == admission::granted);
+    who.request.reply = std::make_shared<reply_handle>(sink_of(who.recorder), credits_, who.request.tenant);
     who.request.reply->accepted({static_cast<int>(who.request.prompt.size()), who.request.sampling->seed});
     core_.admit(who.request);
     who.request.reply = nullptr;

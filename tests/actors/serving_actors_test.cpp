@@ -78,10 +78,10 @@ public:
   client& submit(unsigned a, unsigned b) {
     auto& who = clients_.emplace_back();
     who.request = request_of(clients_.size(), a, b);
-    credits_->take();
-    compat::anon_send(supervisor_,
-                      submission{std::make_shared<generation_request>(who.request),
-                                 std::make_shared<reply_handle>(sink_of(who.recorder), credits_)});
+    credits_->take(who.request.tenant);
+    compat::anon_send(supervisor_, submission{std::make_shared<generation_request>(who.request),
+                                              std::make_shared<reply_handle>(sink_of(who.recorder), credits_,
+                                                                             who.request.tenant)});
     return who;
   }
 

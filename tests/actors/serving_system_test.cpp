@@ -282,6 +282,48 @@ TEST(ServingSystem, RefusesWhatIsBeyondTheAdmissionLimit) {
   expect_right(request, serving.ask(request)->wait());
 }
 
+/// Planted bugs that it caught: no limit by tenant; a tenant's credits never given back, or another's.
+TEST(ServingSystem, RefusesATenantsRequestsBeyondItsOwnLimit) {
+  serving_config config;
+  config.max_running = 2;
+  config.max_waiting = 8;
+  config.max_waiting_per_tenant = 3;
+  gate door;
+  running_system serving{config};
+  serving.model->before_forward = [&] { door.wait(); };
+  request_id n_asked = 0;
+  std::vector<std::pair<generation_request, recorder_ptr>> taken;
+  const auto is_taken = [&](const std::string& tenant) {
+    auto request = request_of(++n_asked, "of many");
+    request.tenant = tenant;
+    const auto recorder = serving.ask(request);
+    const auto answer = recorder->now(); // a refusal comes at once
+    if (!answer.failed) {
+      taken.emplace_back(request, recorder);
+      return true;
+    }
+    EXPECT_EQ(answer.failed->status, 429);
+    EXPECT_EQ(answer.failed->code, tenant == "late" ? "overloaded" : "tenant_overloaded");
+    EXPECT_GT(answer.failed->retry_after_s, 0);
+    return false;
+  };
+  for (const auto* tenant : {"many", "others"}) {
+    for (int i = 0; i < 5; ++i)
+      EXPECT_TRUE(is_taken(tenant)) << i;
+    if (std::string{tenant} == "many") {
+      EXPECT_FALSE(is_taken(tenant));
+    }
+  }
+  EXPECT_FALSE(is_taken("late")); // now the whole queue is full
+  door.open();
+  for (const auto& [request, recorder] : taken)
+    expect_right(request, recorder->wait());
+  for (int i = 0; i < 5; ++i)
+    EXPECT_TRUE(is_taken("many")) << i;
+  for (const auto& [request, recorder] : taken)
+    recorder->wait();
+}
+
 TEST(ServingSystem, RequestEndsAtItsDeadlineWithWhatWasMade) {
   running_system serving;
   serving.model->before_forward = [] { std::this_thread::sleep_for(std::chrono::milliseconds{1}); };

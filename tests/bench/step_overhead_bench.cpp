@@ -103,7 +103,7 @@ measurement measure(const setting& chosen) {
   config.scheduling_policy = chosen.scheduling;
   config.drafter = chosen.drafter;
   config.max_running = chosen.n_batch;
-  config.max_waiting = chosen.n_waiting;
+  config.max_waiting = config.max_waiting_per_tenant = chosen.n_waiting;
   auto system = serving_system::start(config,
                                       {std::make_shared<weightless_model>(chosen.vocabulary_size),
                                        std::make_shared<testing::fake_tokenizer>(),

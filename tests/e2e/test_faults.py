@@ -20,10 +20,11 @@ def wait_until(condition, timeout_s=20):
         time.sleep(0.02)
 
 
-def raw_request(server, body):
+def raw_request(server, body, tenant=""):
     connection = socket.create_connection(("127.0.0.1", server.port), timeout=30)
     payload = json.dumps(body).encode()
-    connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(payload) + payload)
+    connection.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n"
+                       b"Content-Length: %d\r\n\r\n" % (tenant.encode(), len(payload)) + payload)
     return connection
 
 
@@ -118,6 +119,24 @@ def test_a_full_queue_answers_429_with_retry_after(start_server):
     assert answer.startswith("HTTP/1.1 429")
     assert "Retry-After: " in answer
     for connection in [*busy, third]:
+        connection.close()
+
+
+def test_one_tenants_queue_leaves_room_for_others(start_server):
+    server = start_server("smollm2", "--scheduler.max_running", "1", "--scheduler.max_waiting", "4",
+                          "--scheduler.max_waiting_per_tenant", "1")
+    endless = {"prompt": "a", "max_tokens": 2000, "ignore_eos": True, "stream": True}
+    busy = [raw_request(server, endless, "hog") for _ in range(2)]
+    time.sleep(0.3)
+    third = raw_request(server, endless, "hog").recv(4096).decode()
+    head, _, body = third.partition("\r\n\r\n")
+    assert head.startswith("HTTP/1.1 429")
+    assert "Retry-After: " in head
+    error = json.loads(body)["error"]
+    assert error["code"] == "tenant_overloaded" and error["type"] == "rate_limit_error"
+    other = raw_request(server, endless, "other")
+    assert other.recv(4096).decode().startswith("HTTP/1.1 200")
+    for connection in [*busy, other]:
         connection.close()
 
 

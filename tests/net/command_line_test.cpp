@@ -84,13 +84,13 @@ std::string shown(const server_settings& s) {
       << '|' << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|' << c.model_name << '|'
       << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk
       << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
-      << c.max_output_tokens << '|' << c.request_timeout.count() << '|' << c.step_timeout.count() << '|'
-      << c.eviction_policy << '|' << c.prefix_cache << '|' << c.acceptance_policy << '|' << c.draft_policy
-      << '|' << c.drafter << '|' << c.max_draft << '|' << c.draft_budget.count() << '|' << c.cache_policy
-      << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|' << c.window_policy << '|'
-      << c.max_restarts << '|' << o.address << '|' << o.port << '|' << o.max_body_bytes << '|'
-      << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens << '|'
-      << o.idle_timeout.count() << '|' << o.write_timeout.count();
+      << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count() << '|'
+      << c.step_timeout.count() << '|' << c.eviction_policy << '|' << c.prefix_cache << '|'
+      << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|' << c.max_draft << '|'
+      << c.draft_budget.count() << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|'
+      << c.cache_ttl.count() << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|'
+      << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|'
+      << o.max_held_tokens << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count();
   return out.str();
 }
 
@@ -164,6 +164,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"scheduler.join_prefill_tokens", "26"},
                                                        {"scheduler.max_running", "16"},
                                                        {"scheduler.max_waiting", "17"},
+                                                       {"scheduler.max_waiting_per_tenant", "16"},
                                                        {"scheduler.max_output_tokens", "18"},
                                                        {"scheduler.request_timeout_s", "19"},
                                                        {"scheduler.step_timeout_s", "20"},
@@ -245,6 +246,7 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"scheduler.prefill_chunk", "0"},
                                                       {"scheduler.max_running", "0"},
                                                       {"scheduler.max_waiting", "-1"},
+                                                      {"scheduler.max_waiting_per_tenant", "-1"},
                                                       {"scheduler.max_output_tokens", "0"},
                                                       {"kv.tokens", "63"},
                                                       {"kv.tokens", "99999999999"},
