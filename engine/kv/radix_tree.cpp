@@ -1,7 +1,5 @@
 #include "engine/kv/radix_tree.hpp"
 
-#include "engine/kv_manager.hpp"
-
 #include <algorithm>
 #include <iterator>
 #include <limits>
@@ -118,9 +116,7 @@ radix_tree::node* radix_tree::pin_partial(node* end, std::span<const token_id> n
   if (closest->n_pages() > 1) {
     closest = split(closest, 1);
   }
-  for (auto* at = closest; at; at = at->parent) {
-    add_pin(at);
-  }
+  pin_path(closest);
   return closest;
 }
 
@@ -145,9 +141,7 @@ radix_tree::node* radix_tree::retreat(node* from, int n_pages) {
   if (to->parent && to->n_before + to->n_pages() > n_pages) {
     to = split(to, static_cast<std::size_t>(n_pages - to->n_before));
   }
-  for (auto* at = to; at; at = at->parent) {
-    add_pin(at);
-  }
+  pin_path(to);
   unpin(from);
   return to;
 }
@@ -267,6 +261,13 @@ void radix_tree::add_pin(node* one) {
     n_cached_ -= one->n_pages();
     n_pinned_ += one->n_pages();
     refresh(one);
+  }
+}
+
+/// From the root to the end of `end`.
+void radix_tree::pin_path(node* end) {
+  for (auto* at = end; at; at = at->parent) {
+    add_pin(at);
   }
 }
 

@@ -1,6 +1,7 @@
 // Prefix tree over whole pages of tokens: which committed prefix lies in which KV pages.
 #pragma once
 
+#include "engine/kv/kv_summary.hpp"
 #include "engine/kv/page_key.hpp"
 #include "policies/eviction_policy.hpp"
 
@@ -14,8 +15,6 @@
 #include <vector>
 
 namespace souffleur {
-
-struct kv_summary;
 
 /// Radix tree after RadixAttention (arXiv 2312.07104), one root a salt.
 ///
@@ -44,7 +43,7 @@ public:
   node* advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
                 std::vector<page_id>& surplus);
   /// Where a pinned prefix goes on: the child of `end` whose first page has most of its first tokens in
-  /// common with `next` (fewer tokens than a page). Pins that page and returns the pin, or null if there is
+  /// common with `next` (at most a page). Pins that page and returns the pin, or null if there is
   /// none.
   node* pin_partial(node* end, std::span<const token_id> next, int& n_common);
   void unpin(node* pinned);
@@ -87,6 +86,7 @@ private:
   node* descend(node* from, std::span<const page_key> keys, std::size_t& n_matched);
   node* append(node* end, bool in_place, std::span<const page_key> keys, std::span<const page_id> pages);
   void add_pin(node* one);
+  void pin_path(node* end);
   void touch(node* one);
   void note_continuation(node* one, const page_key& next);
   void refresh(node* one);
