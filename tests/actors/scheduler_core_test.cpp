@@ -353,14 +353,24 @@ private:
   }
 
   /// First come, first served: nobody computes for the first time while someone who came earlier waits, be it
-  /// again, unless for a prefix that is being computed. (A step may pass over somebody who is running and
-  /// short of a page.)
+  /// again, unless it may wait for its prefix. (A step may pass over somebody who is running and short of a
+  /// page.)
   void check_turn(request_id id) const {
-    const bool joins = config_.prefix_cache && config_.join_prefill_tokens < max_prompt_tokens;
-    if (config_.scheduling_policy != "fcfs" || joins || clients_.at(id).last_planned != never)
+    if (config_.scheduling_policy != "fcfs" || clients_.at(id).last_planned != never)
       return;
     for (const auto& [other, who] : clients_)
-      RC_ASSERT(other >= id || who.last_planned >= n_plans_ - 1 || who.recorder->ended());
+      RC_ASSERT(other >= id || who.last_planned >= n_plans_ - 1 || who.recorder->ended() ||
+                may_wait_for_its_prefix(other));
+  }
+
+  /// Somebody else of its tenant has so much of it in common that it may be postponed.
+  bool may_wait_for_its_prefix(request_id id) const {
+    const auto own = known(id);
+    return config_.prefix_cache && std::ranges::any_of(clients_, [&](const auto& one) {
+             const auto theirs = known(one.first);
+             const auto n_common = std::ranges::mismatch(own.tokens, theirs.tokens).in1 - own.tokens.begin();
+             return one.first != id && theirs.tenant == own.tenant && n_common >= config_.join_prefill_tokens;
+           });
   }
 
   void check(const client& who) const {
@@ -437,9 +447,9 @@ private:
 /// too many; a preempted sequence that goes to the back; openings granted after a refusal; pages or drafts
 /// that nobody ends; grants of a lost kv manager taken for good; penalties that do not see the output; a coin
 /// thrown for the wrong position; min_tokens that does not see the draft; a cancelled or expired request that
-/// nobody tells; nobody leaves a full batch; rows of prompts given in order of admission; a policy that is
-/// told neither of admissions nor of what was served, or of cached prefixes that are not there; the KV of who
-/// leaves the batch thrown away.
+/// nobody tells; who waits for a prefix that another tenant computes; nobody leaves a full batch; rows of
+/// prompts given in order of admission; a policy that is told neither of admissions nor of what was served,
+/// or of cached prefixes that are not there; the KV of who leaves the batch thrown away.
 RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   const auto config = any_config();
   const auto some_events = rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event()));
