@@ -17,6 +17,8 @@ def main():
     parser.add_argument("--sinks", type=int, default=16)
     parser.add_argument("--window", type=int, default=1024)
     given, server_options = parser.parse_known_args()
+    if given.tokens < 3000:
+        parser.error(f"--tokens is {given.tokens}; the least is 3000, since tokens 2,000 to 3,000 are compared with")
     body = {"prompt": "Once upon a time", "max_tokens": given.tokens, "temperature": 0.8, "seed": 1, "ignore_eos": True,
             "logprobs": 0,  # one chunk a token, also where the text is held back
             "souffleur": {"attention_sinks": given.sinks, "attention_window": given.window, "speculation": False}}
