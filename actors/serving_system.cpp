@@ -39,7 +39,8 @@ public:
     model_.fingerprint = loaded.model->fingerprint();
     model_.context_length = loaded.model->context_length();
     model_.vocabulary_size = loaded.model->vocabulary_size();
-    model_.memory = loaded.model->memory();
+    model_.weights_bytes = loaded.model->weights_bytes();
+    model_.kv_page_bytes = loaded.model->page_bytes();
     model_.created_s =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();

@@ -30,11 +30,6 @@ struct page_turn {
   int n_positions = 0;
 };
 
-struct model_memory {
-  std::size_t weights_bytes = 0;
-  std::size_t kv_page_bytes = 0;
-};
-
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
 ///
 /// Invariant (batch invariance): the logits of a row are bit-identical whatever other sequences share the
@@ -45,7 +40,7 @@ public:
   virtual int vocabulary_size() const = 0;
   virtual int context_length() const = 0;
   virtual int n_pages() const = 0;
-  virtual model_memory memory() const { return {}; }
+  virtual std::size_t weights_bytes() const { return 0; }
   /// Identifies weights and format; equal fingerprints give equal logits on one machine.
   virtual const std::string& fingerprint() const = 0;
   /// `logits` is (sum of n_logit_rows, vocabulary_size), row-major, in batch order.

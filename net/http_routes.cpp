@@ -134,7 +134,7 @@ routed kv(const http_query&, const generation_service& service) {
   const auto summary = service.kv(n_prefixes);
   if (!summary)
     return error_reply({503, "kv_manager_unavailable", "The KV manager does not answer.", "", 1});
-  const auto& memory = service.model().memory;
+  const auto page_bytes = service.model().kv_page_bytes;
   const auto n_used = static_cast<std::size_t>(summary->occupancy.n_total - summary->occupancy.n_free);
   json::array prefixes;
   for (const auto& one : summary->most_hit)
@@ -146,10 +146,10 @@ routed kv(const http_query&, const generation_service& service) {
   return json_reply({{"page_tokens", page_tokens},
                      {"pages", pages_object(summary->occupancy)},
                      {"bytes",
-                      {{"weights", memory.weights_bytes},
-                       {"page", memory.kv_page_bytes},
-                       {"pool", memory.kv_page_bytes * static_cast<std::size_t>(summary->occupancy.n_total)},
-                       {"used", memory.kv_page_bytes * n_used}}},
+                      {{"weights", service.model().weights_bytes},
+                       {"page", page_bytes},
+                       {"pool", page_bytes * static_cast<std::size_t>(summary->occupancy.n_total)},
+                       {"used", page_bytes * n_used}}},
                      {"sequences", summary->n_sequences},
                      {"tree",
                       {{"namespaces", summary->n_namespaces},

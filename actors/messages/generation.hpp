@@ -3,7 +3,6 @@
 #pragma once
 
 #include "engine/kv_manager.hpp"
-#include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
 #include "policies/token.hpp"
@@ -11,6 +10,7 @@
 #include <boost/json/array.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -149,7 +149,8 @@ struct served_model {
   int context_length = 0;
   int vocabulary_size = 0;
   std::int64_t created_s = 0; ///< Unix time at which the server started
-  model_memory memory;
+  std::size_t weights_bytes = 0;
+  std::size_t kv_page_bytes = 0;
 };
 
 /// The serving actors as seen from outside: plain C++, callable from any thread.

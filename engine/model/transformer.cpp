@@ -60,9 +60,7 @@ public:
   }
 
   /// All layers' part of it.
-  std::span<std::byte> page(page_id page) const {
-    return {memory_.get() + page_bytes_ * page, static_cast<std::size_t>(page_bytes_)};
-  }
+  std::span<std::byte> page(page_id page) const { return {memory_.get() + page_bytes_ * page, page_bytes()}; }
 
 private:
   kv_type type_;
@@ -160,8 +158,8 @@ public:
               const model_options& options)
       : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
         team_(options.n_threads), level_(options.level), operators_(default_operator_set()),
-        page_format_(page_format_of(fingerprint_, level_)),
-        pool_(config, options.kv, options.n_kv_pages), memory_{bytes_of(weights), pool_.page_bytes()} {
+        page_format_(page_format_of(fingerprint_, level_)), pool_(config, options.kv, options.n_kv_pages),
+        weights_bytes_(bytes_of(weights)) {
     // The kernels run on team_; a second pool of threads would only be in its way.
     at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
     const c10::InferenceMode no_gradients;
@@ -178,7 +176,7 @@ public:
   int vocabulary_size() const override { return config_.n_vocabulary; }
   int context_length() const override { return config_.n_context; }
   int n_pages() const override { return n_pages_; }
-  model_memory memory() const override { return memory_; }
+  std::size_t weights_bytes() const override { return weights_bytes_; }
   const std::string& fingerprint() const override { return fingerprint_; }
 
   void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
@@ -215,7 +213,7 @@ public:
   }
 
   const std::string& page_format() const override { return page_format_; }
-  std::size_t page_bytes() const override { return pool_.page(0).size(); }
+  std::size_t page_bytes() const override { return pool_.page_bytes(); }
   void save_page(page_id page, std::span<std::byte> bytes) const override {
     std::ranges::copy(pool_.page(page), bytes.begin());
   }
@@ -346,7 +344,7 @@ private:
   model_operators operators_;
   std::string page_format_;
   kv_pool pool_;
-  model_memory memory_;
+  std::size_t weights_bytes_;
   packed_linear_ptr embedding_;
   packed_linear_ptr output_; ///< may be embedding_
   at::Tensor output_norm_;

@@ -104,7 +104,7 @@ public:
   }
 
 private:
-  served_model model_{"served", "abc", 2048, 256, 1700000000, {}};
+  served_model model_{"served", "abc", 2048, 256, 1700000000, 0, 0};
   bool ready_ = true;
   std::optional<kv_summary> kv_;
   std::mutex mutex_;
