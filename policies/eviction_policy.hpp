@@ -24,6 +24,7 @@ struct cached_node {
 struct eviction_key {
   double first = 0;
   double second = 0;
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes the 0 in the default for a null pointer.
   auto operator<=>(const eviction_key&) const = default;
 };
 

@@ -16,6 +16,7 @@ namespace souffleur {
 /// 128 bits of BLAKE2b (RFC 7693): clients choose the tokens, so nobody may be able to choose a name.
 struct page_name {
   std::array<std::uint8_t, 16> bytes{};
+  // NOLINTNEXTLINE(modernize-use-nullptr): it takes the 0 in the default for a null pointer.
   auto operator<=>(const page_name&) const = default;
 };
 

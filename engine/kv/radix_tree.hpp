@@ -77,6 +77,7 @@ private:
     eviction_key key;
     std::uint64_t created = 0;
     std::uint64_t serial = 0;
+    // NOLINTNEXTLINE(modernize-use-nullptr): it takes the 0 in the default for a null pointer.
     auto operator<=>(const rank&) const = default;
   };
 
