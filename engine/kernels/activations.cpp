@@ -1,6 +1,6 @@
 #include "engine/kernels/activations.hpp"
 
-#include <algorithm>
+#include <cstdint>
 
 namespace souffleur {
 
@@ -14,14 +14,12 @@ void make_room(std::vector<T>& storage, std::size_t n) {
 
 } // namespace
 
-void activations::resize(int n_rows, int n_in, std::span<const int> panel_sizes) {
+void activations::resize(int n_rows, int n_in, int max_panel_rows) {
   n_in_ = n_in;
-  first_rows_.assign(1, 0);
-  for (int row = 0; row < n_rows;) {
-    row +=
-        *std::find_if(panel_sizes.begin(), panel_sizes.end(), [&](int size) { return size <= n_rows - row; });
-    first_rows_.push_back(row);
-  }
+  first_rows_.clear();
+  const int n_panels = (n_rows + max_panel_rows - 1) / max_panel_rows;
+  for (int panel = 0; panel <= n_panels; ++panel)
+    first_rows_.push_back(n_panels == 0 ? 0 : static_cast<int>(std::int64_t{n_rows} * panel / n_panels));
   const auto n_blocks = static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(n_in / block_values);
   make_room(quants_, n_blocks * block_values);
   make_room(scales_, n_blocks);

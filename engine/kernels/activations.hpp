@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 namespace souffleur {
@@ -28,9 +27,9 @@ struct activation_panel {
 /// storage from use to use.
 class activations {
 public:
-  /// Makes room for `n_rows` rows in panels of `panel_sizes`, which descend to 1. `n_in` is a multiple of 32,
-  /// or no row is rounded.
-  void resize(int n_rows, int n_in, std::span<const int> panel_sizes);
+  /// Makes room for `n_rows` rows in panels of at most `max_panel_rows`, as equal as can be: small ones use
+  /// the weights that they unpack badly. `n_in` is a multiple of 32, or no row is rounded.
+  void resize(int n_rows, int n_in, int max_panel_rows);
   /// The rows themselves: not copied.
   void set_rows(const float* rows, std::ptrdiff_t stride);
 

@@ -33,8 +33,8 @@ struct attention_state {
   float masses[max_tile_queries][16];            ///< to be added up
 };
 
-/// Weights to fetch while others are multiplied: of every block b with b % step == phase, the one `bytes`
-/// later; none if 0.
+/// Weights to fetch while others are multiplied: of every block b of a pair with b % step == phase, what is
+/// `bytes` later; none if 0.
 struct fetch_ahead {
   int bytes = 0;
   int step = 1;
@@ -45,13 +45,12 @@ struct fetch_ahead {
 
 /// Functions of one instruction set. avx2 and avx512 give the same bits.
 struct kernel_table {
-  /// out (n_groups, n_rows, 16) = the panel's rows times the groups' sixteen rows.
-  using tile_function = void (*)(const weight_group* groups, const activation_panel& panel,
+  /// out (2, n_rows, 16) = the panel's rows times the pair's groups of sixteen.
+  using tile_function = void (*)(const weight_pair& pair, const activation_panel& panel,
                                  const fetch_ahead& ahead, float* out);
 
-  int groups_at_once;               ///< 1 or 2
-  std::span<const int> panel_sizes; ///< rows of a panel that there is a tile function for, descending to 1
-  tile_function (*tile_of)(tensor_type type, int n_groups, int n_rows);
+  int max_panel_rows; ///< there is a tile function for as many rows and for less
+  tile_function (*tile_of)(tensor_type type, int n_rows);
   /// y (n_rows, 16), rows `stride` apart, = tile (n_rows, 16) + bias (16,), added to what y has if so wanted.
   void (*store_tile)(const float* tile, int n_rows, const float* bias, bool accumulate, float* y,
                      std::ptrdiff_t stride);

@@ -27,13 +27,20 @@ constexpr int value_registers = 6;
 namespace souffleur {
 
 const kernel_table& avx2_kernels() {
-  static constexpr int panel_sizes[] = {4, 3, 2, 1};
   static constexpr int tile_sizes[] = {1, 2, 3, 4, 6};
-  static constexpr kernel_table table{1,          panel_sizes, tile_of_sizes<1, 4, 3, 2, 1>,
-                                      store_tile, round_row,   rms_norm,
-                                      gate,       rotate,      spread,
-                                      write_kv,   tile_sizes,  attend_sizes<1, 2, 3, 4, 6>,
-                                      merge,      finish};
+  static constexpr kernel_table table{4,
+                                      tile_of_rows<4>,
+                                      store_tile,
+                                      round_row,
+                                      rms_norm,
+                                      gate,
+                                      rotate,
+                                      spread,
+                                      write_kv,
+                                      tile_sizes,
+                                      attend_sizes<1, 2, 3, 4, 6>,
+                                      merge,
+                                      finish};
   return table;
 }
 

@@ -27,13 +27,20 @@ constexpr int value_registers = 24;
 namespace souffleur {
 
 const kernel_table& avx512_kernels() {
-  static constexpr int panel_sizes[] = {6, 5, 4, 3, 2, 1};
   static constexpr int tile_sizes[] = {1, 2, 3, 4, 6, 8, 12};
-  static constexpr kernel_table table{2,          panel_sizes, tile_of_sizes<2, 6, 5, 4, 3, 2, 1>,
-                                      store_tile, round_row,   rms_norm,
-                                      gate,       rotate,      spread,
-                                      write_kv,   tile_sizes,  attend_sizes<1, 2, 3, 4, 6, 8, 12>,
-                                      merge,      finish};
+  static constexpr kernel_table table{6,
+                                      tile_of_rows<6>,
+                                      store_tile,
+                                      round_row,
+                                      rms_norm,
+                                      gate,
+                                      rotate,
+                                      spread,
+                                      write_kv,
+                                      tile_sizes,
+                                      attend_sizes<1, 2, 3, 4, 6, 8, 12>,
+                                      merge,
+                                      finish};
   return table;
 }
 

@@ -19,11 +19,10 @@ constexpr int value_registers = 1;
 namespace souffleur {
 
 const kernel_table& portable_kernels() {
-  static constexpr int panel_sizes[] = {4, 1};
   static constexpr int tile_sizes[] = {1, 4};
   static constexpr kernel_table table{
-      1,        panel_sizes, tile_of_sizes<1, 4, 1>, store_tile, round_row, rms_norm, gate, rotate, spread,
-      write_kv, tile_sizes,  attend_sizes<1, 4>,     merge,      finish};
+      4,      tile_of_rows<4>, store_tile, round_row,          rms_norm, gate,  rotate,
+      spread, write_kv,        tile_sizes, attend_sizes<1, 4>, merge,    finish};
   return table;
 }
 

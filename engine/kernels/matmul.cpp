@@ -13,8 +13,8 @@ constexpr std::size_t block_of_rows_bytes = 384U << 10;
 constexpr std::size_t part_bytes = 48U << 10;
 constexpr int parts_per_thread = 4;
 constexpr int rows_worth_a_thread = 4;
-constexpr int max_groups = 2;
-constexpr int max_tile_values = max_groups * 8 * rows_per_group;
+constexpr int rows_at_memory_speed = 2;
+constexpr int max_tile_values = 8 * rows_per_pair;
 
 class product {
 public:
@@ -26,7 +26,7 @@ public:
       has_real_ = has_real_ || packed_format_of(w.type()).is_real;
       has_quants_ = has_quants_ || !packed_format_of(w.type()).is_real;
     }
-    rounded_.resize(input.n_rows, n_in_, kernels.panel_sizes);
+    rounded_.resize(input.n_rows, n_in_, kernels.max_panel_rows);
     rounded_.set_rows(input.x, input.stride);
     if (has_real_ && input.norm) {
       normed_.resize(static_cast<std::size_t>(input.n_rows) * static_cast<std::size_t>(n_in_));
@@ -34,8 +34,7 @@ public:
     }
     const auto row_bytes =
         static_cast<std::size_t>(n_in_) * (has_real_ ? sizeof(float) : sizeof(std::int8_t));
-    panels_at_once_ =
-        std::max(2, static_cast<int>(block_of_rows_bytes / row_bytes) / kernels.panel_sizes.front());
+    panels_at_once_ = std::max(2, static_cast<int>(block_of_rows_bytes / row_bytes) / kernels.max_panel_rows);
   }
 
   void prepare(thread_team& team) {
@@ -55,23 +54,23 @@ public:
   }
 
   void multiply(thread_team& team) {
-    int n_groups = 0;
+    int n_pairs = 0;
     std::size_t n_bytes = 0;
     for (const auto& w : stack_) {
-      n_groups += w.n_groups();
+      n_pairs += w.n_pairs();
       n_bytes += w.size_bytes();
     }
     if (output_.gate)
-      n_groups /= 2;
+      n_pairs = stack_.front().n_pairs();
     const auto n_useful = n_bytes * static_cast<std::size_t>(rounded_.n_panels()) / part_bytes + 1;
     const int n_parts = static_cast<int>(
         std::min<std::size_t>({n_useful, static_cast<std::size_t>(parts_per_thread * team.size()),
-                               static_cast<std::size_t>(n_groups)}));
+                               static_cast<std::size_t>(n_pairs)}));
     team.run(n_parts, [&](int part) {
-      const int first = static_cast<int>(std::int64_t{n_groups} * part / n_parts);
-      const int last = static_cast<int>(std::int64_t{n_groups} * (part + 1) / n_parts);
+      const int first = static_cast<int>(std::int64_t{n_pairs} * part / n_parts);
+      const int last = static_cast<int>(std::int64_t{n_pairs} * (part + 1) / n_parts);
       for (int panel = 0; panel < rounded_.n_panels(); panel += panels_at_once_)
-        multiply_groups(first, last, panel, std::min(panel + panels_at_once_, rounded_.n_panels()));
+        multiply_pairs(first, last, panel, std::min(panel + panels_at_once_, rounded_.n_panels()));
     });
   }
 
@@ -93,72 +92,76 @@ private:
     }
   }
 
-  void multiply_groups(int first, int last, int first_panel, int last_panel) {
+  void multiply_pairs(int first, int last, int first_panel, int last_panel) {
     if (output_.gate) {
-      for (int g = first; g < last; ++g)
-        multiply_gated(g, first_panel, last_panel);
+      for (int p = first; p < last; ++p)
+        multiply_gated(p, first_panel, last_panel);
       return;
     }
     int before = 0; // outputs of the matrices before
     for (const auto& w : stack_) {
-      const int end = std::min(last, w.n_groups());
-      for (int g = std::max(first, 0); g < end; g += kernels_.groups_at_once)
-        multiply_group(w, g, std::min(kernels_.groups_at_once, end - g), first_panel, last_panel, before);
-      first -= w.n_groups();
-      last -= w.n_groups();
+      for (int p = std::max(first, 0); p < std::min(last, w.n_pairs()); ++p)
+        multiply_pair(w, p, first_panel, last_panel, before);
+      first -= w.n_pairs();
+      last -= w.n_pairs();
       before += w.n_out();
     }
   }
 
-  void multiply_group(const packed_matrix& w, int first_group, int n_groups, int first_panel, int last_panel,
-                      int before) {
+  void multiply_pair(const packed_matrix& w, int pair, int first_panel, int last_panel, int before) {
     alignas(64) float tile[max_tile_values];
-    const weight_group groups[max_groups] = {w.group(first_group), w.group(first_group + n_groups - 1)};
     for (int p = first_panel; p < last_panel; ++p) {
       const auto panel = rounded_.panel(p);
-      kernels_.tile_of(w.type(), n_groups, panel.n_rows)(
-          groups, panel, ahead_of(w, p - first_panel, last_panel - first_panel), tile);
-      for (int g = 0; g < n_groups; ++g)
-        store(tile + g * panel.n_rows * rows_per_group, w.n_out(), first_group + g, p, before);
+      multiply_panel(w, pair, panel, p - first_panel, last_panel - first_panel, tile);
+      store(tile, w.n_out(), 2 * pair, p, before);
+      store(tile + panel.n_rows * rows_per_group, w.n_out(), 2 * pair + 1, p, before);
     }
   }
 
-  void multiply_gated(int group, int first_panel, int last_panel) {
+  /// Gate and up in one pair, or in two matrices where they have different formats.
+  void multiply_gated(int pair, int first_panel, int last_panel) {
     alignas(64) float tile[max_tile_values];
-    const auto& gate = stack_[0];
-    const auto& up = stack_[1];
-    const weight_group groups[max_groups] = {gate.group(group), up.group(group)};
+    alignas(64) float up[max_tile_values];
+    const auto& w = stack_.front();
     for (int p = first_panel; p < last_panel; ++p) {
       const auto panel = rounded_.panel(p);
       const int n = panel.n_rows * rows_per_group;
-      const auto ahead = ahead_of(gate, p - first_panel, last_panel - first_panel);
-      if (kernels_.groups_at_once == 2 && gate.type() == up.type()) {
-        kernels_.tile_of(gate.type(), 2, panel.n_rows)(groups, panel, ahead, tile);
-      } else {
-        kernels_.tile_of(gate.type(), 1, panel.n_rows)(groups, panel, ahead, tile);
-        kernels_.tile_of(up.type(), 1, panel.n_rows)(groups + 1, panel, ahead, tile + n);
+      multiply_panel(w, pair, panel, p - first_panel, last_panel - first_panel, tile);
+      if (w.is_gated()) {
+        kernels_.gate(*output_.gate, tile, tile + n, tile, n);
+        store(tile, w.n_out() / 2, pair, p, 0);
+        continue;
       }
-      kernels_.gate(*output_.gate, tile, tile + n, tile, n);
-      store(tile, gate.n_out(), group, p, 0);
+      multiply_panel(stack_[1], pair, panel, p - first_panel, last_panel - first_panel, up);
+      kernels_.gate(*output_.gate, tile, up, tile, 2 * n);
+      store(tile, w.n_out(), 2 * pair, p, 0);
+      store(tile + n, w.n_out(), 2 * pair + 1, p, 0);
     }
   }
 
-  /// What to fetch while the `panel`th of `n_panels` goes through some groups: the groups that come next,
-  /// shared out among the first panels, if they are near; else, with the first, what comes next in this
-  /// group.
+  /// Panel number `index` of `n_panels` that go through the pair one after the other.
+  void multiply_panel(const packed_matrix& w, int pair, const activation_panel& panel, int index,
+                      int n_panels, float* tile) const {
+    kernels_.tile_of(w.type(), panel.n_rows)(w.pair(pair), panel, ahead_of(w, index, n_panels), tile);
+  }
+
+  /// The next pair, shared out among the first panels, if it is near; else, with the first, what comes next
+  /// in this pair. With few rows nothing: a kernel that only streams does best on the hardware's own guesses.
   fetch_ahead ahead_of(const packed_matrix& w, int panel, int n_panels) const {
     constexpr std::size_t near = 16384;
-    constexpr int in_group = 4096;
+    constexpr int in_pair = 4096;
     constexpr int most_panels = 3;
-    const auto next = w.group_bytes() * static_cast<std::size_t>(output_.gate ? 1 : kernels_.groups_at_once);
+    const auto next = w.pair_bytes();
     const int step = next <= near ? std::min(n_panels, most_panels) : 1;
-    if (panel >= step)
+    if (panel >= step || rounded_.first_row(rounded_.n_panels()) <= rows_at_memory_speed)
       return {};
-    return {next <= near ? static_cast<int>(next) : in_group, step, panel};
+    return {next <= near ? static_cast<int>(next) : in_pair, step, panel};
   }
 
   void store(const float* tile, int n_out, int group, int panel, int before) const {
     const int n = std::min(rows_per_group, n_out - group * rows_per_group);
+    if (n <= 0) // what fills up the last pair
+      return;
     const int column = before + group * rows_per_group;
     const int first_row = rounded_.first_row(panel);
     const int n_rows = rounded_.first_row(panel + 1) - first_row;

@@ -27,13 +27,14 @@ struct matmul_output {
   std::ptrdiff_t stride = 0;
   const float* bias = nullptr;      ///< (n_out,), added to the product; null: none
   bool accumulate = false;          ///< y += product + bias instead of y = product + bias
-  std::optional<activation> gate{}; ///< y = act(first matrix's product) * second matrix's; no bias
+  std::optional<activation> gate{}; ///< y = act(gate's product) * up's; no bias
 };
 
-/// The products of all matrices of `stack` with the input, side by side in y: n_out is the sum of theirs, or
-/// that of one of two equal ones with a gate. Rows are rounded to int8 per block of 32 for quantised weights;
-/// sums over the inputs of a block are exact. A row's result is bit-identical for any n_rows and any number
-/// of threads: its operations and their order do not depend on its neighbours. REQUIRES: equal n_in.
+/// The products of all matrices of `stack` with the input, side by side in y: n_out is the sum of theirs.
+/// With a gate it is half of that, and the stack is a gated matrix, or gate and up of equal size. Rows are
+/// rounded to int8 per block of 32 for quantised weights; sums over the inputs of a block are exact. A row's
+/// result is bit-identical for any n_rows and any number of threads: its operations and their order do not
+/// depend on its neighbours. REQUIRES: equal n_in.
 void matmul(std::span<const packed_matrix> stack, const matmul_input& input, const matmul_output& output,
             thread_team& team, isa level);
 

@@ -18,13 +18,20 @@ constexpr int vector_bytes = 64; ///< 4 inputs x 16 rows
 std::size_t n_blocks_of(int n_in) {
   return static_cast<std::size_t>((n_in + block_values - 1) / block_values);
 }
-std::size_t n_supers_of(int n_in) { return (n_blocks_of(n_in) + super_blocks - 1) / super_blocks; }
 
-/// The same places as weight_group has, to write to.
-struct group_writer {
-  std::uint8_t* quants;
-  std::uint8_t* scales;
-  std::uint8_t* supers;
+/// Where the parts of a block of one group begin in its pair.
+struct block_place {
+  block_place(const packed_format& format, int group, int block) {
+    const int n = format.unit_blocks();
+    const auto unit = static_cast<std::ptrdiff_t>(block / n) * format.unit_bytes();
+    const auto both = unit + 2 * format.super_bytes() + block % n * format.pair_block_bytes();
+    quants = both + group * format.quant_bytes();
+    scales = both + 2 * format.quant_bytes() + group * format.scale_bytes();
+    supers = unit + group * format.super_bytes();
+  }
+  std::ptrdiff_t quants;
+  std::ptrdiff_t scales;
+  std::ptrdiff_t supers;
 };
 
 void put_half(std::uint8_t* at, int index, std::uint16_t bits) { std::memcpy(at + 2 * index, &bits, 2); }
@@ -84,69 +91,103 @@ void put_scales(const packed_format& format, const quant_block& from, int lane, 
   }
 }
 
-void put_quantised_row(tensor_type type, const std::uint8_t* row, int n_in, int lane,
-                       const group_writer& to) {
+void put_quantised_row(tensor_type type, const std::uint8_t* row, int n_in, const packed_matrix::place& place,
+                       std::uint8_t* pair) {
   const auto format = packed_format_of(type);
   const auto shape = block_shape_of(type);
   const int n_inside = shape.n_values / block_values;
   for (int b = 0; b < n_in / block_values; ++b) {
     const auto block =
         read_quant_block(type, row + static_cast<std::ptrdiff_t>(b / n_inside) * shape.n_bytes, b % n_inside);
-    put_quants(format, block, lane, to.quants + static_cast<std::ptrdiff_t>(b) * format.quant_bytes());
-    put_scales(format, block, lane, to.scales + static_cast<std::ptrdiff_t>(b) * format.scale_bytes());
+    const block_place at{format, place.group, b};
+    put_quants(format, block, place.lane, pair + at.quants);
+    put_scales(format, block, place.lane, pair + at.scales);
     if (format.is_super && b % super_blocks == 0) {
-      auto* supers = to.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * format.super_bytes();
-      put_half(supers, lane, block.super_scale);
+      put_half(pair + at.supers, place.lane, block.super_scale);
       if (format.has_min)
-        put_half(supers, rows_per_group + lane, block.super_min);
+        put_half(pair + at.supers, rows_per_group + place.lane, block.super_min);
     }
   }
 }
 
-void put_real_row(const packed_format& format, const std::uint8_t* row, int n_in, int lane,
-                  std::uint8_t* to) {
-  const auto n_bytes = static_cast<std::size_t>(format.bits / 8);
-  for (int k = 0; k < n_in; ++k)
-    std::memcpy(to +
-                    (static_cast<std::size_t>(k) * rows_per_group + static_cast<std::size_t>(lane)) * n_bytes,
-                row + static_cast<std::size_t>(k) * n_bytes, n_bytes);
+/// Of input k in a real pair, in values.
+std::size_t real_index(const packed_matrix::place& place, int k) {
+  return static_cast<std::size_t>(k) * rows_per_pair +
+         static_cast<std::size_t>(place.group * rows_per_group + place.lane);
 }
 
-float real_at(const packed_format& format, const std::uint8_t* group, int lane, int k) {
-  const int at = k * rows_per_group + lane;
+void put_real_row(const packed_format& format, const std::uint8_t* row, int n_in,
+                  const packed_matrix::place& place, std::uint8_t* pair) {
+  const auto n_bytes = static_cast<std::size_t>(format.bits / 8);
+  for (int k = 0; k < n_in; ++k)
+    std::memcpy(pair + real_index(place, k) * n_bytes, row + static_cast<std::size_t>(k) * n_bytes, n_bytes);
+}
+
+float real_at(const packed_format& format, const std::uint8_t* pair, std::size_t index) {
   if (format.bits == 32) {
     float value = 0;
-    std::memcpy(&value, group + 4 * static_cast<std::ptrdiff_t>(at), 4);
+    std::memcpy(&value, pair + 4 * index, 4);
     return value;
   }
-  const auto bits = half_at(group, at);
+  const auto bits = half_at(pair, static_cast<int>(index));
   return format.is_brain ? std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16) : half_to_float(bits);
 }
 
+int n_pairs_of(int n_rows) { return (n_rows + rows_per_pair - 1) / rows_per_pair; }
+
 } // namespace
 
-std::size_t packed_matrix::group_bytes_of(tensor_type type, int n_in) {
+std::size_t packed_matrix::pair_bytes_of(tensor_type type, int n_in) {
   const auto format = packed_format_of(type);
-  const auto n =
-      format.is_real
-          ? static_cast<std::size_t>(n_in) * rows_per_group * static_cast<std::size_t>(format.bits) / 8
-          : n_blocks_of(n_in) * static_cast<std::size_t>(format.quant_bytes() + format.scale_bytes()) +
-                n_supers_of(n_in) * static_cast<std::size_t>(format.super_bytes());
+  if (!format.is_real)
+    return n_blocks_of(n_in) / static_cast<std::size_t>(format.unit_blocks()) *
+           static_cast<std::size_t>(format.unit_bytes());
+  const auto n = static_cast<std::size_t>(n_in) * rows_per_pair * static_cast<std::size_t>(format.bits) / 8;
   return (n + cache_line_bytes - 1) / cache_line_bytes * cache_line_bytes;
 }
 
 std::size_t packed_matrix::packed_bytes(tensor_type type, int n_out, int n_in) {
-  return group_bytes_of(type, n_in) * static_cast<std::size_t>((n_out + rows_per_group - 1) / rows_per_group);
+  return pair_bytes_of(type, n_in) * static_cast<std::size_t>(n_pairs_of(n_out));
 }
 
-weight_group packed_matrix::group(int index) const {
+int packed_matrix::n_pairs() const {
+  return is_gated_ ? (n_out_ / 2 + rows_per_group - 1) / rows_per_group : n_pairs_of(n_out_);
+}
+
+weight_pair packed_matrix::pair(int index) const {
+  return {reinterpret_cast<const std::uint8_t*>(data_.get()) + static_cast<std::size_t>(index) * pair_bytes(),
+          static_cast<int>(n_blocks_of(n_in_))};
+}
+
+packed_matrix::place packed_matrix::place_of(int row) const {
+  const int lane = row % rows_per_group;
+  if (!is_gated_)
+    return {row / rows_per_pair, row / rows_per_group % 2, lane};
+  const int is_up = row < n_out_ / 2 ? 0 : 1;
+  const int own = row - is_up * (n_out_ / 2);
+  return {own / rows_per_group, is_up, own % rows_per_group};
+}
+
+void packed_matrix::allocate(weight_arena* arena) {
+  data_ = arena ? arena->allocate(size_bytes()) : weight_arena{size_bytes()}.allocate(size_bytes());
+}
+
+void packed_matrix::put_rows(std::span<const std::byte> source, int first_row, int n_rows) {
   const auto format = packed_format_of(type_);
-  const auto* quants =
-      reinterpret_cast<const std::uint8_t*>(data_.get()) + static_cast<std::size_t>(index) * group_bytes();
-  const auto n_blocks = n_blocks_of(n_in_);
-  const auto* scales = quants + n_blocks * static_cast<std::size_t>(format.quant_bytes());
-  return {quants, scales, scales + n_blocks * static_cast<std::size_t>(format.scale_bytes()),
-          static_cast<int>(n_blocks)};
+  const auto shape = block_shape_of(type_);
+  const auto row_bytes =
+      static_cast<std::size_t>(n_in_ / shape.n_values) * static_cast<std::size_t>(shape.n_bytes);
+  for (int i = 0; i < n_rows; ++i) {
+    const auto* row =
+        reinterpret_cast<const std::uint8_t*>(source.data()) + static_cast<std::size_t>(i) * row_bytes;
+    const auto to = place_of(first_row + i);
+    auto* pair =
+        reinterpret_cast<std::uint8_t*>(data_.get()) + static_cast<std::size_t>(to.pair) * pair_bytes();
+    if (format.is_real)
+      put_real_row(format, row, n_in_, to, pair);
+    else
+      put_quantised_row(type_, row, n_in_, to, pair);
+  }
 }
 
 packed_matrix packed_matrix::pack(tensor_type type, std::span<const std::byte> source, int n_out, int n_in,
@@ -155,43 +196,45 @@ packed_matrix packed_matrix::pack(tensor_type type, std::span<const std::byte> s
   w.n_out_ = n_out;
   w.n_in_ = n_in;
   w.type_ = type;
-  w.data_ = arena ? arena->allocate(w.size_bytes()) : weight_arena{w.size_bytes()}.allocate(w.size_bytes());
-  const auto format = packed_format_of(type);
-  const auto shape = block_shape_of(type);
-  const auto row_bytes =
-      static_cast<std::size_t>(n_in / shape.n_values) * static_cast<std::size_t>(shape.n_bytes);
-  for (int o = 0; o < n_out; ++o) {
-    const auto* row =
-        reinterpret_cast<const std::uint8_t*>(source.data()) + static_cast<std::size_t>(o) * row_bytes;
-    const auto from = w.group(o / rows_per_group);
-    const group_writer to{const_cast<std::uint8_t*>(from.quants), const_cast<std::uint8_t*>(from.scales),
-                          const_cast<std::uint8_t*>(from.supers)};
-    if (format.is_real)
-      put_real_row(format, row, n_in, o % rows_per_group, to.quants);
-    else
-      put_quantised_row(type, row, n_in, o % rows_per_group, to);
-  }
+  w.allocate(arena);
+  w.put_rows(source, 0, n_out);
+  return w;
+}
+
+packed_matrix packed_matrix::pack_gated(tensor_type type, std::span<const std::byte> gate,
+                                        std::span<const std::byte> up, int n_out, int n_in,
+                                        weight_arena* arena) {
+  packed_matrix w;
+  w.n_out_ = 2 * n_out;
+  w.n_in_ = n_in;
+  w.type_ = type;
+  w.is_gated_ = true;
+  w.allocate(arena);
+  w.put_rows(gate, 0, n_out);
+  w.put_rows(up, n_out, n_out);
   return w;
 }
 
 void unpack_row(const packed_matrix& w, int row, float* out) {
   const auto format = packed_format_of(w.type());
-  const auto group = w.group(row / rows_per_group);
-  const int lane = row % rows_per_group;
+  const auto place = w.place_of(row);
+  const auto pair = w.pair(place.pair);
+  const int lane = place.lane;
   if (format.is_real) {
     for (int k = 0; k < w.n_in(); ++k)
-      out[k] = real_at(format, group.quants, lane, k);
+      out[k] = real_at(format, pair.units, real_index(place, k));
     return;
   }
   const int n_mins = format.n_scales * rows_per_group;
-  for (int b = 0; b < group.n_blocks; ++b) {
-    const auto* quants = group.quants + static_cast<std::ptrdiff_t>(b) * format.quant_bytes();
-    const auto* scales = group.scales + static_cast<std::ptrdiff_t>(b) * format.scale_bytes();
-    const auto* supers = group.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * format.super_bytes();
-    const auto factor = [&](int at, int super_at) {
-      return format.is_super ? half_to_float(half_at(supers, super_at)) *
-                                   static_cast<float>(static_cast<std::int8_t>(scales[at]))
-                             : half_to_float(half_at(scales, at));
+  for (int b = 0; b < pair.n_blocks; ++b) {
+    const block_place at{format, place.group, b};
+    const auto* quants = pair.units + at.quants;
+    const auto* scales = pair.units + at.scales;
+    const auto* supers = pair.units + at.supers;
+    const auto factor = [&](int index, int super_index) {
+      return format.is_super ? half_to_float(half_at(supers, super_index)) *
+                                   static_cast<float>(static_cast<std::int8_t>(scales[index]))
+                             : half_to_float(half_at(scales, index));
     };
     const int n_each = block_values / format.n_scales;
     for (int g = 0; g < format.n_scales; ++g) {

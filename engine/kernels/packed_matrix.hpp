@@ -12,8 +12,9 @@
 namespace souffleur {
 
 constexpr int rows_per_group = 16; ///< output rows that are interleaved
-constexpr int block_values = 32;   ///< inputs that share a scale, or two
-constexpr int super_blocks = 8;    ///< blocks that share a super scale, in formats that have one
+constexpr int rows_per_pair = 2 * rows_per_group;
+constexpr int block_values = 32; ///< inputs that share a scale, or two
+constexpr int super_blocks = 8;  ///< blocks that share a super scale, in formats that have one
 
 /// How a tensor type is kept. Every weight value is kept exactly: w = scale * (q - zero) + min, or a float.
 struct packed_format {
@@ -36,6 +37,10 @@ struct packed_format {
   }
   /// Per `super_blocks` blocks.
   constexpr int super_bytes() const { return is_super ? rows_per_group * 2 * (has_min ? 2 : 1) : 0; }
+  /// Of a pair of groups; whole cache lines for every format.
+  constexpr int pair_block_bytes() const { return 2 * (quant_bytes() + scale_bytes()); }
+  constexpr int unit_blocks() const { return is_super ? super_blocks : 1; }
+  constexpr int unit_bytes() const { return 2 * super_bytes() + unit_blocks() * pair_block_bytes(); }
 };
 
 constexpr packed_format packed_format_of(tensor_type type) {
@@ -69,23 +74,23 @@ constexpr packed_format packed_format_of(tensor_type type) {
   }
 }
 
-/// The parts of a group of sixteen rows. Within the block b (32 inputs k, rows r):
-///   quants   chunks of 4 inputs x 16 rows = 64 bytes, byte 4 r + k % 4. 8 bits: eight chunks. Else four
-///   vectors,
-///            chunk 2 g in the low nibbles of vector g and chunk 2 g + 1 in the high ones; then for 5 bits a
-///            vector whose bit c is the fifth bit of chunk c, for 6 bits two whose bit pair c % 4 belongs to
-///            chunk c, the second for chunks 4 to 7.
-///   scales   (n_scales, 16), then mins of the same shape; halves, or int8 times the super scale.
-///   supers   per eight blocks 16 halves, then 16 for the mins.
-/// A real group is (n_in, 16) floats.
-struct weight_group {
-  const std::uint8_t* quants = nullptr;
-  const std::uint8_t* scales = nullptr;
-  const std::uint8_t* supers = nullptr;
+/// Two groups of sixteen output rows, which a kernel reads together and front to back: the hardware sees one
+/// stream and fetches it ahead. It is a row of units of one block (32 inputs k), or of eight that share a
+/// super scale. A unit has
+///   supers   of the first group and then of the second: 16 halves, then 16 for the mins. Then for each block
+///   quants   of both groups: chunks of 4 inputs x 16 rows = 64 bytes, byte 4 r + k % 4. 8 bits: eight
+///            chunks. Else four vectors, chunk 2 g in the low nibbles of vector g and chunk 2 g + 1 in the
+///            high ones; then for 5 bits a vector whose bit c is the fifth bit of chunk c, for 6 bits two
+///            whose bit pair c % 4 belongs to chunk c, the second for chunks 4 to 7;
+///   scales   of both groups: (n_scales, 16), then mins of the same shape; halves, or int8 times the super
+///            scale.
+/// A real pair is (n_in, 2, 16) floats.
+struct weight_pair {
+  const std::uint8_t* units = nullptr;
   int n_blocks = 0;
 };
 
-/// Weights W (n_out, n_in), sixteen output rows interleaved so that one vector instruction serves them all.
+/// Weights W (n_out, n_in), in pairs of groups.
 class packed_matrix {
 public:
   packed_matrix() = default;
@@ -93,22 +98,38 @@ public:
   /// multiple of the type's block.
   static packed_matrix pack(tensor_type type, std::span<const std::byte> source, int n_out, int n_in,
                             weight_arena* arena = nullptr);
+  /// The rows of `gate`, then those of `up`, n_out each; a pair has a group of one beside the same group of
+  /// the other.
+  static packed_matrix pack_gated(tensor_type type, std::span<const std::byte> gate,
+                                  std::span<const std::byte> up, int n_out, int n_in,
+                                  weight_arena* arena = nullptr);
   static std::size_t packed_bytes(tensor_type type, int n_out, int n_in);
 
-  int n_out() const { return n_out_; }
+  int n_out() const { return n_out_; } ///< of gate and up together
   int n_in() const { return n_in_; }
   tensor_type type() const { return type_; }
-  int n_groups() const { return (n_out_ + rows_per_group - 1) / rows_per_group; }
-  std::size_t group_bytes() const { return group_bytes_of(type_, n_in_); }
-  std::size_t size_bytes() const { return group_bytes() * static_cast<std::size_t>(n_groups()); }
-  weight_group group(int index) const;
+  bool is_gated() const { return is_gated_; }
+  int n_pairs() const;
+  std::size_t pair_bytes() const { return pair_bytes_of(type_, n_in_); }
+  std::size_t size_bytes() const { return pair_bytes() * static_cast<std::size_t>(n_pairs()); }
+  weight_pair pair(int index) const;
+
+  struct place {
+    int pair = 0;
+    int group = 0; ///< of the pair
+    int lane = 0;  ///< of the group
+  };
+  place place_of(int row) const;
 
 private:
-  static std::size_t group_bytes_of(tensor_type type, int n_in);
+  static std::size_t pair_bytes_of(tensor_type type, int n_in);
+  void allocate(weight_arena* arena);
+  void put_rows(std::span<const std::byte> source, int first_row, int n_rows);
 
   int n_out_ = 0;
   int n_in_ = 0;
   tensor_type type_ = tensor_type::f32;
+  bool is_gated_ = false;
   std::shared_ptr<std::byte[]> data_;
 };
 

@@ -24,6 +24,18 @@ public:
     const auto* tensor = checked(name, {n_in, n_out});
     return tensor ? packed_matrix::pack(tensor->type, tensor->data, n_out, n_in, &arena_) : packed_matrix{};
   }
+  /// One gated matrix, or two if their formats differ.
+  std::vector<packed_matrix> gate_and_up(const std::string& gate_name, const std::string& up_name, int n_out,
+                                         int n_in) {
+    const auto* gate = checked(gate_name, {n_in, n_out});
+    const auto* up = checked(up_name, {n_in, n_out});
+    if (!gate || !up)
+      return {};
+    if (gate->type != up->type)
+      return {packed_matrix::pack(gate->type, gate->data, n_out, n_in, &arena_),
+              packed_matrix::pack(up->type, up->data, n_out, n_in, &arena_)};
+    return {packed_matrix::pack_gated(gate->type, gate->data, up->data, n_out, n_in, &arena_)};
+  }
   /// Rows of heads whose pairs (2 i, 2 i + 1) rope turns, as GGUF's llama has them, brought into the order
   /// (i, i + head_dim / 2). Scores are sums over a head in any order, as long as queries and keys agree.
   packed_matrix matrix_of_pairs(const std::string& name, int n_out, int n_in, int head_dim) {
@@ -120,8 +132,8 @@ transformer_layer read_layer(weight_reader& in, const transformer_config& c, int
   layer.k = rotated("attn_k.weight", kv_size);
   layer.v = in.matrix(name("attn_v.weight"), kv_size, c.n_hidden);
   layer.attention_output = in.matrix(name("attn_output.weight"), c.n_hidden, q_size);
-  layer.gate = in.matrix(name("ffn_gate.weight"), c.n_feed_forward, c.n_hidden);
-  layer.up = in.matrix(name("ffn_up.weight"), c.n_feed_forward, c.n_hidden);
+  layer.gate_up =
+      in.gate_and_up(name("ffn_gate.weight"), name("ffn_up.weight"), c.n_feed_forward, c.n_hidden);
   layer.down = in.matrix(name("ffn_down.weight"), c.n_hidden, c.n_feed_forward);
   if (in.has(name("attn_q.bias"))) {
     const auto rotated_bias = [&](const char* part, int size) {

@@ -18,7 +18,8 @@ struct transformer_layer {
   std::vector<float> attention_norm, feed_forward_norm;             ///< (n_hidden,)
   std::vector<float> norm_after_attention, norm_after_feed_forward; ///< (n_hidden,)
   std::vector<float> q_norm, k_norm;                                ///< (head_dim,)
-  packed_matrix q, k, v, attention_output, gate, up, down;
+  packed_matrix q, k, v, attention_output, down;
+  std::vector<packed_matrix> gate_up; ///< a gated one; or gate and up, where they have different formats
   std::vector<float> q_bias, k_bias, v_bias;
 };
 

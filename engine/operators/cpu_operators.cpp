@@ -181,8 +181,13 @@ void gated_linear(const at::Tensor& x, const at::Tensor& norm, double epsilon,
                   const packed_linear_ptr& weight, std::int64_t f, at::Tensor& out) {
   const auto input = input_of(x, norm, epsilon, *weight);
   const auto y = rows_of(out, "out");
-  TORCH_CHECK(weight->stack().size() == 2 && weight->stack()[0].n_out() == weight->stack()[1].n_out() &&
-                  weight->bias().empty() && 2 * out.size(1) == weight->n_out() && x.size(0) == out.size(0),
+  const auto& stack = weight->stack();
+  const bool has_two_parts =
+      stack.front().is_gated()
+          ? stack.size() == 1
+          : stack.size() == 2 && stack[0].n_out() == stack[1].n_out() && !stack[1].is_gated();
+  TORCH_CHECK(has_two_parts && weight->bias().empty() && 2 * out.size(1) == weight->n_out() &&
+                  x.size(0) == out.size(0),
               "gated_linear: shapes do not fit");
   const auto how = current_execution();
   matmul(weight->stack(), input, {y.data, y.stride, nullptr, false, static_cast<activation>(f)}, *how.team,

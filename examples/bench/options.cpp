@@ -1,5 +1,6 @@
 #include "examples/bench/options.hpp"
 
+#include "engine/kernels/packed_matrix.hpp"
 #include "engine/model/model_folder.hpp"
 
 #include <CLI/CLI.hpp>
@@ -50,9 +51,15 @@ std::string shape_complaint(const std::string& text, kernel_shape& shape) {
   const bool read = static_cast<bool>(in >> shape.n_out >> x >> shape.n_in) && x == 'x' && in.eof();
   if (!read || shape.n_out < 1 || shape.n_in < 1 || shape.n_out > largest || shape.n_in > largest)
     return "--kernel-shape: \"" + text + "\" is not OUTxIN, such as 4096x1024";
-  if (shape.n_in % 256 != 0)
-    return "--kernel-shape: IN is " + std::to_string(shape.n_in) +
-           ", not a multiple of 256 (a block of Q4_K)";
+  return "";
+}
+
+/// Whether rows of the shape are whole blocks of each format.
+std::string blocks_complaint(const kernel_shape& shape, const std::vector<tensor_type>& formats) {
+  for (const auto format : formats)
+    if (const int n = std::max(block_values, block_shape_of(format).n_values); shape.n_in % n != 0)
+      return "--kernel-shape: IN is " + std::to_string(shape.n_in) + ", not a multiple of " +
+             std::to_string(n) + ", a block of " + std::string{to_string(format)};
   return "";
 }
 
@@ -75,7 +82,8 @@ void add_options(CLI::App& app, options& o, raw_values& raw) {
   list(app.add_option("--curve-rows", o.curve_rows, "each M of the curve"))
       ->check(CLI::Range(1, 4096))
       ->default_str("1 to 64");
-  app.add_flag("--profile", o.profile, "time by operator: a decode step of batch 1, and a prefill");
+  app.add_flag("--profile", o.profile,
+               "time by operator: a decode step of each --batch, or of batch 1, and a prefill");
   app.add_flag("--kernels", o.kernels, "matmul kernels by format and rows; needs no model");
   list(app.add_option("--kernel-formats", raw.kernel_formats, "of the weights, as GGUF names them"));
   list(app.add_option("--kernel-rows", o.kernel_rows, "rows of activations"))->check(CLI::Range(1, 65536));
@@ -116,11 +124,14 @@ std::string settle(const CLI::App& app, const raw_values& raw, options& o) {
   if (!only_the_named || app.count("--batch") > 0)
     o.batches = without_zeros(raw.batches);
   o.profile_prefill_tokens = raw.prefill.front() > 0 ? raw.prefill.front() : 512;
+  o.profile_batches = app.count("--batch") > 0 ? o.batches : std::vector{1};
   o.as_json = raw.format == "json";
   if (!o.needs_model() && !o.kernels)
     return "--prefill 0 and --batch 0 leave nothing to measure";
-  const auto complaint = shape_complaint(raw.shape, o.shape);
-  return complaint.empty() ? formats_complaint(raw.kernel_formats, o.kernel_formats) : complaint;
+  auto complaint = shape_complaint(raw.shape, o.shape);
+  if (complaint.empty())
+    complaint = formats_complaint(raw.kernel_formats, o.kernel_formats);
+  return complaint.empty() ? blocks_complaint(o.shape, o.kernel_formats) : complaint;
 }
 
 } // namespace

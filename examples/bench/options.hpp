@@ -29,6 +29,7 @@ struct options {
   std::vector<int> curve_rows;
   bool profile = false;
   int profile_prefill_tokens = 0;
+  std::vector<int> profile_batches;
   bool kernels = false;
   std::vector<tensor_type> kernel_formats;
   std::vector<int> kernel_rows = {1, 2, 4, 8, 16, 32, 64, 128, 512};

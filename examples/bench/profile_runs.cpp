@@ -83,8 +83,11 @@ std::vector<measurement> run_profile(subject& model, const options& how, progres
     all.insert(all.end(), lines.begin(), lines.end());
   };
   for (const int depth : how.depths) {
-    model.texts.fill(1, depth);
-    profile("decode step", depth, how.decode_steps, [&](int i) { model.texts.decode_step(1, depth + i); });
+    for (const int batch : how.profile_batches) {
+      model.texts.fill(batch, depth);
+      profile(batch == 1 ? "decode step" : "decode step of " + std::to_string(batch), depth, how.decode_steps,
+              [&](int i) { model.texts.decode_step(batch, depth + i); });
+    }
     profile("prefill of " + std::to_string(how.profile_prefill_tokens), depth, 1,
             [&](int) { model.texts.prefill(depth, how.profile_prefill_tokens); });
   }

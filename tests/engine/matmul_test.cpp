@@ -95,6 +95,28 @@ TEST(Matmul, KeepsEveryWeightExactly) {
   }
 }
 
+TEST(Matmul, KeepsTheWeightsOfGateAndUpSideBySideExactly) {
+  std::mt19937 random{3};
+  for (const auto type : all_types) {
+    const int n_out = 21;
+    const int n_in = 512;
+    const auto gate = random_blocks(type, n_out * n_in, random);
+    const auto up = random_blocks(type, n_out * n_in, random);
+    auto expected = dequantised(type, gate, n_out * n_in);
+    const auto expected_up = dequantised(type, up, n_out * n_in);
+    expected.insert(expected.end(), expected_up.begin(), expected_up.end());
+    const auto packed = packed_matrix::pack_gated(type, gate, up, n_out, n_in);
+    ASSERT_EQ(packed.n_out(), 2 * n_out);
+    std::vector<float> row(n_in);
+    for (int o = 0; o < 2 * n_out; ++o) {
+      unpack_row(packed, o, row.data());
+      ASSERT_TRUE(
+          std::equal(row.begin(), row.end(), expected.begin() + static_cast<std::ptrdiff_t>(o) * n_in))
+          << to_string(type) << " row " << o;
+    }
+  }
+}
+
 /// y (n_rows, n_out) of one matrix.
 std::vector<float> product(const packed_matrix& w, const std::vector<float>& x, int n_rows, thread_team& team,
                            isa level) {

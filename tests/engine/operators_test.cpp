@@ -160,13 +160,18 @@ RC_GTEST_FIXTURE_PROP(Operators, GatedLinearOfFloatWeightsIsThatOfTheReference, 
   const int n_in = 32 * *rc::gen::inRange(1, 5);
   const int n_rows = *rc::gen::inRange(1, 10);
   const int n_out = *rc::gen::inRange(1, 60);
+  const at::Tensor values[2] = {normal({n_out, n_in}, random) / std::sqrt(n_in),
+                                normal({n_out, n_in}, random) / std::sqrt(n_in)};
+  const auto bytes_of = [&](const at::Tensor& matrix) {
+    return std::as_bytes(std::span{matrix.data_ptr<float>(), static_cast<std::size_t>(n_out * n_in)});
+  };
   std::vector<packed_matrix> stack;
-  for (int i = 0; i < 2; ++i) {
-    const auto values = normal({n_out, n_in}, random) / std::sqrt(n_in);
-    const auto bytes =
-        std::as_bytes(std::span{values.data_ptr<float>(), static_cast<std::size_t>(n_out * n_in)});
-    stack.push_back(packed_matrix::pack(tensor_type::f32, bytes, n_out, n_in));
-  }
+  if (*rc::gen::arbitrary<bool>())
+    stack.push_back(
+        packed_matrix::pack_gated(tensor_type::f32, bytes_of(values[0]), bytes_of(values[1]), n_out, n_in));
+  else
+    for (const auto& matrix : values)
+      stack.push_back(packed_matrix::pack(tensor_type::f32, bytes_of(matrix), n_out, n_in));
   const auto weight = c10::make_intrusive<packed_linear>(std::move(stack));
   const auto x = normal({n_rows, n_in}, random);
   const auto norm = any_norm(n_in, random);

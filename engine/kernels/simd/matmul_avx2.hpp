@@ -4,6 +4,7 @@
 #pragma once
 
 #include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/block_places.hpp"
 
 namespace souffleur {
 namespace {
@@ -100,9 +101,10 @@ SOUFFLEUR_INLINE __m256i minus_zeros(std::int32_t negative_sum) {
 /// Pairs of chunks whose 16-bit sums cannot overflow: 2^bits - 1 times 127, twice per pair product.
 constexpr int pairs_in_16_bits(int bits) { return bits == 4 ? 4 : bits == 5 ? 2 : bits == 6 ? 1 : 0; }
 
-/// Half `h` of the group's rows. For every row the same operations in the same order, whatever Rows is.
+/// Half `h` of the rows of the pair's group `group`. For every row the same operations in the same order,
+/// whatever Rows is.
 template <packed_format F, int Rows>
-SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_panel& panel,
+SOUFFLEUR_INLINE void half_tile(const weight_pair& pair, int group, const activation_panel& panel,
                                 const fetch_ahead& ahead, int h, float* out) {
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
   constexpr int exact_pairs = pairs_in_16_bits(F.bits) < pairs ? pairs_in_16_bits(F.bits) : pairs;
@@ -110,21 +112,14 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
   __m256 totals[Rows];
   for (auto& total : totals)
     total = _mm256_setzero_ps();
-  const std::uint8_t* quants = group.quants;
-  const std::uint8_t* scales = group.scales;
   const std::int8_t* a = panel.quants;
   const float* a_scale = panel.scales;
   const float* a_sum = panel.sums;
   const std::int32_t* a_negative = panel.negative_sums;
-  for (int b = 0; b < group.n_blocks; ++b) {
-    const std::uint8_t* supers =
-        group.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
-    if (h == 0 && ahead.wants(b)) {
-      for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
-        _mm_prefetch(reinterpret_cast<const char*>(quants + ahead.bytes + 64 * line), _MM_HINT_T0);
-      });
-      _mm_prefetch(reinterpret_cast<const char*>(scales + ahead.bytes), _MM_HINT_T0);
-    }
+  for (int b = 0; b < pair.n_blocks; ++b) {
+    const auto weights = block_cursor<F>::at(pair.units, group, b);
+    if (group == 0 && h == 0 && ahead.wants(b))
+      fetch_block(weights, ahead.bytes);
     for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
       constexpr int S = s;
       __m256i dots[Rows];
@@ -134,7 +129,7 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
         for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
           constexpr int g = S * pairs + index;
           __m256i even, odd;
-          unpack_chunks<F, g>(quants, h, even, odd);
+          unpack_chunks<F, g>(weights.quants, h, even, odd);
 #pragma GCC unroll 4
           for (int r = 0; r < Rows; ++r) {
             dots[r] = _mm256_add_epi32(
@@ -149,7 +144,7 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
           for_indices<exact_pairs>([&](auto index) __attribute__((always_inline)) {
             constexpr int g = S * pairs + part * exact_pairs + index;
             __m256i even, odd;
-            unpack_chunks<F, g>(quants, h, even, odd);
+            unpack_chunks<F, g>(weights.quants, h, even, odd);
 #pragma GCC unroll 4
             for (int r = 0; r < Rows; ++r) {
               const __m256i product = pair_products<F>(even, a + (2 * g * Rows + r) * 4);
@@ -162,13 +157,13 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
             dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(sums[r], one));
         });
       }
-      const __m256 scale = factor_at<F>(scales, supers, s, h);
+      const __m256 scale = factor_at<F>(weights.scales, weights.supers, s, h);
 #pragma GCC unroll 4
       for (int r = 0; r < Rows; ++r)
         totals[r] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(a_scale[r])),
                                     _mm256_cvtepi32_ps(dots[r]), totals[r]);
       if constexpr (F.has_min) {
-        const __m256 min = factor_at<F>(scales, supers, F.n_scales + s, h);
+        const __m256 min = factor_at<F>(weights.scales, weights.supers, F.n_scales + s, h);
 #pragma GCC unroll 4
         for (int r = 0; r < Rows; ++r) {
           const float sum =
@@ -177,8 +172,6 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
         }
       }
     });
-    quants += F.quant_bytes();
-    scales += F.scale_bytes();
     a += block_values * Rows;
     a_scale += Rows;
     a_sum += Rows;
@@ -188,12 +181,12 @@ SOUFFLEUR_INLINE void half_tile(const weight_group& group, const activation_pane
     _mm256_storeu_ps(out + r * rows_per_group + 8 * h, totals[r]);
 }
 
-template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& ahead,
+template <packed_format F, int Rows>
+void quant_tile(const weight_pair& pair, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
-  static_assert(Groups == 1);
-  for (int h = 0; h < 2; ++h)
-    half_tile<F, Rows>(groups[0], panel, ahead, h, out);
+  for (int group = 0; group < 2; ++group)
+    for (int h = 0; h < 2; ++h)
+      half_tile<F, Rows>(pair, group, panel, ahead, h, out + group * Rows * rows_per_group);
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/block_places.hpp"
 
 namespace souffleur {
 namespace {
@@ -83,11 +84,12 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
     return _mm512_setzero_si512();
 }
 
-/// For every row and group the same operations in the same order, whatever Groups and Rows are. Two groups
-/// share what is loaded of the activations: loads of whole registers are as scarce as multiplications.
-template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& ahead,
+/// For every row and group the same operations in the same order, whatever Rows is. Two groups share what is
+/// loaded of the activations: loads of whole registers are as scarce as multiplications.
+template <packed_format F, int Rows>
+void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
+  constexpr int Groups = 2;
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
   __m512 totals[Groups][Rows];
   for (auto& group : totals)
@@ -97,34 +99,23 @@ void quant_tile(const weight_group* groups, const activation_panel& panel, const
   const float* a_scale = panel.scales;
   const float* a_sum = panel.sums;
   const std::int32_t* a_negative = panel.negative_sums;
-  const int n_blocks = groups[0].n_blocks;
+  const int n_blocks = pair_of_groups.n_blocks;
   for (int b = 0; b < n_blocks; ++b) {
-    const std::uint8_t* quants[Groups];
-    const std::uint8_t* scales[Groups];
-    const std::uint8_t* supers[Groups];
-    for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
-      quants[g] = groups[g].quants + static_cast<std::ptrdiff_t>(b) * F.quant_bytes();
-      scales[g] = groups[g].scales + static_cast<std::ptrdiff_t>(b) * F.scale_bytes();
-      supers[g] = groups[g].supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
-      if (ahead.wants(b)) {
-        for_indices<F.quant_bytes() / 64>([&](auto line) __attribute__((always_inline)) {
-          _mm_prefetch(reinterpret_cast<const char*>(quants[g] + ahead.bytes + 64 * line), _MM_HINT_T0);
-        });
-        _mm_prefetch(reinterpret_cast<const char*>(scales[g] + ahead.bytes), _MM_HINT_T0);
-      }
-    });
+    const block_cursor<F> weights[Groups] = {block_cursor<F>::at(pair_of_groups.units, 0, b),
+                                             block_cursor<F>::at(pair_of_groups.units, 1, b)};
+    if (ahead.wants(b))
+      fetch_block(weights[0], ahead.bytes);
     for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
       __m512i dots[Groups][Rows];
       for (int r = 0; r < Rows; ++r) {
         dots[0][r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + s) * Rows + r]);
-        if constexpr (Groups == 2)
-          dots[1][r] = dots[0][r];
+        dots[1][r] = dots[0][r];
       }
       for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
         constexpr int pair = s * pairs + index;
         __m512i chunks[2][Groups];
         for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
-          unpack_chunks<F, pair>(quants[g], chunks[0][g], chunks[1][g]);
+          unpack_chunks<F, pair>(weights[g].quants, chunks[0][g], chunks[1][g]);
         });
         for_indices<2>([&](auto odd) __attribute__((always_inline)) {
           for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
@@ -138,9 +129,9 @@ void quant_tile(const weight_group* groups, const activation_panel& panel, const
       __m512 scale[Groups];
       __m512 min[Groups];
       for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
-        scale[g] = factor_at<F>(scales[g], supers[g], s);
+        scale[g] = factor_at<F>(weights[g].scales, weights[g].supers, s);
         if constexpr (F.has_min)
-          min[g] = factor_at<F>(scales[g], supers[g], F.n_scales + s);
+          min[g] = factor_at<F>(weights[g].scales, weights[g].supers, F.n_scales + s);
       });
       for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
         const __m512 row_scale = _mm512_set1_ps(a_scale[r]);

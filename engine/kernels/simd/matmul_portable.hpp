@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/block_places.hpp"
 
 namespace souffleur {
 namespace {
@@ -33,18 +34,13 @@ float factor_at(const std::uint8_t* scales, const std::uint8_t* supers, int at, 
     return half(scales, at * rows_per_group + lane);
 }
 
-template <packed_format F, int Groups, int Rows>
-void quant_tile(const weight_group* groups, const activation_panel& panel, const fetch_ahead& /*ahead*/,
-                float* out) {
-  static_assert(Groups == 1);
-  const weight_group& group = groups[0];
+template <packed_format F, int Rows>
+void group_tile(const weight_pair& pair, int group, const activation_panel& panel, float* out) {
   constexpr int chunks = 8 / F.n_scales; // that share a scale
   for (int i = 0; i < Rows * rows_per_group; ++i)
     out[i] = 0;
-  for (int b = 0; b < group.n_blocks; ++b) {
-    const auto* quants = group.quants + static_cast<std::ptrdiff_t>(b) * F.quant_bytes();
-    const auto* scales = group.scales + static_cast<std::ptrdiff_t>(b) * F.scale_bytes();
-    const auto* supers = group.supers + static_cast<std::ptrdiff_t>(b / super_blocks) * F.super_bytes();
+  for (int b = 0; b < pair.n_blocks; ++b) {
+    const auto [quants, scales, supers] = block_cursor<F>::at(pair.units, group, b);
     const auto* a = panel.quants + static_cast<std::ptrdiff_t>(b) * block_values * Rows;
     for (int s = 0; s < F.n_scales; ++s) {
       int dots[Rows][rows_per_group] = {};
@@ -72,6 +68,13 @@ void quant_tile(const weight_group* groups, const activation_panel& panel, const
       }
     }
   }
+}
+
+template <packed_format F, int Rows>
+void quant_tile(const weight_pair& pair, const activation_panel& panel, const fetch_ahead& /*ahead*/,
+                float* out) {
+  for (int group = 0; group < 2; ++group)
+    group_tile<F, Rows>(pair, group, panel, out + group * Rows * rows_per_group);
 }
 
 } // namespace

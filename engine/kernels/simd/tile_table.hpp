@@ -2,24 +2,25 @@
 #pragma once
 
 #include "engine/kernels/kernel_table.hpp"
+#include "engine/kernels/simd/indices.hpp"
 
 namespace souffleur {
 namespace {
 
-template <packed_format F, int Groups, int Rows>
+template <packed_format F, int Rows>
 constexpr kernel_table::tile_function tile_for() {
   if constexpr (F.is_real)
-    return real_tile<F, Groups, Rows>;
+    return real_tile<F, Rows>;
   else
-    return quant_tile<F, Groups, Rows>;
+    return quant_tile<F, Rows>;
 }
 
-template <int Groups, int Rows>
+template <int Rows>
 kernel_table::tile_function tile_of_type(tensor_type type) {
   switch (type) {
 #define SOUFFLEUR_TILE(name)                                                                                 \
   case tensor_type::name:                                                                                    \
-    return tile_for<packed_format_of(tensor_type::name), Groups, Rows>();
+    return tile_for<packed_format_of(tensor_type::name), Rows>();
     SOUFFLEUR_TILE(f16)
     SOUFFLEUR_TILE(bf16)
     SOUFFLEUR_TILE(q4_0)
@@ -34,23 +35,18 @@ kernel_table::tile_function tile_of_type(tensor_type type) {
     SOUFFLEUR_TILE(q6_k)
 #undef SOUFFLEUR_TILE
   default:
-    return tile_for<packed_format_of(tensor_type::f32), Groups, Rows>();
+    return tile_for<packed_format_of(tensor_type::f32), Rows>();
   }
 }
 
-template <int MaxGroups, int Rows>
-kernel_table::tile_function tile_of_groups(tensor_type type, [[maybe_unused]] int n_groups) {
-  if constexpr (MaxGroups > 1)
-    if (n_groups == MaxGroups)
-      return tile_of_type<MaxGroups, Rows>(type);
-  return tile_of_type<1, Rows>(type);
-}
-
-/// `n_groups` is 1 or MaxGroups, `n_rows` one of Sizes.
-template <int MaxGroups, int... Sizes>
-kernel_table::tile_function tile_of_sizes(tensor_type type, int n_groups, int n_rows) {
+/// `n_rows` is from 1 to MaxRows.
+template <int MaxRows>
+kernel_table::tile_function tile_of_rows(tensor_type type, int n_rows) {
   kernel_table::tile_function found = nullptr;
-  ((n_rows == Sizes && (found = tile_of_groups<MaxGroups, Sizes>(type, n_groups))), ...);
+  for_indices<MaxRows>([&](auto i) {
+    if (n_rows == i + 1)
+      found = tile_of_type<i + 1>(type);
+  });
   return found;
 }
 
