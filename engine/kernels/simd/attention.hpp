@@ -23,26 +23,32 @@ SOUFFLEUR_INLINE f32x16 load_values(const std::byte* base, int index) {
     return f32x16::load_int8(reinterpret_cast<const std::int8_t*>(base) + index);
 }
 
-/// Asks for `n_bytes` from `p` on before they are needed: pages of a sequence lie apart, where no hardware
-/// guesses.
-SOUFFLEUR_INLINE void fetch(const std::byte* p, std::ptrdiff_t n_bytes) {
-  for (std::ptrdiff_t at = 0; at < n_bytes; at += 64)
-    __builtin_prefetch(p + at);
+/// Asks for the cache lines that begin in [at, at + n_bytes) of `p`, which is aligned to one. Pages of a
+/// sequence lie apart, where no hardware guesses: values are asked for while scores are computed and the next
+/// keys while values are added up, a few lines at a time, since a core has some two dozen misses under way
+/// and waits when it wants more.
+SOUFFLEUR_INLINE void fetch(const std::byte* p, std::ptrdiff_t at, std::ptrdiff_t n_bytes) {
+  for (std::ptrdiff_t line = (at + 63) & ~std::ptrdiff_t{63}; line < at + n_bytes; line += 64)
+    __builtin_prefetch(p + line);
 }
 
 using block_scores = float[max_tile_queries][attention_block_tokens];
 
 constexpr int power_of_two_up_to(int n) { return n < 2 ? 1 : n < 4 ? 2 : 4; }
 
-/// sums += q · K over the dimensions [from, to).
+/// sums += q · K over the dimensions [from, to). As many bytes of `values` are asked for as are read of K.
 template <kv_type T, int Queries, int Pages>
-SOUFFLEUR_INLINE void add_products(const float* q, const std::byte* const* keys, int from, int to,
+SOUFFLEUR_INLINE void add_products(const float* q, const std::byte* const* keys,
+                                   const std::byte* const* values, int from, int to,
                                    f32x16 (&sums)[Queries][Pages]) {
+  constexpr std::ptrdiff_t step_bytes = page_tokens * bytes_per_value(T);
   for (int d = from; d < to; ++d) {
     f32x16 k[Pages];
 #pragma GCC unroll 4
-    for (int p = 0; p < Pages; ++p)
+    for (int p = 0; p < Pages; ++p) {
       k[p] = load_values<T>(keys[p], d * page_tokens);
+      fetch(values[p], d * step_bytes, step_bytes);
+    }
 #pragma GCC unroll 12
     for (int j = 0; j < Queries; ++j)
 #pragma GCC unroll 4
@@ -56,8 +62,11 @@ template <kv_type T, int Queries, int Pages>
 SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pages, float* scores) {
   const kv_layer& layer = *tile.layer;
   const std::byte* keys[Pages];
-  for (int p = 0; p < Pages; ++p)
+  const std::byte* values[Pages];
+  for (int p = 0; p < Pages; ++p) {
     keys[p] = layer.keys + layer.head_offset(pages[p], tile.kv_head);
+    values[p] = layer.values + layer.head_offset(pages[p], tile.kv_head);
+  }
   constexpr int step = T == kv_type::int8 ? key_scale_values : max_head_dim;
   for (int from = 0; from < layer.head_dim; from += step) {
     const int to = from + step < layer.head_dim ? from + step : layer.head_dim;
@@ -65,7 +74,7 @@ SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pag
     for (auto& query : sums)
       for (auto& sum : query)
         sum = f32x16::zero();
-    add_products<T, Queries, Pages>(tile.q, keys, from, to, sums);
+    add_products<T, Queries, Pages>(tile.q, keys, values, from, to, sums);
     for (int p = 0; p < Pages; ++p) {
       f32x16 scale = f32x16::all(1.0F);
       if constexpr (T == kv_type::int8)
@@ -84,10 +93,11 @@ SOUFFLEUR_INLINE void score_pages(const attention_tile& tile, const page_id* pag
 }
 
 /// totals = totals * fade + weights · V over the block's positions [from, to), `Slices` x 16 values from `d`
-/// on.
+/// on. With the first slices, the keys of the `n_next` pages after the block are asked for.
 template <kv_type T, int Queries, int Slices>
-SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* pages, int from, int to, int d,
-                                 const block_scores& weights, const float* fades, attention_state& state) {
+SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* pages, int n_next, int from,
+                                 int to, int d, const block_scores& weights, const float* fades,
+                                 attention_state& state) {
   const kv_layer& layer = *tile.layer;
   f32x16 sums[Queries][Slices];
 #pragma GCC unroll 12
@@ -102,7 +112,14 @@ SOUFFLEUR_INLINE void add_values(const attention_tile& tile, const page_id* page
     const std::byte* row = layer.values + layer.head_offset(pages[t / page_tokens], tile.kv_head) +
                            slot * row_bytes + d * static_cast<std::ptrdiff_t>(bytes_per_value(T));
     const float* weight = weights[0] + t;
-    for (const float* end = weight + n; weight != end; ++weight, row += row_bytes) {
+    const int page = t / page_tokens;
+    const std::byte* next = d == 0 && page < n_next
+                                ? layer.keys + layer.head_offset(pages[block_pages + page], tile.kv_head)
+                                : nullptr;
+    std::ptrdiff_t at = slot * row_bytes;
+    for (const float* end = weight + n; weight != end; ++weight, row += row_bytes, at += row_bytes) {
+      if (next)
+        fetch(next, at, row_bytes);
       f32x16 v[Slices];
 #pragma GCC unroll 4
       for (int s = 0; s < Slices; ++s)
@@ -187,10 +204,6 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
     return;
   int page = from / page_tokens;
   const int end_page = (to + page_tokens - 1) / page_tokens;
-  const auto head_bytes =
-      static_cast<std::ptrdiff_t>(tile.layer->head_dim * page_tokens * bytes_per_value(T));
-  for (int p = page; p < end_page; ++p)
-    fetch(tile.layer->values + tile.layer->head_offset(pages[p], tile.kv_head), head_bytes);
   for (; page + at_once <= end_page; page += at_once)
     score_pages<T, Queries, at_once>(tile, pages + page, scores[0] + page * page_tokens);
   for (; page < end_page; ++page)
@@ -211,13 +224,13 @@ void attend_block(const attention_tile& tile, int begin, int end, attention_stat
          f32x16::load(tile.layer->value_scales_of(pages[p], tile.kv_head)))
             .store(scores[j] + p * lanes);
   }
-  for (int p = block_pages; p < 2 * block_pages && begin + p * page_tokens < last_position; ++p)
-    fetch(tile.layer->keys + tile.layer->head_offset(pages[p], tile.kv_head), head_bytes);
+  const int n_after = (last_position - begin + page_tokens - 1) / page_tokens - block_pages;
+  const int n_next = n_after < block_pages ? n_after : block_pages;
   int d = 0;
   for (; d + slices * lanes <= tile.layer->head_dim; d += slices * lanes)
-    add_values<T, Queries, slices>(tile, pages, from, to, d, scores, fades, state);
+    add_values<T, Queries, slices>(tile, pages, n_next, from, to, d, scores, fades, state);
   for (; d < tile.layer->head_dim; d += lanes)
-    add_values<T, Queries, 1>(tile, pages, from, to, d, scores, fades, state);
+    add_values<T, Queries, 1>(tile, pages, n_next, from, to, d, scores, fades, state);
 }
 
 template <int Queries>
