@@ -101,89 +101,134 @@ SOUFFLEUR_INLINE __m256i minus_zeros(std::int32_t negative_sum) {
 /// Pairs of chunks whose 16-bit sums cannot overflow: 2^bits - 1 times 127, twice per pair product.
 constexpr int pairs_in_16_bits(int bits) { return bits == 4 ? 4 : bits == 5 ? 2 : bits == 6 ? 1 : 0; }
 
-/// Half `h` of the rows of the pair's group `group`. For every row the same operations in the same order,
-/// whatever Rows is.
+/// The rounded activations of one block.
+struct block_activations {
+  const std::int8_t* quants;
+  const float* scales;
+  const float* sums;
+  const std::int32_t* negative_sums;
+
+  template <int Rows>
+  SOUFFLEUR_INLINE static block_activations at(const activation_panel& panel, int block) {
+    const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(block) * Rows;
+    return {panel.quants + row * block_values, panel.scales + row, panel.sums + row,
+            panel.negative_sums + 3 * row};
+  }
+};
+
+/// totals += half `h` of a block's rows times its activations. For every row the same operations in the same
+/// order, whatever Rows is.
 template <packed_format F, int Rows>
-SOUFFLEUR_INLINE void half_tile(const weight_pair& pair, int group, const activation_panel& panel,
-                                const fetch_ahead& ahead, int h, float* out) {
+SOUFFLEUR_INLINE void add_half_block(const block_cursor<F>& weights, int h, const block_activations& from,
+                                     __m256 (&totals)[Rows]) {
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
   constexpr int exact_pairs = pairs_in_16_bits(F.bits) < pairs ? pairs_in_16_bits(F.bits) : pairs;
   const __m256i one = _mm256_set1_epi16(1);
-  __m256 totals[Rows];
-  for (auto& total : totals)
-    total = _mm256_setzero_ps();
-  const std::int8_t* a = panel.quants;
-  const float* a_scale = panel.scales;
-  const float* a_sum = panel.sums;
-  const std::int32_t* a_negative = panel.negative_sums;
-  for (int b = 0; b < pair.n_blocks; ++b) {
-    const auto weights = block_cursor<F>::at(pair.units, group, b);
-    if (group == 0 && h == 0 && ahead.wants(b))
-      fetch_block(weights, ahead.bytes);
-    for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
-      constexpr int S = s;
-      __m256i dots[Rows];
-      for (int r = 0; r < Rows; ++r)
-        dots[r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + S) * Rows + r]);
-      if constexpr (exact_pairs == 0) {
-        for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
-          constexpr int g = S * pairs + index;
+  const auto [a, a_scale, a_sum, a_negative] = from;
+  for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
+    constexpr int S = s;
+    __m256i dots[Rows];
+    for (int r = 0; r < Rows; ++r)
+      dots[r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + S) * Rows + r]);
+    if constexpr (exact_pairs == 0) {
+      for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
+        constexpr int g = S * pairs + index;
+        __m256i even, odd;
+        unpack_chunks<F, g>(weights.quants, h, even, odd);
+#pragma GCC unroll 4
+        for (int r = 0; r < Rows; ++r) {
+          dots[r] = _mm256_add_epi32(
+              dots[r], _mm256_madd_epi16(pair_products<F>(even, a + (2 * g * Rows + r) * 4), one));
+          dots[r] = _mm256_add_epi32(
+              dots[r], _mm256_madd_epi16(pair_products<F>(odd, a + ((2 * g + 1) * Rows + r) * 4), one));
+        }
+      });
+    } else {
+      for_indices<pairs / exact_pairs>([&](auto part) __attribute__((always_inline)) {
+        __m256i sums[Rows];
+        for_indices<exact_pairs>([&](auto index) __attribute__((always_inline)) {
+          constexpr int g = S * pairs + part * exact_pairs + index;
           __m256i even, odd;
           unpack_chunks<F, g>(weights.quants, h, even, odd);
 #pragma GCC unroll 4
           for (int r = 0; r < Rows; ++r) {
-            dots[r] = _mm256_add_epi32(
-                dots[r], _mm256_madd_epi16(pair_products<F>(even, a + (2 * g * Rows + r) * 4), one));
-            dots[r] = _mm256_add_epi32(
-                dots[r], _mm256_madd_epi16(pair_products<F>(odd, a + ((2 * g + 1) * Rows + r) * 4), one));
+            const __m256i product = pair_products<F>(even, a + (2 * g * Rows + r) * 4);
+            sums[r] = index == 0 ? product : _mm256_add_epi16(sums[r], product);
+            sums[r] = _mm256_add_epi16(sums[r], pair_products<F>(odd, a + ((2 * g + 1) * Rows + r) * 4));
           }
         });
-      } else {
-        for_indices<pairs / exact_pairs>([&](auto part) __attribute__((always_inline)) {
-          __m256i sums[Rows];
-          for_indices<exact_pairs>([&](auto index) __attribute__((always_inline)) {
-            constexpr int g = S * pairs + part * exact_pairs + index;
-            __m256i even, odd;
-            unpack_chunks<F, g>(weights.quants, h, even, odd);
 #pragma GCC unroll 4
-            for (int r = 0; r < Rows; ++r) {
-              const __m256i product = pair_products<F>(even, a + (2 * g * Rows + r) * 4);
-              sums[r] = index == 0 ? product : _mm256_add_epi16(sums[r], product);
-              sums[r] = _mm256_add_epi16(sums[r], pair_products<F>(odd, a + ((2 * g + 1) * Rows + r) * 4));
-            }
-          });
+        for (int r = 0; r < Rows; ++r)
+          dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(sums[r], one));
+      });
+    }
+    const __m256 scale = factor_at<F>(weights.scales, weights.supers, s, h);
 #pragma GCC unroll 4
-          for (int r = 0; r < Rows; ++r)
-            dots[r] = _mm256_add_epi32(dots[r], _mm256_madd_epi16(sums[r], one));
-        });
+    for (int r = 0; r < Rows; ++r)
+      totals[r] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(a_scale[r])),
+                                  _mm256_cvtepi32_ps(dots[r]), totals[r]);
+    if constexpr (F.has_min) {
+      const __m256 min = factor_at<F>(weights.scales, weights.supers, F.n_scales + s, h);
+#pragma GCC unroll 4
+      for (int r = 0; r < Rows; ++r) {
+        const float sum =
+            F.n_scales == 1 ? a_sum[r] : a_scale[r] * static_cast<float>(-a_negative[(1 + s) * Rows + r]);
+        totals[r] = _mm256_fmadd_ps(min, _mm256_set1_ps(sum), totals[r]);
       }
-      const __m256 scale = factor_at<F>(weights.scales, weights.supers, s, h);
-#pragma GCC unroll 4
-      for (int r = 0; r < Rows; ++r)
-        totals[r] = _mm256_fmadd_ps(_mm256_mul_ps(scale, _mm256_set1_ps(a_scale[r])),
-                                    _mm256_cvtepi32_ps(dots[r]), totals[r]);
-      if constexpr (F.has_min) {
-        const __m256 min = factor_at<F>(weights.scales, weights.supers, F.n_scales + s, h);
-#pragma GCC unroll 4
-        for (int r = 0; r < Rows; ++r) {
-          const float sum =
-              F.n_scales == 1 ? a_sum[r] : a_scale[r] * static_cast<float>(-a_negative[(1 + s) * Rows + r]);
-          totals[r] = _mm256_fmadd_ps(min, _mm256_set1_ps(sum), totals[r]);
-        }
-      }
-    });
-    a += block_values * Rows;
-    a_scale += Rows;
-    a_sum += Rows;
-    a_negative += 3 * Rows;
+    }
+  });
+}
+
+/// Half `h` of the rows of the pair's group `group`.
+template <packed_format F, int Rows>
+SOUFFLEUR_INLINE void half_tile(const weight_pair& pair, int group, const activation_panel& panel,
+                                const fetch_ahead& ahead, int h, float* out) {
+  __m256 totals[Rows];
+  for (auto& total : totals)
+    total = _mm256_setzero_ps();
+  for (int b = 0; b < pair.n_blocks; ++b) {
+    const auto weights = block_cursor<F>::at(pair.units, group, b);
+    if (group == 0 && h == 0 && ahead.wants(b))
+      fetch_block(weights, ahead.bytes);
+    add_half_block<F, Rows>(weights, h, block_activations::at<Rows>(panel, b), totals);
   }
   for (int r = 0; r < Rows; ++r)
     _mm256_storeu_ps(out + r * rows_per_group + 8 * h, totals[r]);
 }
 
+/// All four halves, a block at a time: the weights are read once, front to back.
+template <packed_format F, int Rows>
+SOUFFLEUR_INLINE void whole_tile(const weight_pair& pair, const activation_panel& panel,
+                                 const fetch_ahead& ahead, float* out) {
+  __m256 totals[2][2][Rows];
+  for_indices<4>([&](auto i) __attribute__((always_inline)) {
+    for (auto& total : totals[i / 2][i % 2])
+      total = _mm256_setzero_ps();
+  });
+  for (int b = 0; b < pair.n_blocks; ++b) {
+    if (ahead.wants(b))
+      fetch_block(block_cursor<F>::at(pair.units, 0, b), ahead.bytes);
+    const auto from = block_activations::at<Rows>(panel, b);
+    for_indices<4>([&](auto i) __attribute__((always_inline)) {
+      add_half_block<F, Rows>(block_cursor<F>::at(pair.units, i / 2, b), i % 2, from, totals[i / 2][i % 2]);
+    });
+  }
+  for_indices<4>([&](auto i) __attribute__((always_inline)) {
+    for (int r = 0; r < Rows; ++r)
+      _mm256_storeu_ps(out + (i / 2 * Rows + r) * rows_per_group + i % 2 * 8, totals[i / 2][i % 2][r]);
+  });
+}
+
+/// The most rows whose sums for a whole pair stay in registers.
+constexpr int max_whole_rows = 2;
+
 template <packed_format F, int Rows>
 void quant_tile(const weight_pair& pair, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
+  if constexpr (Rows <= max_whole_rows) {
+    whole_tile<F, Rows>(pair, panel, ahead, out);
+    return;
+  }
   for (int group = 0; group < 2; ++group)
     for (int h = 0; h < 2; ++h)
       half_tile<F, Rows>(pair, group, panel, ahead, h, out + group * Rows * rows_per_group);
