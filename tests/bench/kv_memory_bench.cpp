@@ -44,9 +44,9 @@ public:
 private:
   static std::vector<token_id> document(unsigned number) {
     std::mt19937 random{number};
-    std::vector<token_id> tokens;
-    for (int i = 0; i < n_prompt_tokens; ++i)
-      tokens.push_back(static_cast<token_id>(random() % 50'000));
+    std::vector<token_id> tokens(n_prompt_tokens);
+    for (auto& token : tokens)
+      token = static_cast<token_id>(random() % 50'000);
     return tokens;
   }
   std::mt19937 random_{1};
