@@ -133,6 +133,14 @@ void serving_metrics::record(const request_report& report) {
     r.tpot.Observe(report.usage.decode_ms * 1e-3 / (report.usage.n_output_tokens - 1));
 }
 
+void serving_metrics::set_memory(const std::vector<memory_part>& parts) {
+  for (const auto& part : parts)
+    registry_
+        ->gauge("souffleur_memory_bytes", "Memory by what it is for, at most; see memory.budget_mib.",
+                {{"part", part.name}})
+        .Set(static_cast<double>(part.bytes));
+}
+
 void serving_metrics::record_restart(const std::string& actor) {
   registry_
       ->counter("souffleur_actor_restarts_total", "Actors restarted by the supervisor.", {{"actor", actor}})

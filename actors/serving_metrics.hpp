@@ -1,10 +1,12 @@
 // Counters, gauges and histograms under vLLM's names where vLLM has them, ours elsewhere.
 #pragma once
 
+#include "actors/memory_plan.hpp"
 #include "actors/messages/report.hpp"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace souffleur {
 
@@ -16,6 +18,8 @@ public:
   void record(const step_report& report);
   void record(const request_report& report);
   void record_restart(const std::string& actor);
+  /// Upper bounds of the parts.
+  void set_memory(const std::vector<memory_part>& parts);
   /// Prometheus text exposition.
   std::string text() const;
 

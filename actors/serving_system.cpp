@@ -44,6 +44,7 @@ public:
     model_.created_s =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();
+    metrics_->set_memory(loaded.memory);
     ensemble parts;
     parts.config = config;
     parts.model = loaded.model;

@@ -1,6 +1,7 @@
 // The whole ensemble behind one plain interface: what the server's main and an embedding program start.
 #pragma once
 
+#include "actors/memory_plan.hpp"
 #include "actors/messages/generation.hpp"
 #include "actors/serving_config.hpp"
 #include "engine/chat_template.hpp"
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace souffleur {
 
@@ -19,6 +21,7 @@ struct loaded_model {
   std::shared_ptr<language_model> model;
   std::shared_ptr<const tokenizer> vocabulary;
   std::shared_ptr<const chat_template> chat;
+  std::vector<memory_part> memory{}; ///< for the metrics; may be empty
 };
 
 /// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits

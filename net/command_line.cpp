@@ -50,6 +50,7 @@ struct plain_values {
   std::int64_t draft_budget_us = 2000;
   std::int64_t cache_ttl_s = 3600;
   int cache_max_mib = 64;
+  int memory_budget_mib = 0;
   int max_body_mib = 8;
   int idle_timeout_s = 75;
   int write_timeout_s = 30;
@@ -164,7 +165,12 @@ void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->group("scheduler");
 }
 
-void add_kv_options(CLI::App& app, server_settings& s) {
+void add_kv_options(CLI::App& app, server_settings& s, plain_values& v) {
+  app.add_option("--memory.budget_mib", v.memory_budget_mib,
+                 "of the whole server: the KV pool becomes smaller until all fits; 0: no limit")
+      ->check(CLI::Range(0, 1 << 24))
+      ->capture_default_str()
+      ->group("kv");
   app.add_option("--kv.tokens", s.kv_tokens, "positions in the KV pool, over all sequences")
       ->check(CLI::Range(64, 1 << 26))
       ->capture_default_str()
@@ -233,6 +239,7 @@ void take(const plain_values& v, server_settings& s) {
   s.serving.draft_budget = std::chrono::microseconds{v.draft_budget_us};
   s.serving.cache_ttl = std::chrono::seconds{v.cache_ttl_s};
   s.serving.cache_max_bytes = static_cast<std::size_t>(v.cache_max_mib) << 20;
+  s.memory_budget_bytes = static_cast<std::size_t>(v.memory_budget_mib) << 20;
   s.server.max_body_bytes = static_cast<std::size_t>(v.max_body_mib) << 20;
   s.server.idle_timeout = std::chrono::seconds{v.idle_timeout_s};
   s.server.write_timeout = std::chrono::seconds{v.write_timeout_s};
@@ -258,7 +265,7 @@ std::variant<server_settings, command_line_exit> parse_command_line(int argc, co
   add_model_options(app, settings);
   add_server_options(app, settings, plain);
   add_scheduler_options(app, settings, plain);
-  add_kv_options(app, settings);
+  add_kv_options(app, settings, plain);
   add_speculation_options(app, settings, plain);
   add_cache_options(app, settings, plain);
   try {

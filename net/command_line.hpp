@@ -17,6 +17,7 @@ struct server_settings {
   std::string kernels = "auto";        ///< or the name of an instruction set
   std::string kv_type = "f16";         ///< what keys and values are rounded to: f32, f16 or int8
   int kv_tokens = 32768;               ///< positions in the KV pool, over all sequences
+  std::size_t memory_budget_bytes = 0; ///< of everything; 0: none
   std::string log_level = "info";
   serving_config serving;
   server_options server;

@@ -2,6 +2,7 @@
 
 #include "actors/serving_system.hpp"
 #include "engine/gguf.hpp"
+#include "engine/model/footprint.hpp"
 #include "engine/model/load_model.hpp"
 #include "engine/model/model_folder.hpp"
 #include "net/command_line.hpp"
@@ -57,7 +58,25 @@ result<std::shared_ptr<const chat_template>> load_chat_template(const gguf_file&
   return parsed;
 }
 
-result<loaded_model> load(const server_settings& settings) {
+/// Changes the number of KV pages in `settings` to what the budget leaves room for.
+result<std::vector<memory_part>> fit_memory(const gguf_file& file, kv_type kv, std::size_t program_bytes,
+                                            server_settings& settings) {
+  const auto footprint = footprint_of(file, kv);
+  if (!footprint)
+    return failure{footprint.error()};
+  auto plan = plan_memory(settings.serving, *footprint, program_bytes, settings.memory_budget_bytes);
+  if (!plan)
+    return failure{plan.error()};
+  if (plan->n_kv_pages < settings.serving.n_kv_pages)
+    spdlog::info("memory.budget_mib leaves room for {} of kv.tokens = {}", plan->n_kv_pages * page_tokens,
+                 settings.kv_tokens);
+  settings.serving.n_kv_pages = plan->n_kv_pages;
+  return std::move(plan->parts);
+}
+
+result<loaded_model> load(server_settings& settings) {
+  release_startup_memory();
+  const auto program_bytes = resident_bytes();
   const auto path = find_model_file(settings.model, settings.model_folder);
   if (path.empty())
     return failure{"model.path: \"" + settings.model + "\" is neither a file nor a model in " +
@@ -78,8 +97,12 @@ result<loaded_model> load(const server_settings& settings) {
   if (!chat)
     return failure{path + ": " + chat.error()};
   loaded.chat = *chat;
-  const model_options options{settings.n_threads, settings.serving.n_kv_pages,
-                              kv_type_named(settings.kv_type).value_or(kv_type::f16), *level};
+  const auto kv = kv_type_named(settings.kv_type).value_or(kv_type::f16);
+  auto memory = fit_memory(**file, kv, program_bytes, settings);
+  if (!memory)
+    return failure{path + ": " + memory.error()};
+  loaded.memory = std::move(*memory);
+  const model_options options{settings.n_threads, settings.serving.n_kv_pages, kv, *level};
   const auto model = load_model(*file, options, progress_bar{});
   if (!model)
     return failure{path + ": " + model.error()};
@@ -128,7 +151,7 @@ int fail(const std::string& why) {
   return 1;
 }
 
-int serve(const server_settings& settings) {
+int serve(server_settings settings) {
   const auto started = std::chrono::steady_clock::now();
   auto loaded = load(settings);
   if (!loaded)

@@ -8,6 +8,7 @@
 
 #include <malloc.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 namespace souffleur {
 
@@ -42,6 +43,13 @@ std::vector<mapping> mappings_of_this_process() {
 }
 
 } // namespace
+
+std::size_t resident_bytes() {
+  std::size_t n_pages = 0;
+  std::size_t n_resident = 0;
+  std::ifstream{"/proc/self/statm"} >> n_pages >> n_resident;
+  return n_resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+}
 
 void release_startup_memory() {
   malloc_trim(0);

@@ -2,6 +2,7 @@
 
 #include "engine/kernels/kv_layer.hpp"
 #include "engine/kernels/lazy_memory.hpp"
+#include "engine/model/footprint.hpp"
 #include "engine/model/rope_angles.hpp"
 #include "engine/operators/execution.hpp"
 #include "engine/operators/model_operators.hpp"
@@ -26,8 +27,7 @@ public:
       : type_(type), n_pages_(n_pages), n_kv_heads_(config.n_kv_heads), head_dim_(config.head_dim),
         head_values_(std::int64_t{head_dim_} * page_tokens),
         n_scales_(type == kv_type::int8 ? n_key_scales(head_dim_) + 1 : 0),
-        layer_bytes_(n_kv_heads_ * (2 * head_values_ * static_cast<std::int64_t>(bytes_per_value(type)) +
-                                    n_scales_ * page_tokens * static_cast<std::int64_t>(sizeof(float)))),
+        layer_bytes_(static_cast<std::int64_t>(kv_layer_bytes(config, type))),
         page_bytes_(layer_bytes_ * config.n_layers),
         memory_(lazy_memory(static_cast<std::size_t>(page_bytes_ * n_pages), page_kind::huge)) {}
 
@@ -99,7 +99,7 @@ struct layer_operands {
         k_norm(tensor_of(layer.k_norm)), norm_after_attention(tensor_of(layer.norm_after_attention)),
         norm_after_feed_forward(tensor_of(layer.norm_after_feed_forward)),
         attention_output(stacked(list_of(layer.attention_output))),
-        gate_up(stacked(list_of(layer.gate, layer.up))), down(stacked(list_of(layer.down))) {
+        gate_up(stacked(std::move(layer.gate_up))), down(stacked(list_of(layer.down))) {
     std::vector<float> bias = std::move(layer.q_bias);
     bias.insert(bias.end(), layer.k_bias.begin(), layer.k_bias.end());
     bias.insert(bias.end(), layer.v_bias.begin(), layer.v_bias.end());
@@ -141,9 +141,10 @@ std::size_t bytes_of(const transformer_weights& weights) {
   std::size_t n = weights.embedding.size_bytes() + weights.output.size_bytes();
   std::size_t n_floats = weights.output_norm.size();
   for (const auto& layer : weights.layers) {
-    for (const auto* matrix :
-         {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down})
+    for (const auto* matrix : {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.down})
       n += matrix->size_bytes();
+    for (const auto& matrix : layer.gate_up)
+      n += matrix.size_bytes();
     for (const auto* values : {&layer.attention_norm, &layer.feed_forward_norm, &layer.norm_after_attention,
                                &layer.norm_after_feed_forward, &layer.q_norm, &layer.k_norm, &layer.q_bias,
                                &layer.k_bias, &layer.v_bias})

@@ -1,0 +1,54 @@
+"""A server with a memory budget stays within it under load, and says so when the budget is too small."""
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+
+from conftest import BINARY, MODEL_FOLDER
+
+BUDGET_MIB = 448
+KV_TOKENS = 32768
+N_CHATS = 48
+N_WORDS = 400
+
+
+def resident_mib(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) / 1024
+
+
+def test_a_full_server_stays_within_its_budget(start_server):
+    server = start_server("smollm2", "--memory.budget_mib", str(BUDGET_MIB), "--kv.tokens", str(KV_TOKENS),
+                          "--scheduler.max_running", "16", "--scheduler.max_waiting", "64", "--cache.policy", "exact",
+                          "--cache.max_mib", "16")
+    planned = {part: server.metric("souffleur_memory_bytes", part=part) for part in (
+        "program", "weights", "kv", "tables", "step", "requests", "drafts", "response_cache")}
+    assert all(planned.values()), planned
+    assert sum(planned.values()) <= BUDGET_MIB << 20
+    n_pages = json.loads(server.get("/souffleur/kv"))["pages"]["total"]
+    assert 256 <= n_pages * 16 < KV_TOKENS
+    at_rest = resident_mib(server.process.pid)
+
+    def chat(number):
+        words = " ".join(f"w{number}x{i}" for i in range(N_WORDS))
+        answer = server.client().chat.completions.create(
+            model="smollm2", messages=[{"role": "user", "content": f"Repeat: {words}"}], max_tokens=48, seed=number,
+            extra_body={"ignore_eos": True})
+        return answer.usage.completion_tokens, resident_mib(server.process.pid)
+
+    with concurrent.futures.ThreadPoolExecutor(24) as clients:
+        outcomes = list(clients.map(chat, range(N_CHATS)))
+    assert all(n_tokens == 48 for n_tokens, _ in outcomes)
+    assert server.metric("souffleur_kv_evicted_pages_total") > 0, "the pool was never full"
+    most = max(resident for _, resident in outcomes)
+    print(f"resident {at_rest:.0f} MiB at rest, {most:.0f} MiB at most under load; budget {BUDGET_MIB} MiB, "
+          f"{n_pages * 16} of {KV_TOKENS} positions")
+    assert most <= BUDGET_MIB
+
+
+def test_a_budget_that_is_too_small_ends_the_start_with_a_list_of_what_fills_it():
+    outcome = subprocess.run([BINARY, "--model", MODEL_FOLDER / "smollm2.gguf", "--port", "0", "--memory.budget_mib", "100"],
+                             capture_output=True, text=True, timeout=60, check=False)
+    assert outcome.returncode == 1
+    for word in ("memory.budget_mib", "100 MiB", "weights", "drafts"):
+        assert word in outcome.stderr
