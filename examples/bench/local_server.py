@@ -1,10 +1,11 @@
-"""A server process for the measuring scripts, and one streamed completion. Needs nothing but Python."""
+"""A server process, for the measuring scripts and the tests, and one streamed answer. Needs nothing but Python."""
 import json
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -13,56 +14,82 @@ BINARY = os.environ.get("SOUFFLEUR_BINARY", PROJECT / "build/release/souffleur")
 
 
 def n_tokens_of(chunk):
-    """Of a chunk of a completion with `logprobs`."""
-    return sum(len((choice.get("logprobs") or {}).get("tokens", [])) for choice in chunk["choices"])
+    """Of a chunk of an answer with `logprobs`."""
+    found = [choice.get("logprobs") or {} for choice in chunk["choices"]]
+    return sum(len(one.get("tokens") or one.get("content") or []) for one in found)
 
 
 class LocalServer:
     """One server on a free port; stopped at the end of `with`."""
 
     def __init__(self, model, *options):
-        command = [str(BINARY), "--model", model, "--port", "0", "--log.level", "warn", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [str(BINARY), "--model", str(model), "--port", "0", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.log = []
+        self._drain = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)
+        self._drain.start()
+        self.port = self._read_port(command)
+        self.base_url = f"http://127.0.0.1:{self.port}"
+        self.stream_url = f"ws://127.0.0.1:{self.port}/v1/stream"
+
+    def _read_port(self, command):
         for line in self.process.stdout:
-            if found := re.search(r"ws://([^/]+)/", line):
-                self.url = f"http://{found.group(1)}"
-                return
-        raise SystemExit(f"the server did not start: {' '.join(command)}")
+            if found := re.search(r"ws://[^:]+:(\d+)/", line):
+                return int(found.group(1))
+        self._drain.join(timeout=5)
+        raise SystemExit(f"the server did not start: {' '.join(command)}\n{''.join(self.log)}")
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.send_signal(signal.SIGINT)
-        self.process.wait(timeout=60)
+        self.stop()
 
-    def post(self, path, body):
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), {"content-type": "application/json"})
+    def stop(self, how=signal.SIGINT):
+        """The exit code."""
+        self.process.send_signal(how)
+        try:
+            code = self.process.wait(timeout=60)
+        finally:
+            self.process.kill()
+        self._drain.join(timeout=5)
+        return code
+
+    def get(self, path):
+        with urllib.request.urlopen(self.base_url + path, timeout=60) as answer:
+            return answer.read().decode()
+
+    def post(self, path, body, key=None):
+        headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
+        request = urllib.request.Request(self.base_url + path, json.dumps(body).encode(), headers)
         return urllib.request.urlopen(request, timeout=3600)
 
-    def stream(self, **body):
-        """Chunks of a completion as they come; the last one has the usage."""
+    def stream(self, path="/v1/completions", key=None, **body):
+        """Chunks of an answer as they come; the last one has the usage."""
         body |= {"stream": True, "stream_options": {"include_usage": True}}
-        with self.post("/v1/completions", body) as answer:
+        with self.post(path, body, key) as answer:
             for line in answer:
                 if line.startswith(b"data: {"):
                     yield json.loads(line[6:])
 
-    def time_to_first_token_ms(self, **body):
-        """And the usage."""
+    def time_to_first_token_ms(self, logprobs=0, **request):
+        """And the usage. `logprobs`: tokens whose text is held back count, too; a chat says True."""
         start = time.perf_counter()
         first_ms, usage = None, None
-        for chunk in self.stream(logprobs=0, **body):  # tokens whose text is held back count, too
+        for chunk in self.stream(logprobs=logprobs, **request):
             if first_ms is None and n_tokens_of(chunk) > 0:
                 first_ms = (time.perf_counter() - start) * 1000
             usage = chunk.get("usage") or usage
         return first_ms, usage
 
-    def metric(self, name, label=""):
-        with urllib.request.urlopen(self.url + "/metrics", timeout=60) as answer:
-            lines = answer.read().decode().splitlines()
-        return sum(float(line.rsplit(" ", 1)[1]) for line in lines
-                   if re.match(re.escape(name) + r"[{ ]", line) and label in line)
+    def metric(self, name, **labels):
+        """Sum of the samples with this name and these labels."""
+        total = 0.0
+        for line in self.get("/metrics").splitlines():
+            key, _, value = line.rpartition(" ")
+            if key.partition("{")[0] == name and all(f'{k}="{v}"' in key for k, v in labels.items()):
+                total += float(value)
+        return total
 
     def resident_mib(self):
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

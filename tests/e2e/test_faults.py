@@ -165,7 +165,7 @@ def test_a_signal_ends_a_busy_server_cleanly(start_server):
 def test_wrong_options_and_files_are_named(tmp_path):
     import subprocess
 
-    from conftest import BINARY
+    from local_server import BINARY
 
     def run(*arguments):
         outcome = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=60, check=False)
