@@ -33,13 +33,25 @@ waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt
           .tenant = who.request.tenant};
 }
 
-/// Of the prefix that begin() could find for `wish` once `tokens` are computed and published.
-int n_common_tokens(const kv_opening& wish, const std::string& salt, const std::vector<token_id>& tokens) {
-  if (wish.salt != salt || wish.prompt.empty())
+/// Of the prefix that begin() could find for `prompt` once `tokens` are computed and published.
+int n_common_tokens(std::span<const token_id> prompt, std::span<const token_id> tokens) {
+  if (prompt.empty())
     return 0;
-  const auto end = std::prev(wish.prompt.end());
-  const auto differs = std::mismatch(wish.prompt.begin(), end, tokens.begin(), tokens.end()).first;
-  return static_cast<int>(differs - wish.prompt.begin()) / page_tokens * page_tokens;
+  const auto differs = std::ranges::mismatch(prompt.first(prompt.size() - 1), tokens).in1;
+  return static_cast<int>(differs - prompt.begin()) / page_tokens * page_tokens;
+}
+
+bool outgrows_its_window(const sequence& who) {
+  const int most = who.window->most_kept(who.request.window);
+  return most > 0 && who.n_tokens() > most;
+}
+
+/// What it could find of its tokens: what others computed with more in sight is of no use to it.
+std::span<const token_id> findable_tokens(const sequence& who) {
+  const std::span<const token_id> tokens{who.tokens};
+  if (!outgrows_its_window(who))
+    return tokens;
+  return tokens.first(static_cast<std::size_t>(who.window->most_kept(who.request.window)) + 1);
 }
 
 } // namespace
@@ -170,13 +182,14 @@ void scheduler_core::demand_of_waiting(round& demand) {
   for (const auto id : scheduling_->order(views_of_waiting())) {
     if (static_cast<int>(opened_.size()) >= n_slots || n_postponed >= max_postponed_per_round)
       break;
-    auto wish = opening_of(*find_waiting(id));
-    if (is_under_way(wish)) {
+    const auto& who = *find_waiting(id);
+    if (is_under_way(who)) {
       ++n_postponed;
       continue;
     }
+    auto wish = opening_of(who);
     for (const auto& earlier : demand.kv.openings) {
-      const int n_saved = n_common_tokens(wish, earlier.salt, earlier.prompt);
+      const int n_saved = wish.salt == earlier.salt ? n_common_tokens(wish.prompt, earlier.prompt) : 0;
       wish.n_awaited_tokens = std::max(wish.n_awaited_tokens, n_saved - config_.join_prefill_tokens + 1);
     }
     demand.kv.openings.push_back(std::move(wish));
@@ -184,23 +197,21 @@ void scheduler_core::demand_of_waiting(round& demand) {
   }
 }
 
-bool scheduler_core::is_under_way(const kv_opening& wish) const {
+bool scheduler_core::is_under_way(const sequence& waiting) const {
+  const auto wanted = findable_tokens(waiting);
   const auto computes_it = [&](const sequence_ptr& who) {
     const int n_published = who->n_computed / page_tokens * page_tokens;
-    return !who->decodes() && who->n_dropped == 0 &&
-           n_common_tokens(wish, salt_of(*who), who->tokens) - n_published >= config_.join_prefill_tokens;
+    return !who->decodes() && who->n_dropped == 0 && who->request.tenant == waiting.request.tenant &&
+           n_common_tokens(wanted, who->tokens) - n_published >= config_.join_prefill_tokens;
   };
   return config_.prefix_cache && std::ranges::any_of(running_, computes_it);
 }
 
-/// What others computed with more in sight is of no use to it.
 kv_opening scheduler_core::opening_of(const sequence& who) const {
-  kv_opening opening{who.id(), salt_of(who), who.tokens, who.n_tokens() + 1, 0};
-  if (const int most = who.window->most_kept(who.request.window); most > 0 && who.n_tokens() > most) {
-    opening.prompt.resize(static_cast<std::size_t>(most) + 1);
-    opening.n_tokens = most;
-  }
-  return opening;
+  const auto prompt = findable_tokens(who);
+  const int n_tokens =
+      outgrows_its_window(who) ? who.window->most_kept(who.request.window) : who.n_tokens() + 1;
+  return {who.id(), salt_of(who), {prompt.begin(), prompt.end()}, n_tokens, 0};
 }
 
 std::vector<waiting_request> scheduler_core::views_of_waiting() const {

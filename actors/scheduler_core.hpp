@@ -77,8 +77,9 @@ private:
   void demand_of_running(round& demand);
   void demand_of_waiting(round& demand);
   kv_opening opening_of(const sequence& who) const;
-  /// Whether a running sequence computes what the opening would compute, too.
-  bool is_under_way(const kv_opening& wish) const;
+  /// Whether a running sequence computes what the waiting one would compute, too. Copies no prompt: the
+  /// postponed are asked about in every round.
+  bool is_under_way(const sequence& waiting) const;
   void ask_about_waiting(kv_demand& demand);
   std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
