@@ -16,8 +16,8 @@ struct serving_config {
   int prefill_chunk = 256;      ///< rows of one prompt per step
   int join_prefill_tokens = 64; ///< of a common prefix: so many are worth waiting for
   int max_running = 32;
-  int max_waiting = 256;
-  int max_waiting_per_tenant = 128;
+  int max_waiting = 512;
+  int max_waiting_per_tenant = 256; ///< less than max_waiting: one tenant leaves room for others
   int max_output_tokens = 4096;
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds step_timeout{120'000};

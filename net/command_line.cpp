@@ -143,7 +143,7 @@ void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->capture_default_str()
       ->group("scheduler");
   app.add_option("--scheduler.max_waiting_per_tenant", c.max_waiting_per_tenant,
-                 "of those with one Authorization header; more get 429")
+                 "of those with one Authorization header, or with none; more get 429")
       ->check(CLI::Range(0, many))
       ->capture_default_str()
       ->group("scheduler");
