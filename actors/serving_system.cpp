@@ -99,14 +99,15 @@ public:
     return vocabulary_->decode(tokens, true);
   }
   std::string metrics() const override { return metrics_->text(); }
-  std::optional<kv_summary> kv(int n_prefixes) const override {
-    std::optional<kv_summary> answer;
+  void ask_kv(int n_prefixes, kv_sink sink) override {
     if (!ready_)
-      return answer;
-    caf::scoped_actor asker{system_};
-    compat::request(&*asker, supervisor_, kv_inquiry_timeout, kv_inquiry{n_prefixes})
-        .receive([&](const kv_summary_ptr& summary) { answer = *summary; }, [](const caf::error&) {});
-    return answer;
+      return sink(std::nullopt);
+    system_.spawn(
+        [supervisor = supervisor_, n_prefixes, sink = std::move(sink)](caf::event_based_actor* asker) {
+          compat::request(asker, supervisor, kv_inquiry_timeout, kv_inquiry{n_prefixes})
+              .then([sink](const kv_summary_ptr& summary) { sink(*summary); },
+                    [sink](const caf::error&) { sink(std::nullopt); });
+        });
   }
   bool ready() const override { return ready_; }
 
@@ -117,8 +118,8 @@ private:
   served_model model_;
   std::atomic<bool> ready_{true};
   caf_config caf_config_;
-  mutable caf::actor_system system_; ///< who asks it a question is a new actor in it
-  supervisor_actor supervisor_;      ///< must go before the system
+  caf::actor_system system_;
+  supervisor_actor supervisor_; ///< must go before the system
 };
 
 /// Empty if the name is known, else the complaint.

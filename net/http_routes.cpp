@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 namespace {
 
-using routed = std::variant<http_reply, openai_call>;
+using routed = std::variant<http_reply, openai_call, kv_question>;
 using handler = routed (*)(const http_query&, const generation_service&);
 
 http_reply json_reply(const json::object& body, int status = 200) {
@@ -128,38 +128,7 @@ json::object pages_object(const kv_occupancy& pages) {
           {"owned", pages.n_owned}};
 }
 
-/// The prefix tree and its memory; no text, and no name of a tenant.
-routed kv(const http_query&, const generation_service& service) {
-  constexpr int n_prefixes = 20;
-  const auto summary = service.kv(n_prefixes);
-  if (!summary)
-    return error_reply({503, "kv_manager_unavailable", "The KV manager does not answer.", "", 1});
-  const auto page_bytes = service.model().kv_page_bytes;
-  const auto n_used = static_cast<std::size_t>(summary->occupancy.n_total - summary->occupancy.n_free);
-  json::array prefixes;
-  for (const auto& one : summary->most_hit)
-    prefixes.push_back(json::object{{"id", one.serial},
-                                    {"tokens", one.n_tokens},
-                                    {"own_tokens", one.n_own_tokens},
-                                    {"hits", one.n_hits},
-                                    {"users", one.n_pins}});
-  return json_reply({{"page_tokens", page_tokens},
-                     {"pages", pages_object(summary->occupancy)},
-                     {"bytes",
-                      {{"weights", service.model().weights_bytes},
-                       {"page", page_bytes},
-                       {"pool", page_bytes * static_cast<std::size_t>(summary->occupancy.n_total)},
-                       {"used", page_bytes * n_used}}},
-                     {"sequences", summary->n_sequences},
-                     {"tree",
-                      {{"namespaces", summary->n_namespaces},
-                       {"prefixes", summary->n_prefixes},
-                       {"deepest_tokens", summary->n_deepest_tokens},
-                       {"queried_tokens", summary->counters.n_queried_tokens},
-                       {"hit_tokens", summary->counters.n_hit_tokens},
-                       {"evicted_pages", summary->counters.n_evicted_pages}}},
-                     {"most_hit_prefixes", std::move(prefixes)}});
-}
+routed kv(const http_query&, const generation_service&) { return kv_question{20}; }
 
 routed page(const http_query&, const generation_service&) {
   return http_reply{200, "text/html; charset=utf-8", std::string{page_html()}, "", 0};
@@ -200,6 +169,37 @@ http_reply error_reply(const generation_failed& error) {
   auto reply = json_reply(error_body(error), error.status);
   reply.retry_after_s = error.retry_after_s;
   return reply;
+}
+
+/// The prefix tree and its memory; no text, and no name of a tenant.
+http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model& model) {
+  if (!summary)
+    return error_reply({503, "kv_manager_unavailable", "The KV manager does not answer.", "", 1});
+  const auto page_bytes = model.kv_page_bytes;
+  const auto n_used = static_cast<std::size_t>(summary->occupancy.n_total - summary->occupancy.n_free);
+  json::array prefixes;
+  for (const auto& one : summary->most_hit)
+    prefixes.push_back(json::object{{"id", one.serial},
+                                    {"tokens", one.n_tokens},
+                                    {"own_tokens", one.n_own_tokens},
+                                    {"hits", one.n_hits},
+                                    {"users", one.n_pins}});
+  return json_reply({{"page_tokens", page_tokens},
+                     {"pages", pages_object(summary->occupancy)},
+                     {"bytes",
+                      {{"weights", model.weights_bytes},
+                       {"page", page_bytes},
+                       {"pool", page_bytes * static_cast<std::size_t>(summary->occupancy.n_total)},
+                       {"used", page_bytes * n_used}}},
+                     {"sequences", summary->n_sequences},
+                     {"tree",
+                      {{"namespaces", summary->n_namespaces},
+                       {"prefixes", summary->n_prefixes},
+                       {"deepest_tokens", summary->n_deepest_tokens},
+                       {"queried_tokens", summary->counters.n_queried_tokens},
+                       {"hit_tokens", summary->counters.n_hit_tokens},
+                       {"evicted_pages", summary->counters.n_evicted_pages}}},
+                     {"most_hit_prefixes", std::move(prefixes)}});
 }
 
 routed route(const http_query& query, const generation_service& service) {

@@ -4,6 +4,7 @@
 #include "actors/messages/generation.hpp"
 #include "net/openai_request.hpp"
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -26,7 +27,14 @@ struct http_reply {
 
 http_reply error_reply(const generation_failed& error);
 
-/// A reply, or the generations that have to run before there is one.
-std::variant<http_reply, openai_call> route(const http_query& query, const generation_service& service);
+/// The reply is kv_reply() of what the service says.
+struct kv_question {
+  int n_prefixes = 0; ///< at most
+};
+http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model& model);
+
+/// A reply, or what has to be asked of the service before there is one.
+std::variant<http_reply, openai_call, kv_question> route(const http_query& query,
+                                                         const generation_service& service);
 
 } // namespace souffleur

@@ -142,6 +142,10 @@ using generation_event =
 /// failed. Exactly one of finished and failed comes, and nothing after it. Must not block: post and return.
 using generation_sink = std::function<void(generation_event)>;
 
+/// Called once, on an actor's thread or at once: with nothing if the kv manager does not answer in time. Must
+/// not block.
+using kv_sink = std::function<void(std::optional<kv_summary>)>;
+
 /// What a model list entry and a tokeniser endpoint need.
 struct served_model {
   std::string name;
@@ -165,8 +169,8 @@ public:
   virtual std::string detokenize(const std::vector<token_id>& tokens) const = 0;
   /// Prometheus text.
   virtual std::string metrics() const = 0;
-  /// With at most `n_prefixes` of the cached prefixes; nothing if the kv manager does not answer in time.
-  virtual std::optional<kv_summary> kv(int n_prefixes) const = 0;
+  /// A summary with at most `n_prefixes` of the cached prefixes.
+  virtual void ask_kv(int n_prefixes, kv_sink sink) = 0;
   /// False while starting, draining or restarting what cannot be done without.
   virtual bool ready() const = 0;
 };

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <future>
 #include <sstream>
 #include <thread>
 
@@ -29,6 +30,12 @@ struct running_system {
     auto recorder = std::make_shared<answer_recorder>();
     system->submit(std::move(request), sink_of(recorder));
     return recorder;
+  }
+
+  std::optional<kv_summary> kv() {
+    std::promise<std::optional<kv_summary>> answer;
+    system->ask_kv(5, [&](std::optional<kv_summary> summary) { answer.set_value(std::move(summary)); });
+    return answer.get_future().get();
   }
 
   std::shared_ptr<fake_model> model;
@@ -360,10 +367,10 @@ TEST(ServingSystem, TellsWhatItsKvMemoryHolds) {
   expect_right(request_of(1, "a prompt of more than one page of tokens"),
                serving.ask(request_of(1, "a prompt of more than one page of tokens"))->wait());
   ASSERT_TRUE(eventually([&] {
-    const auto summary = serving.system->kv(5);
+    const auto summary = serving.kv();
     return summary && summary->n_sequences == 0 && summary->occupancy.n_cached > 0;
   }));
-  const auto summary = serving.system->kv(5);
+  const auto summary = serving.kv();
   EXPECT_EQ(summary->n_namespaces, 1);
   EXPECT_EQ(summary->n_deepest_tokens, summary->occupancy.n_cached * page_tokens);
   EXPECT_EQ(summary->most_hit.size(), 1U);

@@ -44,10 +44,22 @@ public:
     return text;
   }
   std::string metrics() const override { return "souffleur_up 1\n"; }
-  std::optional<kv_summary> kv(int) const override { return kv_; }
+  void ask_kv(int, kv_sink sink) override {
+    std::lock_guard lock{mutex_};
+    kv_sinks_.push_back(std::move(sink));
+    changed_.notify_all();
+  }
   bool ready() const override { return ready_; }
 
-  void set_kv(std::optional<kv_summary> summary) { kv_ = std::move(summary); }
+  /// Waits for the next question about the KV memory; null if none comes within 10 s.
+  kv_sink wait_for_kv_question() {
+    std::unique_lock lock{mutex_};
+    if (!changed_.wait_for(lock, std::chrono::seconds{10}, [&] { return !kv_sinks_.empty(); }))
+      return nullptr;
+    auto sink = std::move(kv_sinks_.back());
+    kv_sinks_.pop_back();
+    return sink;
+  }
 
   void set_ready(bool ready) { ready_ = ready; }
 
@@ -106,7 +118,7 @@ public:
 private:
   served_model model_{"served", "abc", 2048, 256, 1700000000, 0, 0};
   bool ready_ = true;
-  std::optional<kv_summary> kv_;
+  std::vector<kv_sink> kv_sinks_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<request_id> order_;

@@ -42,7 +42,8 @@ TEST_F(routes, eachPathHasItsMethod) {
        std::vector<std::tuple<std::string, std::string, int>>{{"GET", "/", 200},
                                                               {"GET", "/health", 200},
                                                               {"GET", "/metrics", 200},
-                                                              {"GET", "/souffleur/kv", 503},
+                                                              {"GET", "/souffleur/kv", -1},
+                                                              {"POST", "/souffleur/kv", 405},
                                                               {"GET", "/v1/models", 200},
                                                               {"GET", "/v1/models/served", 200},
                                                               {"GET", "/v1/models/other", 404},
@@ -115,8 +116,9 @@ TEST_F(routes, theKvMemoryIsDescribed) {
   kv_summary summary;
   summary.occupancy = {.n_total = 10, .n_free = 4, .n_cached = 3, .n_pinned = 2, .n_owned = 1};
   summary.most_hit.push_back({7, 48, 16, 5, 2});
-  service.set_kv(summary);
-  const auto body = json_of("GET", "/souffleur/kv");
+  EXPECT_TRUE(std::holds_alternative<kv_question>(route({"GET", "/souffleur/kv", ""}, service)));
+  EXPECT_EQ(kv_reply(std::nullopt, service.model()).status, 503);
+  const auto body = json::parse(kv_reply(summary, service.model()).body);
   EXPECT_EQ(body.at("pages").at("cached").as_int64(), 3);
   EXPECT_EQ(body.at("bytes").at("used").to_number<int>(), 0);
   const auto prefix = body.at("most_hit_prefixes").at(0);

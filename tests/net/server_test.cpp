@@ -362,6 +362,27 @@ TEST_F(served, stopLeavesNothingOfClientsThatDoNotRead) {
   EXPECT_TRUE(service_.is_cancelled(second));
 }
 
+/// Planted bugs that it caught: the I/O thread waits for the answer; a stop does not.
+TEST_F(served, aSilentKvManagerHoldsUpNobodyElse) {
+  start();
+  http_client asks{port()}, other{port()};
+  asks.send(get("/souffleur/kv"));
+  const auto tell = service_.wait_for_kv_question();
+  ASSERT_TRUE(tell);
+  other.send(get("/health"));
+  EXPECT_EQ(other.read().status, 200);
+  tell(kv_summary{});
+  EXPECT_EQ(asks.read().status, 200);
+  asks.send(get("/souffleur/kv"));
+  service_.wait_for_kv_question()(std::nullopt);
+  EXPECT_EQ(asks.read().status, 503);
+  asks.send(get("/souffleur/kv"));
+  const auto too_late = service_.wait_for_kv_question();
+  EXPECT_LT(timed_stop(), 2000ms);
+  EXPECT_EQ(asks.read().status, 503);
+  too_late(kv_summary{});
+}
+
 TEST_F(served, aStoppedServerTakesNobodyAndCanBeStoppedAgain) {
   start();
   const auto at = port();
