@@ -211,15 +211,17 @@ void file_tier::core::forget(const segment& dropped, std::uint64_t number) {
 
 /// The last segment, or a new one if that is full. Null if the system refuses.
 std::shared_ptr<page_file> file_tier::core::segment_with_room() {
-  const auto held = std::lock_guard(mutex);
+  auto held = std::unique_lock(mutex);
   if (!segments.empty() && segments.rbegin()->second.file->n_records() < capacity()) {
     return segments.rbegin()->second.file;
   }
   const auto number = segments.empty() ? 1 : segments.rbegin()->first + 1;
+  held.unlock();
   auto made = page_file::create(path_of(number), layout);
   if (!made) {
     return nullptr;
   }
+  held.lock();
   auto& added = segments[number];
   added.file = std::move(*made);
   added.last_used = ++clock;
@@ -316,6 +318,11 @@ page_bytes_ptr file_tier::get(const named_page& page) {
     ++core_->counters.n_damaged_pages;
   }
   return nullptr;
+}
+
+void file_tier::note_skipped(std::size_t n) {
+  const auto held = std::lock_guard(core_->mutex);
+  core_->counters.n_skipped_pages += n;
 }
 
 file_tier_counters file_tier::counters() const {

@@ -2,6 +2,7 @@
 // after a restart.
 #pragma once
 
+#include "engine/kv/kv_summary.hpp"
 #include "engine/kv/page_claim.hpp"
 #include "engine/kv/page_name.hpp"
 #include "engine/result.hpp"
@@ -22,16 +23,6 @@ struct file_tier_options {
   std::uint64_t max_bytes = 0;  ///< of this format's files
   std::string format;           ///< language_model::page_format()
   std::size_t page_bytes = 0;
-};
-
-struct file_tier_counters {
-  std::uint64_t n_hit_pages = 0; ///< read whole
-  std::uint64_t n_written_pages = 0;
-  std::uint64_t n_damaged_pages = 0;   ///< dropped, since a checksum or a name was wrong
-  std::uint64_t n_displaced_pages = 0; ///< dropped to make room
-  std::uint64_t n_refused_pages = 0;   ///< the system could not write them
-  std::uint64_t n_pages = 0;           ///< stored now
-  std::uint64_t n_bytes = 0;           ///< of the files now
 };
 
 /// (page_bytes,)
@@ -64,6 +55,9 @@ public:
   bool put(const named_page& page, std::span<const std::byte> bytes);
   /// Null if the page is not stored, or damaged.
   page_bytes_ptr get(const named_page& page);
+
+  /// `n` pages were worth storing, but there was no time to copy them.
+  void note_skipped(std::size_t n);
 
   file_tier_counters counters() const;
 

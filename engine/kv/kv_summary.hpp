@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace souffleur {
@@ -21,6 +22,18 @@ struct kv_counters {
   std::uint64_t n_evicted_pages = 0;
 };
 
+/// Of the pages in files.
+struct file_tier_counters {
+  std::uint64_t n_hit_pages = 0; ///< read whole
+  std::uint64_t n_written_pages = 0;
+  std::uint64_t n_damaged_pages = 0;   ///< dropped, since a checksum or a name was wrong
+  std::uint64_t n_displaced_pages = 0; ///< dropped to make room
+  std::uint64_t n_refused_pages = 0;   ///< the system could not write them
+  std::uint64_t n_skipped_pages = 0;   ///< worth storing, but there was no time to copy them
+  std::uint64_t n_pages = 0;           ///< stored now
+  std::uint64_t n_bytes = 0;           ///< of the files now
+};
+
 /// A stretch of cached pages without a fork, named by where it ends.
 struct cached_prefix {
   std::uint64_t serial = 0; ///< tells it from others
@@ -36,9 +49,10 @@ struct kv_summary {
   kv_counters counters;
   int n_sequences = 0;
   int n_namespaces = 0;
-  int n_prefixes = 0;                  ///< stretches without a fork
-  int n_deepest_tokens = 0;            ///< the longest that could be found
-  std::vector<cached_prefix> most_hit; ///< most hits first, among equals the longest
+  int n_prefixes = 0;                     ///< stretches without a fork
+  int n_deepest_tokens = 0;               ///< the longest that could be found
+  std::vector<cached_prefix> most_hit;    ///< most hits first, among equals the longest
+  std::optional<file_tier_counters> tier; ///< nothing if there is none
 };
 
 } // namespace souffleur
