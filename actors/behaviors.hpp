@@ -49,6 +49,16 @@ cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_st
 metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self,
                                             const std::shared_ptr<serving_metrics>& metrics);
 
+struct tier_state {
+  std::shared_ptr<file_tier> tier;
+  steady_time deadline = steady_time::max(); ///< after which nothing more is written
+};
+/// Both run detached: a handler waits for a disk.
+tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,
+                                             std::shared_ptr<file_tier> tier);
+tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer<tier_state> self,
+                                             std::shared_ptr<file_tier> tier);
+
 struct intake_state {
   intake_peers to;
   std::unordered_map<request_id, admission_ptr> looked_up; ///< until the response cache has answered
@@ -63,8 +73,9 @@ struct scheduler_state {
   peers_ptr to;
   serving_config config;
   std::uint64_t n_steps = 0;
-  bool busy = false;              ///< a round is under way
-  bool watches_deadlines = false; ///< a deadline_check is on its way
+  bool busy = false;                                              ///< a round is under way
+  bool watches_deadlines = false;                                 ///< a deadline_check is on its way
+  std::vector<caf::typed_response_promise<tier_flushed>> flushes; ///< to be answered
   // Answers of the round under way.
   std::uint64_t n_rounds = 0;
   int n_awaited = 0;
@@ -75,7 +86,8 @@ struct scheduler_state {
 };
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
                                          const serving_config& config,
-                                         std::shared_ptr<const tokenizer> vocabulary);
+                                         std::shared_ptr<const tokenizer> vocabulary,
+                                         std::shared_ptr<file_tier> tier);
 
 /// What the supervisor needs to start, and to start again, each of the others.
 struct ensemble {
@@ -83,7 +95,8 @@ struct ensemble {
   std::shared_ptr<language_model> model;
   prompt_format format;
   std::shared_ptr<serving_metrics> metrics;
-  bool detached_verifier = true; ///< false: on the pool, so that a test's scheduler decides when it runs
+  std::shared_ptr<file_tier> tier; ///< null: there is none
+  bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
 };
 

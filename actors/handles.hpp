@@ -10,6 +10,7 @@
 #include "actors/messages/report.hpp"
 #include "actors/messages/response_cache.hpp"
 #include "actors/messages/step.hpp"
+#include "actors/messages/tier.hpp"
 
 namespace souffleur {
 
@@ -29,6 +30,10 @@ using cache_actor =
     caf::typed_actor<compat::rpc<cache_reply(cache_lookup)>, compat::rpc<void(cache_insertion)>>;
 using metrics_actor = caf::typed_actor<compat::rpc<void(step_report)>, compat::rpc<void(request_report)>>;
 
+using tier_reader_actor = caf::typed_actor<compat::rpc<fetched_pages_ptr(page_fetch_ptr)>>;
+using tier_writer_actor =
+    caf::typed_actor<compat::rpc<pages_written(page_writing_ptr)>, compat::rpc<void(tier_closing)>>;
+
 /// The actors that others send to; the supervisor sends a new set when one was restarted.
 struct peers {
   verifier_actor verifier;
@@ -36,6 +41,8 @@ struct peers {
   drafter_actor drafter; ///< null: speculation is off
   cache_actor cache;
   metrics_actor metrics;
+  tier_reader_actor tier_reader; ///< both null: there is no file tier
+  tier_writer_actor tier_writer;
 };
 using peers_ptr = std::shared_ptr<const peers>;
 
@@ -43,12 +50,16 @@ using peers_ptr = std::shared_ptr<const peers>;
 struct kv_reset {};
 /// Wake-up of the step loop, from the scheduler to itself.
 struct next_round {};
+/// Answered when all pages that are worth storing are with the file tier's writer.
+struct tier_flush {};
+struct tier_flushed {};
 /// Recurring while requests are there, so that a deadline holds also when a step never comes back.
 struct deadline_check {};
 
-using scheduler_actor = caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
-                                         compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>,
-                                         compat::rpc<void(next_round)>, compat::rpc<void(deadline_check)>>;
+using scheduler_actor =
+    caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
+                     compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
+                     compat::rpc<void(deadline_check)>, compat::rpc<tier_flushed(tier_flush)>>;
 
 struct intake_peers {
   scheduler_actor scheduler;
@@ -63,9 +74,10 @@ struct kill_order {
   std::string actor;
 };
 struct shutdown_order {};
-using supervisor_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
-                                          compat::rpc<kv_summary_ptr(kv_inquiry)>,
-                                          compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
+using supervisor_actor =
+    caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
+                     compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<tier_flushed(tier_flush)>,
+                     compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
 
@@ -85,6 +97,13 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_insertion)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::request_report)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::page_fetch_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::fetched_pages_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::page_writing_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::pages_written)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::tier_closing)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::tier_flush)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::tier_flushed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::peers_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::intake_peers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_reset)

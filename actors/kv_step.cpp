@@ -47,6 +47,8 @@ kv_grant grant_of(const kv_opening& wish, kv_manager& kv) {
     return refusal_of(wish.id);
   }
   grant.pages = pages_of(kv, wish.id);
+  if (wish.min_hits > 0)
+    grant.n_worthy_pages = kv.n_pages_hit(wish.id, wish.min_hits);
   return grant;
 }
 

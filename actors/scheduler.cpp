@@ -9,6 +9,8 @@ using self_pointer = scheduler_actor::stateful_pointer<scheduler_state>;
 
 constexpr std::chrono::seconds kv_timeout{10};
 constexpr std::chrono::milliseconds retry_pause{20};
+constexpr std::chrono::seconds fetch_timeout{2}; ///< in which much would be computed
+constexpr std::chrono::seconds writing_timeout{30};
 constexpr std::chrono::milliseconds deadline_resolution{50};
 
 double us_between(steady_time from, steady_time to) {
@@ -16,6 +18,7 @@ double us_between(steady_time from, steady_time to) {
 }
 
 void begin_round(self_pointer self);
+void fetch_ended(self_pointer self, const fetched_pages& fetched);
 
 void report(scheduler_state& state) {
   if (!state.to)
@@ -26,12 +29,20 @@ void report(scheduler_state& state) {
     compat::anon_send(state.to->metrics, std::move(ended));
 }
 
+void answer_flushes(scheduler_state& state) {
+  if (state.core->tier().has_saves())
+    return;
+  for (auto& flush : std::exchange(state.flushes, {}))
+    flush.deliver(tier_flushed{});
+}
+
 /// The round ends; the next one begins through the mailbox, so that cancels and admissions come in between.
 void end_round(self_pointer self) {
   auto& state = compat::state_of(self);
   state.busy = false;
   report(state);
-  if (state.core->has_work())
+  answer_flushes(state);
+  if (state.core->has_work() && !state.core->waits_for_tier())
     compat::anon_send(caf::actor_cast<scheduler_actor>(self), next_round{});
 }
 
@@ -40,10 +51,41 @@ void retry_later(self_pointer self) {
   self->delayed_send(self, retry_pause, next_round{});
 }
 
+/// Sends the file tier what it is to do, beside the steps.
+void use_tier(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (auto wish = state.core->tier().next_fetch()) {
+    const auto ticket = wish->ticket;
+    compat::request(self, state.to->tier_reader, fetch_timeout,
+                    page_fetch_ptr{std::make_shared<const page_fetch>(std::move(*wish))})
+        .then([self](const fetched_pages_ptr& fetched) { fetch_ended(self, *fetched); },
+              // Late or dead: what it should have brought is computed.
+              [self, ticket](const caf::error&) {
+                fetch_ended(self, {ticket, {}});
+              });
+  }
+  if (auto wish = state.core->tier().next_writing()) {
+    const auto go_on = [self] {
+      compat::state_of(self).core->tier().written();
+      begin_round(self);
+    };
+    compat::request(self, state.to->tier_writer, writing_timeout,
+                    page_writing_ptr{std::make_shared<const page_writing>(std::move(*wish))})
+        .then([go_on](pages_written) { go_on(); }, [go_on](const caf::error&) { go_on(); });
+  }
+}
+
+void fetch_ended(self_pointer self, const fetched_pages& fetched) {
+  compat::state_of(self).core->tier().arrived(fetched);
+  use_tier(self);
+  begin_round(self);
+}
+
 void commit(self_pointer self, const step_result& result) {
   auto& state = compat::state_of(self);
   const auto start = std::chrono::steady_clock::now();
   state.core->commit(result, start);
+  use_tier(self);
   const auto end = std::chrono::steady_clock::now();
   auto step = state.core->last_step();
   step.scheduling_us = state.core_us + us_between(start, end);
@@ -58,6 +100,7 @@ void run_step(self_pointer self) {
   const auto start = std::chrono::steady_clock::now();
   auto plan = state.core->plan(*state.supply, state.offer.get(), start);
   state.core_us += us_between(start, std::chrono::steady_clock::now());
+  use_tier(self);
   if (!plan) {
     compat::anon_send(state.to->metrics, state.core->last_step());
     end_round(self);
@@ -138,10 +181,11 @@ void watch_deadlines(self_pointer self) {
 } // namespace
 
 scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
-                                         std::shared_ptr<const tokenizer> vocabulary) {
+                                         std::shared_ptr<const tokenizer> vocabulary,
+                                         std::shared_ptr<file_tier> tier) {
   auto& state = compat::state_of(self);
   state.config = config;
-  state.core = std::make_unique<scheduler_core>(config, std::move(vocabulary));
+  state.core = std::make_unique<scheduler_core>(config, std::move(vocabulary), nullptr, std::move(tier));
   return {
       [self](const admission_ptr& request) {
         compat::state_of(self).core->admit(*request);
@@ -163,6 +207,13 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
       },
       [self](kv_reset) { compat::state_of(self).core->kv_lost(); },
       [self](next_round) { begin_round(self); },
+      [self](tier_flush) {
+        auto& state = compat::state_of(self);
+        state.flushes.push_back(self->make_response_promise<tier_flushed>());
+        const auto answer = state.flushes.back();
+        answer_flushes(state);
+        return answer;
+      },
       [self](deadline_check) {
         auto& state = compat::state_of(self);
         state.core->expire(std::chrono::steady_clock::now());

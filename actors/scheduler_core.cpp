@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <tuple>
 #include <unordered_map>
 
@@ -57,13 +58,15 @@ std::span<const token_id> findable_tokens(const sequence& who) {
 } // namespace
 
 scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
-                               std::unique_ptr<scheduling_policy> scheduling)
+                               std::unique_ptr<scheduling_policy> scheduling, std::shared_ptr<file_tier> tier)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
-      drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy)) {}
+      drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy)),
+      tier_(std::move(tier), config.tier_step_bytes) {}
 
 void scheduler_core::admit(admitted_request request) {
   waiting_.push_back(std::make_unique<sequence>(std::move(request), vocabulary_));
+  nothing_happened_ = false;
 }
 
 void scheduler_core::cancel(request_id id, steady_time now) {
@@ -81,7 +84,13 @@ void scheduler_core::cancel(request_id id, steady_time now) {
 }
 
 bool scheduler_core::has_work() const {
-  return !running_.empty() || !endings_.empty() || !drafter_endings_.empty() || !waiting_.empty();
+  return !running_.empty() || !endings_.empty() || !drafter_endings_.empty() || !waiting_.empty() ||
+         tier_.has_work();
+}
+
+bool scheduler_core::waits_for_tier() const {
+  return nothing_happened_ && tier_.is_out() && !tier_.has_released() && endings_.empty() &&
+         drafter_endings_.empty();
 }
 
 void scheduler_core::expire(steady_time now) {
@@ -108,6 +117,8 @@ void scheduler_core::expire(steady_time now) {
 scheduler_core::round scheduler_core::begin_round(steady_time now) {
   expire(now);
   ++n_rounds_;
+  nothing_happened_ = true;
+  std::ranges::copy(tier_.take_released(), std::back_inserter(endings_));
   make_place();
   round demand;
   demand.kv.publications = std::exchange(last_publications_, {});
@@ -165,6 +176,8 @@ void scheduler_core::demand_of_running(round& demand) {
     const int n_needed =
         std::min(who->n_tokens() + who->n_draft_wished, who->end_of_view(config_.max_batch_tokens));
     const int n_to_drop = who->n_to_drop();
+    if (n_to_drop > who->n_dropped)
+      tier_.forget_saves(who->id());
     // A publication may replace pages by the tree's, so the page list has to be asked for again.
     if (publishes || n_to_drop > who->n_dropped || n_needed > who->n_covered()) {
       demand.kv.reservations.push_back(
@@ -211,7 +224,8 @@ kv_opening scheduler_core::opening_of(const sequence& who) const {
   const auto prompt = findable_tokens(who);
   const int n_tokens =
       outgrows_its_window(who) ? who.window->most_kept(who.request.window) : who.n_tokens() + 1;
-  return {who.id(), salt_of(who), {prompt.begin(), prompt.end()}, n_tokens, 0};
+  const auto min_hits = static_cast<std::uint64_t>(tier_.is_on() ? config_.tier_min_hits : 0);
+  return {who.id(), salt_of(who), {prompt.begin(), prompt.end()}, n_tokens, 0, min_hits};
 }
 
 std::vector<waiting_request> scheduler_core::views_of_waiting() const {
@@ -304,13 +318,23 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
     add(*who, n_rows, {});
   }
   count_passed_over();
+  plan_tier(step);
   report_.n_rows = config_.max_batch_tokens - budget;
   report_.n_running = n_running();
   report_.n_waiting = n_waiting();
   report_.idle = step.sequences.empty();
-  if (step.sequences.empty())
+  if (step.sequences.empty() && step.loads.empty() && step.saves.empty())
     return std::nullopt;
+  nothing_happened_ = false;
   return step;
+}
+
+void scheduler_core::plan_tier(step_plan& step) {
+  tier_.plan(step, [&](sequence_id id) {
+    const auto* who = find_running(id);
+    return std::span<const page_id>(who->pages)
+        .subspan(static_cast<std::size_t>(who->n_computed / page_tokens));
+  });
 }
 
 /// Of those whose prompts are under way: who has no rows in this step although somebody later has.
@@ -320,7 +344,7 @@ void scheduler_core::count_passed_over() {
     planned.insert(rows.id);
   bool later_has = false;
   for (auto who = running_.rbegin(); who != running_.rend(); ++who) {
-    if ((*who)->decodes())
+    if ((*who)->decodes() || tier_.loads((*who)->id()))
       continue;
     const bool has = planned.contains((*who)->id());
     (*who)->n_passed_over += !has && later_has ? 1 : 0;
@@ -342,7 +366,7 @@ void scheduler_core::apply_reservations(const kv_supply& supply) {
     // yield.
     short_of_pages |= !grant.granted && !who->has_room();
   }
-  if (short_of_pages && !running_.empty())
+  if (short_of_pages && !tier_.release_lingering() && !running_.empty())
     preempt(std::prev(running_.end()));
 }
 
@@ -360,6 +384,7 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
       continue;
     if (!grant.granted) {
       starved_ = true;
+      tier_.release_lingering();
       if (!refused)
         refused = opened_[i];
       continue;
@@ -367,24 +392,39 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
     std::for_each(waiting_.begin(), found, [](auto& earlier) { ++earlier->n_passed_over; });
     auto who = std::move(*found);
     waiting_.erase(found);
-    who->pages = grant.pages;
-    who->n_computed = grant.n_cached_tokens;
-    who->partial = grant.partial;
-    who->n_charged = std::max(who->n_charged, grant.n_cached_tokens);
     scheduling_->admitted(who->request.tenant);
-    who->n_published_pages = grant.n_cached_tokens / page_tokens;
+    begin_behind_cached(*who, grant);
     if (!who->ever_admitted) {
       who->ever_admitted = true;
       who->admitted_at = now;
       who->usage.queue_ms = ms_between(who->request.arrival, now);
-      who->usage.n_cached_tokens = grant.n_cached_tokens;
+      who->usage.n_cached_tokens = who->n_computed;
     }
     running_.push_back(std::move(who));
+    nothing_happened_ = false;
   }
   opened_.clear();
   // With nobody running and nothing about to be released, a refusal is final.
-  if (refused && running_.empty() && endings_.empty())
+  if (refused && running_.empty() && endings_.empty() && !tier_.has_work())
     give_up(*refused, now);
+}
+
+void scheduler_core::begin_behind_cached(sequence& who, const kv_grant& grant) {
+  who.pages = grant.pages;
+  who.n_computed = grant.n_cached_tokens;
+  who.partial = grant.partial;
+  const int n_found_pages = grant.n_cached_tokens / page_tokens;
+  if (tier_.is_on()) {
+    const auto opening = opening_of(who);
+    if (tier_.open(
+            {who.id(), opening.salt, opening.prompt, who.pages, n_found_pages, grant.n_worthy_pages})) {
+      // Whole pages from the files go before a part of one in memory.
+      who.n_computed = n_found_pages * page_tokens;
+      who.partial = -1;
+    }
+  }
+  who.n_charged = std::max(who.n_charged, who.n_computed);
+  who.n_published_pages = n_found_pages;
 }
 
 void scheduler_core::apply_answers(const kv_supply& supply) {
@@ -398,7 +438,7 @@ std::vector<sequence*> scheduler_core::prefilling() const {
   std::vector<waiting_request> views;
   std::unordered_map<sequence_id, sequence*> by_id;
   for (const auto& who : running_)
-    if (!who->decodes()) {
+    if (!who->decodes() && !tier_.loads(who->id())) {
       views.push_back(view_of(*who, views.size(), who->n_pending(), 0));
       by_id[who->id()] = who.get();
     }
@@ -420,6 +460,8 @@ void scheduler_core::give_up(sequence_id waiting, steady_time now) {
 void scheduler_core::preempt(std::vector<sequence_ptr>::iterator one) {
   auto who = std::move(*one);
   running_.erase(one);
+  tier_.forget(who->id());
+  nothing_happened_ = false;
   if (config_.prefix_cache && who->n_dropped == 0) {
     last_publications_.push_back(publication_of(*who));
     who->n_cached_estimate = who->n_computed / page_tokens * page_tokens;
@@ -460,6 +502,13 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
   n_failed_steps_ = 0;
   report_.forward_us = result.forward_us;
   report_.sampling_us = result.sampling_us;
+  for (const auto& [id, n_pages] : tier_.commit(result.saved)) {
+    auto* who = find_running(id);
+    if (who->n_output() == 0 && who->n_computed == who->usage.n_cached_tokens) // before its first row
+      who->usage.n_cached_tokens += n_pages * page_tokens;
+    who->n_computed += n_pages * page_tokens;
+    who->n_charged = std::max(who->n_charged, who->n_computed);
+  }
   for (std::size_t i = 0; i < planned_.size() && i < result.outcomes.size(); ++i) {
     auto* who = find_running(planned_[i].id);
     if (!who)
@@ -543,7 +592,8 @@ void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now
   // The kv manager is told before the client: a client that sees the end may already ask again.
   if (config_.prefix_cache && who.n_dropped == 0 && who.n_computed / page_tokens > who.n_published_pages)
     last_publications_.push_back(publication_of(who));
-  endings_.push_back(who.id());
+  if (!tier_.complete(who.id()))
+    endings_.push_back(who.id());
   ended_.insert(who.id());
   tell_end(who, reason, now);
 }
@@ -562,6 +612,7 @@ void scheduler_core::tell_end(sequence& who, finish_reason reason, steady_time n
 }
 
 void scheduler_core::fail(sequence& who, generation_failed why, steady_time now) {
+  tier_.forget(who.id());
   endings_.push_back(who.id());
   ended_.insert(who.id());
   who.request.reply->fail(std::move(why));
@@ -580,6 +631,7 @@ void scheduler_core::sweep() {
 }
 
 void scheduler_core::step_failed(const std::string& why, steady_time now) {
+  tier_.step_failed(n_failed_steps_ + 1 == max_step_attempts);
   if (++n_failed_steps_ < max_step_attempts)
     return;
   n_failed_steps_ = 0;
@@ -591,6 +643,8 @@ void scheduler_core::step_failed(const std::string& why, steady_time now) {
 
 void scheduler_core::kv_lost() {
   last_publications_.clear();
+  tier_.forget_all();
+  nothing_happened_ = false;
   // A grant or an outcome that is still on its way speaks of pages that are no longer ours.
   endings_.insert(endings_.end(), opened_.begin(), opened_.end());
   opened_.clear();

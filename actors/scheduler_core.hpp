@@ -8,6 +8,7 @@
 #include "actors/messages/step.hpp"
 #include "actors/sequence.hpp"
 #include "actors/serving_config.hpp"
+#include "actors/tier_traffic.hpp"
 #include "policies/draft_policy.hpp"
 #include "policies/scheduling_policy.hpp"
 
@@ -33,15 +34,19 @@ public:
     draft_demand drafts;
   };
 
-  /// `scheduling` null: the policy that the configuration names.
+  /// `scheduling` null: the policy that the configuration names. `tier` null: there is none.
   scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
-                 std::unique_ptr<scheduling_policy> scheduling = nullptr);
+                 std::unique_ptr<scheduling_policy> scheduling = nullptr,
+                 std::shared_ptr<file_tier> tier = nullptr);
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
   /// Ends whatever is past its deadline, with what was made.
   void expire(steady_time now);
   bool has_work() const;
+  /// Whether another round would be as idle as the last one, until something arrives from the file tier.
+  bool waits_for_tier() const;
+  tier_traffic& tier() { return tier_; }
 
   /// Expires deadlines and says what the round needs of the kv manager and the drafter.
   round begin_round(steady_time now);
@@ -84,6 +89,9 @@ private:
   std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
   void apply_reservations(const kv_supply& supply);
+  void plan_tier(step_plan& step);
+  /// Who has just got its pages begins behind what memory or, later, the files have of its prompt.
+  void begin_behind_cached(sequence& who, const kv_grant& grant);
   void apply_openings(const kv_supply& supply, steady_time now);
   void apply_answers(const kv_supply& supply);
   /// Those that do not decode yet, in the order in which they get rows.
@@ -122,11 +130,13 @@ private:
   std::vector<sequence_id> opened_; ///< in this round's order
   std::vector<sequence_id> reserved_;
   std::vector<sequence_id> asked_;
+  tier_traffic tier_;
   std::vector<planned_rows> planned_;
   std::vector<cache_insertion> insertions_;
   std::vector<request_report> reports_;
   step_report report_;
-  bool starved_ = false; ///< an opening was refused and nothing has ended since
+  bool starved_ = false;          ///< an opening was refused and nothing has ended since
+  bool nothing_happened_ = false; ///< since the last round began, nor in it
   int n_failed_steps_ = 0;
   std::uint64_t n_rounds_ = 0;
 };

@@ -24,6 +24,10 @@ struct serving_config {
 
   std::string eviction_policy = "gdsf";
   bool prefix_cache = true;
+  std::string tier_folder = "off"; ///< of the KV pages in files
+  std::size_t tier_max_bytes = std::size_t{4} << 30;
+  int tier_min_hits = 2;                              ///< in memory, that make a page worth storing
+  std::size_t tier_step_bytes = std::size_t{1} << 20; ///< copied for the files in a step that computes
 
   std::string acceptance_policy = "coupled";
   std::string draft_policy = "adaptive";

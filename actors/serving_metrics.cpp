@@ -7,6 +7,7 @@
 #include <prometheus/text_serializer.h>
 
 #include <map>
+#include <mutex>
 
 namespace souffleur {
 
@@ -76,6 +77,9 @@ struct serving_metrics::registry {
   Histogram& messages{part("messages")};
   kv_counters seen;
 
+  std::mutex tier_mutex; ///< of the next
+  file_tier_counters tier_seen;
+
   Histogram& part(const std::string& name) {
     return histogram("souffleur_step_seconds", "Where a step's time goes.", {{"part", name}}, step_buckets_s);
   }
@@ -139,6 +143,27 @@ void serving_metrics::set_memory(const std::vector<memory_part>& parts) {
         ->gauge("souffleur_memory_bytes", "Memory by what it is for, at most; see memory.budget_mib.",
                 {{"part", part.name}})
         .Set(static_cast<double>(part.bytes));
+}
+
+void serving_metrics::record(const file_tier_counters& counters) {
+  auto& r = *registry_;
+  const auto lock = std::lock_guard(r.tier_mutex);
+  const auto gauge = [&](const char* name, const char* help, std::uint64_t now) {
+    r.gauge(name, help).Set(static_cast<double>(now));
+  };
+  const auto counter = [&](const char* event, std::uint64_t file_tier_counters::*number) {
+    r.counter("souffleur_kv_tier_pages_total", "What became of KV pages in files.", {{"event", event}})
+        .Increment(static_cast<double>(counters.*number - r.tier_seen.*number));
+  };
+  gauge("souffleur_kv_tier_pages", "KV pages in files.", counters.n_pages);
+  gauge("souffleur_kv_tier_bytes", "Bytes of the files with KV pages.", counters.n_bytes);
+  counter("read", &file_tier_counters::n_hit_pages);
+  counter("written", &file_tier_counters::n_written_pages);
+  counter("damaged", &file_tier_counters::n_damaged_pages);
+  counter("displaced", &file_tier_counters::n_displaced_pages);
+  counter("refused", &file_tier_counters::n_refused_pages);
+  counter("skipped", &file_tier_counters::n_skipped_pages);
+  r.tier_seen = counters;
 }
 
 void serving_metrics::record_restart(const std::string& actor) {

@@ -17,6 +17,7 @@ public:
   ~serving_metrics();
   void record(const step_report& report);
   void record(const request_report& report);
+  void record(const file_tier_counters& counters);
   void record_restart(const std::string& actor);
   /// Upper bounds of the parts.
   void set_memory(const std::vector<memory_part>& parts);

@@ -26,12 +26,15 @@ struct caf_config : caf::actor_system_config {
 };
 
 constexpr std::chrono::seconds kv_inquiry_timeout{2};
+constexpr std::chrono::seconds tier_flush_timeout{2};
 
 class caf_serving_system final : public serving_system {
 public:
   caf_serving_system(const serving_config& config, const loaded_model& loaded,
+                     std::shared_ptr<file_tier> tier,
                      const std::function<void(const std::string&)>& on_give_up)
-      : vocabulary_(loaded.vocabulary), metrics_(std::make_shared<serving_metrics>(config.model_name)),
+      : vocabulary_(loaded.vocabulary), tier_(std::move(tier)),
+        metrics_(std::make_shared<serving_metrics>(config.model_name)),
         credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting,
                                                      config.max_running + config.max_waiting_per_tenant)),
         system_(caf_config_) {
@@ -50,6 +53,7 @@ public:
     parts.model = loaded.model;
     parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length};
     parts.metrics = metrics_;
+    parts.tier = tier_;
     parts.give_up = [this, on_give_up](const std::string& why) {
       ready_ = false;
       if (on_give_up)
@@ -60,6 +64,8 @@ public:
 
   ~caf_serving_system() override {
     ready_ = false;
+    if (tier_)
+      flush_tier();
     compat::anon_send(supervisor_, shutdown_order{});
     supervisor_ = nullptr;
     system_.await_all_actors_done();
@@ -98,21 +104,38 @@ public:
   std::string detokenize(const std::vector<token_id>& tokens) const override {
     return vocabulary_->decode(tokens, true);
   }
-  std::string metrics() const override { return metrics_->text(); }
+  std::string metrics() const override {
+    if (tier_)
+      metrics_->record(tier_->counters());
+    return metrics_->text();
+  }
   void ask_kv(int n_prefixes, kv_sink sink) override {
     if (!ready_)
       return sink(std::nullopt);
-    system_.spawn(
-        [supervisor = supervisor_, n_prefixes, sink = std::move(sink)](caf::event_based_actor* asker) {
-          compat::request(asker, supervisor, kv_inquiry_timeout, kv_inquiry{n_prefixes})
-              .then([sink](const kv_summary_ptr& summary) { sink(*summary); },
-                    [sink](const caf::error&) { sink(std::nullopt); });
-        });
+    system_.spawn([supervisor = supervisor_, tier = tier_, n_prefixes,
+                   sink = std::move(sink)](caf::event_based_actor* asker) {
+      compat::request(asker, supervisor, kv_inquiry_timeout, kv_inquiry{n_prefixes})
+          .then(
+              [sink, tier](const kv_summary_ptr& found) {
+                kv_summary summary = *found;
+                if (tier)
+                  summary.tier = tier->counters();
+                sink(std::move(summary));
+              },
+              [sink](const caf::error&) { sink(std::nullopt); });
+    });
   }
   bool ready() const override { return ready_; }
 
 private:
+  void flush_tier() {
+    caf::scoped_actor asker{system_};
+    compat::request(&*asker, supervisor_, tier_flush_timeout, tier_flush{})
+        .receive([](tier_flushed) {}, [](const caf::error&) {});
+  }
+
   std::shared_ptr<const tokenizer> vocabulary_;
+  std::shared_ptr<file_tier> tier_; ///< null: there is none
   std::shared_ptr<serving_metrics> metrics_;
   std::shared_ptr<admission_credits> credits_;
   served_model model_;
@@ -165,13 +188,25 @@ std::string first_bad_number(const serving_config& config, int n_model_pages) {
         too_small("scheduler.prefill_chunk", config.prefill_chunk, 1),
         too_small("scheduler.join_prefill_tokens", config.join_prefill_tokens, 1),
         too_small("scheduler.max_output_tokens", config.max_output_tokens, 1),
-        too_small("speculation.max_draft", config.max_draft, 0)})
+        too_small("speculation.max_draft", config.max_draft, 0),
+        too_small("kv.tier_min_hits", config.tier_min_hits, 1)})
     if (!text.empty())
       return text;
   if (config.n_kv_pages > n_model_pages)
     return "kv.pages is " + std::to_string(config.n_kv_pages) + "; the model was loaded with " +
            std::to_string(n_model_pages);
   return "";
+}
+
+/// Null if there is to be none.
+result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const language_model& model) {
+  if (config.tier_folder == "off")
+    return std::shared_ptr<file_tier>{};
+  if (!config.prefix_cache)
+    return failure{"kv.tier_folder: pages in files need kv.prefix_cache"};
+  auto tier =
+      file_tier::open({config.tier_folder, config.tier_max_bytes, model.page_format(), model.page_bytes()});
+  return tier ? tier : failure{"kv.tier_folder: " + tier.error()};
 }
 
 } // namespace
@@ -183,8 +218,11 @@ serving_system::start(const serving_config& config, loaded_model loaded,
     return failure{why};
   if (auto why = first_bad_number(config, loaded.model->n_pages()); !why.empty())
     return failure{why};
-  return std::unique_ptr<serving_system>{
-      std::make_unique<caf_serving_system>(config, std::move(loaded), std::move(on_give_up))};
+  auto tier = open_tier(config, *loaded.model);
+  if (!tier)
+    return failure{tier.error()};
+  return std::unique_ptr<serving_system>{std::make_unique<caf_serving_system>(
+      config, std::move(loaded), std::move(*tier), std::move(on_give_up))};
 }
 
 } // namespace souffleur

@@ -33,11 +33,14 @@ step_result step_runner::run(const step_plan& plan) {
 
   step_result result;
   result.step = plan.step;
+  for (const auto& load : plan.loads)
+    model_->load_page(load.page, {load.bytes.get(), model_->page_bytes()});
   auto start = std::chrono::steady_clock::now();
   for (const auto& rows : plan.sequences)
     if (!rows.turns.empty())
       model_->turn(rows.turns);
-  model_->forward(batch, std::span{logits_}.first(n_rows * vocabulary));
+  if (!batch.empty())
+    model_->forward(batch, std::span{logits_}.first(n_rows * vocabulary));
   result.forward_us = us_since(start);
 
   start = std::chrono::steady_clock::now();
@@ -48,7 +51,15 @@ step_result step_runner::run(const step_plan& plan) {
     row += n;
   }
   result.sampling_us = us_since(start);
+  for (const auto& wish : plan.saves)
+    result.saved.push_back(save(wish));
   return result;
+}
+
+saved_page step_runner::save(const page_save& wish) const {
+  const auto bytes = std::make_shared_for_overwrite<std::byte[]>(model_->page_bytes());
+  model_->save_page(wish.page, {bytes.get(), model_->page_bytes()});
+  return {wish.claim, bytes};
 }
 
 sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<const float> logits) {

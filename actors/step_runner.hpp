@@ -22,6 +22,7 @@ public:
   step_result run(const step_plan& plan);
 
 private:
+  saved_page save(const page_save& wish) const;
   sequence_outcome verify(const planned_sequence& rows, std::span<const float> logits);
 
   std::shared_ptr<language_model> model_;

@@ -39,7 +39,7 @@ void spawn_part(self_pointer self, const std::string& name) {
     const auto ends = vocabulary->end_tokens();
     const std::vector<token_id> end_tokens{ends.begin(), ends.end()};
     state.to.verifier =
-        state.parts.detached_verifier
+        state.parts.detached
             ? self->spawn<caf::detached>(verifier, state.parts.model, end_tokens, config.acceptance_policy)
             : self->spawn(verifier, state.parts.model, end_tokens, config.acceptance_policy);
     watch(self, name, state.to.verifier);
@@ -54,11 +54,19 @@ void spawn_part(self_pointer self, const std::string& name) {
   } else if (name == "response_cache") {
     state.to.cache = self->spawn(response_cache, config.cache_max_bytes, config.cache_ttl);
     watch(self, name, state.to.cache);
+  } else if (name == "kv_tier_reader") {
+    state.to.tier_reader = state.parts.detached ? self->spawn<caf::detached>(tier_reader, state.parts.tier)
+                                                : self->spawn(tier_reader, state.parts.tier);
+    watch(self, name, state.to.tier_reader);
+  } else if (name == "kv_tier_writer") {
+    state.to.tier_writer = state.parts.detached ? self->spawn<caf::detached>(tier_writer, state.parts.tier)
+                                                : self->spawn(tier_writer, state.parts.tier);
+    watch(self, name, state.to.tier_writer);
   } else if (name == "metrics") {
     state.to.metrics = self->spawn(metrics_keeper, state.parts.metrics);
     watch(self, name, state.to.metrics);
   } else if (name == "scheduler") {
-    state.scheduler = self->spawn(scheduler, config, vocabulary);
+    state.scheduler = self->spawn(scheduler, config, vocabulary, state.parts.tier);
     watch(self, name, state.scheduler);
     // Nobody will end the dead scheduler's sequences: their pages and drafts start over with empty books.
     if (state.to.kv)
@@ -85,6 +93,10 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
     return caf::actor_cast<caf::actor>(state.to.drafter);
   if (name == "response_cache")
     return caf::actor_cast<caf::actor>(state.to.cache);
+  if (name == "kv_tier_reader")
+    return caf::actor_cast<caf::actor>(state.to.tier_reader);
+  if (name == "kv_tier_writer")
+    return caf::actor_cast<caf::actor>(state.to.tier_writer);
   if (name == "metrics")
     return caf::actor_cast<caf::actor>(state.to.metrics);
   if (name == "scheduler")
@@ -94,19 +106,28 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
   return nullptr;
 }
 
-constexpr const char* part_names[] = {"intake",  "scheduler",      "verifier", "kv_manager",
-                                      "drafter", "response_cache", "metrics"};
+constexpr const char* part_names[] = {"intake",     "scheduler",      "verifier",
+                                      "kv_manager", "drafter",        "response_cache",
+                                      "metrics",    "kv_tier_reader", "kv_tier_writer"};
+
+constexpr std::chrono::seconds tier_closing_time{3};
 
 bool wanted(const supervisor_state& state, const std::string& name) {
+  if (name.starts_with("kv_tier"))
+    return state.parts.tier != nullptr;
   return name != "drafter" || state.parts.config.drafter != "off";
 }
 
-/// Exits are urgent messages, so what a part holds and what waits in its mailbox ends here.
+/// Exits are urgent messages, so what a part holds and what waits in its mailbox ends here; but pages on
+/// their way into files have a moment to arrive.
 void stop_parts(self_pointer self) {
   auto& state = compat::state_of(self);
   state.stopping = true;
   for (const std::string name : part_names)
-    if (const auto part = part_of(state, name))
+    if (name == "kv_tier_writer" && state.to.tier_writer)
+      compat::urgent_send(state.to.tier_writer,
+                          tier_closing{std::chrono::steady_clock::now() + tier_closing_time});
+    else if (const auto part = part_of(state, name))
       compat::urgent_exit(part, caf::exit_reason::user_shutdown);
 }
 
@@ -118,7 +139,8 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
   for (const std::string name : part_names)
     if (wanted(state, name) && name != "scheduler" && name != "intake")
       spawn_part(self, name);
-  state.scheduler = self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary);
+  state.scheduler =
+      self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier);
   watch(self, "scheduler", state.scheduler);
   spawn_part(self, "intake");
   introduce(state);
@@ -129,6 +151,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
         compat::urgent_send(compat::state_of(self).scheduler, cancelled);
         compat::anon_send(compat::state_of(self).intake, cancelled);
       },
+      [self](tier_flush flush) { return self->delegate(compat::state_of(self).scheduler, flush); },
       [self](kv_inquiry asked) { return self->delegate(compat::state_of(self).to.kv, asked); },
       [self](const kill_order& order) {
         if (const auto part = part_of(compat::state_of(self), order.actor))

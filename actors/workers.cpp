@@ -1,4 +1,4 @@
-// The actors that only answer: verifier, kv manager, drafter, response cache, metrics.
+// The actors that only answer: verifier, kv manager, drafter, response cache, file tier, metrics.
 #include "actors/behaviors.hpp"
 #include "actors/kv_step.hpp"
 
@@ -43,6 +43,45 @@ cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_st
       [self](const cache_insertion& insertion) {
         compat::state_of(self).book->insert(insertion.key, insertion.answer,
                                             std::chrono::steady_clock::now());
+      },
+  };
+}
+
+tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,
+                                             std::shared_ptr<file_tier> tier) {
+  compat::state_of(self).tier = std::move(tier);
+  return {[self](const page_fetch_ptr& wish) -> fetched_pages_ptr {
+    auto fetched = std::make_shared<fetched_pages>();
+    fetched->ticket = wish->ticket;
+    for (const auto& page : wish->pages) {
+      auto bytes = compat::state_of(self).tier->get(page);
+      if (!bytes)
+        break;
+      fetched->pages.push_back(std::move(bytes));
+    }
+    return fetched;
+  }};
+}
+
+tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer<tier_state> self,
+                                             std::shared_ptr<file_tier> tier) {
+  compat::state_of(self).tier = std::move(tier);
+  return {
+      [self](const page_writing_ptr& wish) -> pages_written {
+        auto& state = compat::state_of(self);
+        for (const auto& [claim, bytes] : wish->pages)
+          if (std::chrono::steady_clock::now() < state.deadline)
+            state.tier->put(claim->page(), {bytes.get(), state.tier->page_bytes()});
+          else
+            state.tier->note_skipped(1);
+        return {};
+      },
+      [self](const tier_closing& closing) {
+        compat::state_of(self).deadline = closing.deadline;
+        if (closing.is_last)
+          self->quit();
+        else
+          compat::anon_send(caf::actor_cast<tier_writer_actor>(self), tier_closing{closing.deadline, true});
       },
   };
 }

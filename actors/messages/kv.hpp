@@ -22,7 +22,8 @@ struct kv_opening {
   std::string salt;
   std::vector<token_id> prompt;
   int n_tokens = 0;
-  int n_awaited_tokens = 0; ///< postponed, unless so many of the prompt are found
+  int n_awaited_tokens = 0;   ///< postponed, unless so many of the prompt are found
+  std::uint64_t min_hits = 0; ///< that make a page worth storing in files; 0: none is
 };
 
 /// Drop positions after the sinks until n_dropped are gone, then make a running sequence's pages cover
@@ -55,6 +56,7 @@ struct kv_grant {
   bool granted = false;
   bool postponed = false;  ///< openings: not for want of pages
   int n_cached_tokens = 0; ///< openings: tokens whose KV was found
+  int n_worthy_pages = 0;  ///< openings: at the front of `pages`, found min_hits times or more
   std::vector<page_id> pages;
   page_id partial = -1;       ///< openings: if any, to be copied to the page of position n_cached_tokens
   int n_dropped = 0;          ///< what the pages leave out after the sinks

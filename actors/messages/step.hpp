@@ -1,6 +1,7 @@
 // The conversation between scheduler and verifier: one message each way per step, whatever the batch.
 #pragma once
 
+#include "engine/kv/file_tier.hpp"
 #include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
@@ -29,9 +30,23 @@ struct planned_sequence {
   std::shared_ptr<const token_counts> counts; ///< of the committed tokens; null without penalties
 };
 
+/// A page whose keys and values were stored earlier.
+struct page_load {
+  page_id page = 0;
+  page_bytes_ptr bytes;
+};
+
+/// A page whose keys and values are to be stored.
+struct page_save {
+  page_id page = 0;
+  page_claim_ptr claim;
+};
+
 struct step_plan {
   std::uint64_t step = 0;
-  std::vector<planned_sequence> sequences;
+  std::vector<page_load> loads;            ///< to be made before anything else
+  std::vector<planned_sequence> sequences; ///< may be empty if there are loads or saves
+  std::vector<page_save> saves;            ///< of pages that the step does not write
 };
 
 struct sequence_outcome {
@@ -41,9 +56,15 @@ struct sequence_outcome {
   std::vector<token_logprobs> logprobs; ///< one per token, if asked for
 };
 
+struct saved_page {
+  page_claim_ptr claim;
+  page_bytes_ptr bytes;
+};
+
 struct step_result {
   std::uint64_t step = 0;
   std::vector<sequence_outcome> outcomes; ///< in the plan's order
+  std::vector<saved_page> saved;          ///< in the plan's order
   double forward_us = 0;
   double sampling_us = 0;
 };

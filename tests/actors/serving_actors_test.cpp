@@ -6,6 +6,7 @@
 #include "tests/actors/answer_recorder.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
+#include "tests/engine/scratch_folder.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
 #include <gtest/gtest.h>
@@ -58,12 +59,16 @@ public:
   explicit stage(const serving_config& config)
       : model_(std::make_shared<fake_model>(config.n_kv_pages)),
         metrics_(std::make_shared<serving_metrics>(config.model_name)) {
+    if (config.tier_folder != "off")
+      tier_ = *file_tier::open(
+          {folder_.path(), config.tier_max_bytes, model_->page_format(), model_->page_bytes()});
     ensemble parts;
     parts.config = config;
     parts.model = model_;
     parts.format = {std::make_shared<fake_tokenizer>(), std::make_shared<fake_chat_template>(), "fake", 4096};
     parts.metrics = metrics_;
-    parts.detached_verifier = false;
+    parts.tier = tier_;
+    parts.detached = false;
     parts.give_up = [this](const std::string&) { ++n_given_up_; };
     supervisor_ = system_.spawn(supervisor, std::move(parts));
   }
@@ -131,10 +136,13 @@ public:
   std::deque<client>& clients() { return clients_; }
   fake_model& model() { return *model_; }
   int in_flight() const { return credits_->in_flight(); }
+  std::uint64_t n_tier_hits() const { return tier_->counters().n_hit_pages; }
   int n_given_up() const { return n_given_up_; }
 
 private:
+  scratch_folder folder_;
   std::shared_ptr<fake_model> model_;
+  std::shared_ptr<file_tier> tier_; ///< null: off
   std::shared_ptr<serving_metrics> metrics_;
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
   std::deque<client> clients_;
@@ -178,11 +186,16 @@ serving_config any_config() {
   config.drafter = *rc::gen::element<std::string>("prompt_lookup", "prompt_lookup", "off");
   config.cache_policy = *rc::gen::element<std::string>("exact", "off");
   config.max_restarts = 1'000'000;
+  if (config.prefix_cache && *rc::gen::arbitrary<bool>()) {
+    config.tier_folder = "on";
+    config.tier_min_hits = 1;
+    config.tier_step_bytes = 1;
+  }
   return config;
 }
 
-constexpr std::array mortals = {"verifier", "kv_manager", "drafter", "response_cache",
-                                "metrics",  "scheduler",  "intake"};
+constexpr std::array mortals = {"verifier",  "kv_manager", "drafter",        "response_cache", "metrics",
+                                "scheduler", "intake",     "kv_tier_reader", "kv_tier_writer"};
 
 void check(const client& who, int n_verifier_deaths) {
   const auto answer = who.recorder->now();
@@ -264,6 +277,27 @@ void play_acts(bool with_deaths) {
 RC_GTEST_PROP(ServingActors, AnswerAlikeInEveryInterleaving, ()) { play_acts(false); }
 
 RC_GTEST_PROP(ServingActors, AnswerOrSayTryAgainWhoeverDies, ()) { play_acts(true); }
+
+TEST(ServingActors, PagesComeBackFromFilesWhenTheKvManagerHasDied) {
+  serving_config config;
+  config.tier_folder = "on";
+  config.tier_min_hits = 1;
+  stage play{config};
+  for (int i = 0; i < 2; ++i) {
+    play.submit(32, 5);
+    play.run_until_ended();
+    play.run_until_idle();
+  }
+  EXPECT_EQ(play.n_tier_hits(), 0U);
+  play.kill("kv_manager");
+  play.run_until_idle();
+  auto& last = play.submit(32, 5);
+  play.run_until_ended();
+  EXPECT_EQ(play.n_tier_hits(), 2U);
+  const auto answer = last.recorder->now();
+  EXPECT_EQ(answer.finished->usage.n_cached_tokens, 2 * page_tokens);
+  EXPECT_EQ(answer.tokens, expected_tokens(last.request));
+}
 
 TEST(ServingActors, ACancelledGenerationTakesPartInAtMostTheStepUnderWay) {
   for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {

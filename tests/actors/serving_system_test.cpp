@@ -3,6 +3,7 @@
 #include "tests/actors/answer_recorder.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
+#include "tests/engine/scratch_folder.hpp"
 
 #include <gtest/gtest.h>
 
@@ -374,6 +375,39 @@ TEST(ServingSystem, TellsWhatItsKvMemoryHolds) {
   EXPECT_EQ(summary->n_namespaces, 1);
   EXPECT_EQ(summary->n_deepest_tokens, summary->occupancy.n_cached * page_tokens);
   EXPECT_EQ(summary->most_hit.size(), 1U);
+}
+
+TEST(ServingSystem, AnOrderlyEndWritesWhatIsWorthKeeping) {
+  const scratch_folder folder;
+  serving_config config;
+  config.tier_folder = folder.path();
+  config.tier_min_hits = 1;
+  config.tier_step_bytes = 1;
+  const auto request = request_of(1, std::string(100, 'x'), 1);
+  {
+    running_system serving{config};
+    for (int i = 0; i < 2; ++i)
+      expect_right(request, serving.ask(request)->wait());
+  }
+  running_system serving{config};
+  const auto answer = serving.ask(request)->wait();
+  expect_right(request, answer);
+  EXPECT_EQ(answer.finished->usage.n_cached_tokens, 6 * page_tokens);
+  EXPECT_NE(serving.system->metrics().find("souffleur_kv_tier_pages{model_name=\"default\"} 6"),
+            std::string::npos);
+  EXPECT_EQ(serving.system->kv(1)->tier->n_pages, 6U);
+}
+
+TEST(ServingSystem, AFolderInUseIsRefused) {
+  const scratch_folder folder;
+  serving_config config;
+  config.tier_folder = folder.path();
+  running_system serving{config};
+  const auto second = serving_system::start(
+      config, {serving.model, std::make_shared<fake_tokenizer>(), std::make_shared<fake_chat_template>()},
+      {});
+  ASSERT_FALSE(second.ok());
+  EXPECT_NE(second.error().find("in use"), std::string::npos);
 }
 
 TEST(ServingSystem, BadRequestIsAnsweredAtOnce) {
