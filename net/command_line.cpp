@@ -51,6 +51,7 @@ struct plain_values {
   std::int64_t cache_ttl_s = 3600;
   int cache_max_mib = 64;
   int memory_budget_mib = 0;
+  int tier_max_mib = 4096;
   int max_body_mib = 8;
   int idle_timeout_s = 75;
   int write_timeout_s = 30;
@@ -185,6 +186,19 @@ void add_kv_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--kv.prefix_cache", s.serving.prefix_cache, "share the KV of equal prefixes")
       ->capture_default_str()
       ->group("kv");
+  app.add_option("--kv.tier_folder", s.serving.tier_folder,
+                 "pages found again are kept in files here, also over a restart; off: they are not")
+      ->capture_default_str()
+      ->group("kv");
+  app.add_option("--kv.tier_max_mib", v.tier_max_mib, "size of these files")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str()
+      ->group("kv");
+  app.add_option("--kv.tier_min_hits", s.serving.tier_min_hits,
+                 "how often a page has to be found in memory to be kept in files")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("kv");
   app.add_option(
          "--window.policy", s.serving.window_policy,
          "full, or sinks: a generation that outgrows the context goes on with its first and last positions")
@@ -238,6 +252,7 @@ void take(const plain_values& v, server_settings& s) {
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
   s.serving.draft_budget = std::chrono::microseconds{v.draft_budget_us};
   s.serving.cache_ttl = std::chrono::seconds{v.cache_ttl_s};
+  s.serving.tier_max_bytes = static_cast<std::size_t>(v.tier_max_mib) << 20;
   s.serving.cache_max_bytes = static_cast<std::size_t>(v.cache_max_mib) << 20;
   s.memory_budget_bytes = static_cast<std::size_t>(v.memory_budget_mib) << 20;
   s.server.max_body_bytes = static_cast<std::size_t>(v.max_body_mib) << 20;

@@ -128,6 +128,19 @@ json::object pages_object(const kv_occupancy& pages) {
           {"owned", pages.n_owned}};
 }
 
+json::value tier_object(const std::optional<file_tier_counters>& tier) {
+  if (!tier)
+    return nullptr;
+  return {{"pages", tier->n_pages},
+          {"bytes", tier->n_bytes},
+          {"read_pages", tier->n_hit_pages},
+          {"written_pages", tier->n_written_pages},
+          {"damaged_pages", tier->n_damaged_pages},
+          {"displaced_pages", tier->n_displaced_pages},
+          {"refused_pages", tier->n_refused_pages},
+          {"skipped_pages", tier->n_skipped_pages}};
+}
+
 routed kv(const http_query&, const generation_service&) { return kv_question{20}; }
 
 routed page(const http_query&, const generation_service&) {
@@ -199,6 +212,7 @@ http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model
                        {"queried_tokens", summary->counters.n_queried_tokens},
                        {"hit_tokens", summary->counters.n_hit_tokens},
                        {"evicted_pages", summary->counters.n_evicted_pages}}},
+                     {"tier", tier_object(summary->tier)},
                      {"most_hit_prefixes", std::move(prefixes)}});
 }
 

@@ -116,6 +116,7 @@ TEST_F(routes, theKvMemoryIsDescribed) {
   kv_summary summary;
   summary.occupancy = {.n_total = 10, .n_free = 4, .n_cached = 3, .n_pinned = 2, .n_owned = 1};
   summary.most_hit.push_back({7, 48, 16, 5, 2});
+  summary.tier = file_tier_counters{.n_hit_pages = 8, .n_pages = 9};
   EXPECT_TRUE(std::holds_alternative<kv_question>(route({"GET", "/souffleur/kv", ""}, service)));
   EXPECT_EQ(kv_reply(std::nullopt, service.model()).status, 503);
   const auto body = json::parse(kv_reply(summary, service.model()).body);
@@ -124,6 +125,8 @@ TEST_F(routes, theKvMemoryIsDescribed) {
   const auto prefix = body.at("most_hit_prefixes").at(0);
   EXPECT_EQ(prefix.at("tokens").as_int64(), 48);
   EXPECT_EQ(prefix.at("hits").to_number<int>(), 5);
+  EXPECT_EQ(body.at("tier").at("read_pages").to_number<int>(), 8);
+  EXPECT_EQ(body.at("tier").at("pages").to_number<int>(), 9);
 }
 
 TEST_F(routes, textIsTokenized) {
