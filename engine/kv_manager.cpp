@@ -19,6 +19,7 @@ struct sequence {
   int n_shared = 0;           ///< the next; the tree's, pinned; the rest are its own
   radix_tree::node* pin = nullptr;
   radix_tree::node* borrowed = nullptr; ///< pin on a page that its next one is copied from
+  retention_wish wish;
   std::vector<page_id> sinks;
   int n_shared_sinks = 0;   ///< the first of `sinks`; the tree's, pinned
   int n_dropped = 0;        ///< pages
@@ -50,8 +51,9 @@ std::vector<page_key> findable(std::span<const token_id> prompt) {
 } // namespace
 
 struct kv_manager::core {
-  core(int n_pages, std::unique_ptr<eviction_policy> policy)
-      : pool(n_pages), eviction(std::move(policy)), tree(eviction.get()) {}
+  core(int n_pages, std::unique_ptr<eviction_policy> policy, double max_pinned_share)
+      : pool(n_pages), eviction(std::move(policy)), retaining(n_pages, max_pinned_share),
+        tree(eviction.get()) {}
 
   sequence* find(sequence_id id) {
     const auto found = sequences.find(id);
@@ -73,7 +75,7 @@ struct kv_manager::core {
   /// Appends `n` pages, evicted from the tree if need be. False, and nothing changed, if there are too few.
   bool take(int n, std::vector<page_id>& pages) {
     const auto n_missing = std::max(n - pool.n_free(), 0);
-    if (n_missing > tree.n_cached()) {
+    if (n_missing > tree.n_cached() - (sequences.size() > 1 ? tree.n_retained() : 0)) {
       return false;
     }
     evict(n_missing);
@@ -95,6 +97,12 @@ struct kv_manager::core {
     return true;
   }
 
+  void retain(const sequence& held) {
+    if (held.wish.priority > 0 || held.wish.pinned) {
+      tree.retain(held.pin, held.wish, retaining);
+    }
+  }
+
   void give_back_borrowed(sequence& held) {
     if (held.borrowed) {
       tree.unpin(std::exchange(held.borrowed, nullptr));
@@ -105,22 +113,28 @@ struct kv_manager::core {
 
   page_pool pool;
   std::unique_ptr<eviction_policy> eviction;
+  retention_policy retaining;
   radix_tree tree;
   std::unordered_map<sequence_id, sequence> sequences;
   kv_counters counters;
 };
 
-kv_manager::kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction)
-    : core_(std::make_unique<core>(n_pages, std::move(eviction))) {}
+kv_manager::kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction, double max_pinned_share)
+    : core_(std::make_unique<core>(n_pages, std::move(eviction), max_pinned_share)) {}
 kv_manager::~kv_manager() = default;
 
-int kv_manager::begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt) {
+void kv_manager::tell_time(double now_s) { core_->tree.tell_time(now_s); }
+
+int kv_manager::begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt,
+                      const retention_wish& wish) {
   if (live(id)) {
     return 0;
   }
   auto& begun = core_->sequences[id];
   begun.pin = core_->tree.pin(salt, findable(prompt), begun.pages);
   begun.n_shared = begun.n_pages();
+  begun.wish = wish;
+  core_->retain(begun);
   const auto n_found = begun.n_shared * page_tokens;
   core_->counters.n_queried_tokens += prompt.size();
   core_->counters.n_hit_tokens += static_cast<std::uint64_t>(n_found);
@@ -199,6 +213,7 @@ void kv_manager::publish(sequence_id id, std::span<const token_id> tokens) {
   held->pin =
       core_->tree.advance(held->pin, keys, std::span(held->pages).subspan(n_shared, keys.size()), surplus);
   held->n_shared = static_cast<int>(n_full);
+  core_->retain(*held);
   core_->give_back(surplus);
   core_->give_back_borrowed(*held);
 }

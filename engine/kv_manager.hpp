@@ -3,6 +3,7 @@
 
 #include "engine/kv/kv_summary.hpp"
 #include "policies/eviction_policy.hpp"
+#include "policies/retention.hpp"
 #include "policies/token.hpp"
 
 #include <cstdint>
@@ -21,13 +22,18 @@ namespace souffleur {
 /// call everything is as before it.
 class kv_manager {
 public:
-  kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction);
+  /// Wishes can pin at most `max_pinned_share` of the pages.
+  kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction, double max_pinned_share = 0);
   ~kv_manager();
 
+  /// Seconds of any one clock, never less than before: what wishes were granted until then is void.
+  void tell_time(double now_s);
+
   /// Starts a sequence: finds the longest cached prefix of `prompt` (whole pages, at most prompt.size() - 1
-  /// tokens) within `salt`'s namespace and pins it. Returns the number of tokens found. REQUIRES: id is not
-  /// live.
-  int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt);
+  /// tokens) within `salt`'s namespace and pins it. Returns the number of tokens found. What it finds and
+  /// publishes stays in the cache as `wish` says. REQUIRES: id is not live.
+  int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt,
+            const retention_wish& wish = {});
   /// Right after begin(): finds a cached page that goes on as `prompt` does, if only in part, and keeps it
   /// until the sequence publishes more than it began with, or ends. Its first `n_tokens` positions are what
   /// the sequence would compute next; it has to copy the page to one of its own. {-1, 0} if there is none.
@@ -37,7 +43,8 @@ public:
   };
   partial_page borrow(sequence_id id, std::span<const token_id> prompt);
   /// Makes the sequence's page list cover `n_tokens` positions that it keeps, evicting from the tree if need
-  /// be. False if even that does not suffice; then nothing changed.
+  /// be; what wishes have pinned only while no other sequence is live, so that somebody always gets on. False
+  /// if even that does not suffice; then nothing changed.
   bool reserve(sequence_id id, int n_tokens);
   /// Drops pages beyond `n_tokens` positions that the sequence owns alone.
   void truncate(sequence_id id, int n_tokens);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <ranges>
 #include <tuple>
 #include <utility>
 
@@ -15,6 +16,7 @@ struct radix_tree::node {
   node* parent = nullptr;
   const std::string* salt = nullptr; ///< of a root
   cached_node use;
+  retention granted;
   page_key last_next{}; ///< what last followed its end, if anything did
   std::uint64_t serial = 0;
   int n_before = 0; ///< pages above it
@@ -123,10 +125,8 @@ radix_tree::node* radix_tree::pin_partial(node* end, std::span<const token_id> n
 void radix_tree::unpin(node* pinned) {
   for (auto* at = pinned; at;) {
     auto* parent = at->parent;
-    if (--at->n_pins == 0) {
-      n_pinned_ -= at->n_pages();
-      n_cached_ += at->n_pages();
-      refresh(at);
+    set_pins(at, at->n_pins - 1);
+    if (at->n_pins == 0) {
       drop_if_empty(at);
     }
     at = parent;
@@ -156,9 +156,10 @@ void radix_tree::evict(int n, std::vector<page_id>& pages) {
     victim->use.forks = std::max<std::uint64_t>(victim->use.forks, 1);
     victim->keys.pop_back();
     victim->pages.pop_back();
-    --n_cached_;
+    count(*victim, -1);
     refresh(victim);
     if (victim->pages.empty()) {
+      expiring_.erase({victim->granted.until_s, victim->serial});
       auto* parent = victim->parent;
       parent->children.erase(last_key);
       nodes_.erase(victim->serial);
@@ -195,6 +196,10 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
   head->pages.assign(whole->pages.begin(), whole->pages.begin() + n);
   head->use = whole->use;
   head->n_pins = whole->n_pins;
+  head->granted = whole->granted;
+  if (head->granted.level > 0) {
+    expiring_.emplace(head->granted.until_s, head->serial);
+  }
   whole->keys.erase(whole->keys.begin(), whole->keys.begin() + n);
   whole->pages.erase(whole->pages.begin(), whole->pages.begin() + n);
   whole->parent->children.at(head->keys.front()) = head;
@@ -227,11 +232,12 @@ radix_tree::node* radix_tree::descend(node* from, std::span<const page_key> keys
 }
 
 /// A leaf that one sequence alone has made and nobody has found yet grows `in_place`; its history is that of
-/// the addition too, and nobody else's pin grows with it.
+/// the addition too, and nobody else's pin grows with it, nor what was granted to it.
 radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const page_key> keys,
                                      std::span<const page_id> pages) {
   auto* to = end;
-  if (!in_place || !end->parent || !end->children.empty() || end->n_pins != 1 || end->use.hits != 0) {
+  if (!in_place || !end->parent || !end->children.empty() || end->n_pins != 1 || end->use.hits != 0 ||
+      end->granted.pinned()) {
     to = make_node(end);
     note_continuation(end, keys.front());
     end->children.emplace(keys.front(), to);
@@ -239,7 +245,7 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
   }
   to->keys.insert(to->keys.end(), keys.begin(), keys.end());
   to->pages.insert(to->pages.end(), pages.begin(), pages.end());
-  (to->n_pins > 0 ? n_pinned_ : n_cached_) += static_cast<int>(pages.size());
+  count(*to, static_cast<int>(pages.size()));
   return to;
 }
 
@@ -256,11 +262,57 @@ void radix_tree::touch(node* one) {
   one->use.age = age_;
 }
 
-void radix_tree::add_pin(node* one) {
-  if (one->n_pins++ == 0) {
-    n_cached_ -= one->n_pages();
-    n_pinned_ += one->n_pages();
+void radix_tree::add_pin(node* one) { set_pins(one, one->n_pins + 1); }
+
+void radix_tree::set_pins(node* one, int n_pins) {
+  const auto changes = (one->n_pins == 0) != (n_pins == 0);
+  count(*one, -one->n_pages());
+  one->n_pins = n_pins;
+  count(*one, one->n_pages());
+  if (changes) {
     refresh(one);
+  }
+}
+
+/// Adds `n_pages` of a node to the counts.
+void radix_tree::count(const node& one, int n_pages) {
+  (one.n_pins > 0 ? n_pinned_ : n_cached_) += n_pages;
+  if (one.granted.pinned()) {
+    n_kept_ += n_pages;
+    n_retained_ += one.n_pins > 0 ? 0 : n_pages;
+  }
+}
+
+void radix_tree::set_retention(node* one, const retention& granted) {
+  count(*one, -one->n_pages());
+  expiring_.erase({one->granted.until_s, one->serial});
+  one->granted = granted;
+  if (granted.level > 0) {
+    expiring_.emplace(granted.until_s, one->serial);
+  }
+  count(*one, one->n_pages());
+  refresh(one);
+}
+
+/// From the root on: no page is pinned by a wish behind one that is not.
+void radix_tree::retain(node* end, retention_wish wish, const retention_policy& rules) {
+  auto path = std::vector<node*>{};
+  for (auto* at = end; at->parent; at = at->parent) {
+    path.push_back(at);
+  }
+  for (auto* at : path | std::views::reverse) {
+    const auto granted = rules.grant(at->granted, wish, at->n_pages(), n_kept_, now_s_);
+    if (granted != at->granted) {
+      set_retention(at, granted);
+    }
+    wish.pinned = wish.pinned && granted.pinned();
+  }
+}
+
+void radix_tree::tell_time(double now_s) {
+  now_s_ = now_s;
+  while (!expiring_.empty() && expiring_.begin()->first <= now_s) {
+    set_retention(&nodes_.at(expiring_.begin()->second), {});
   }
 }
 
@@ -295,7 +347,10 @@ radix_tree::rank radix_tree::rank_of(const node& one) const {
   auto use = one.use;
   use.n_pages = one.n_pages();
   use.depth_pages = one.n_before + one.n_pages();
-  return {.key = policy_ ? policy_->key(use) : eviction_key{}, .created = use.created, .serial = one.serial};
+  return {.level = one.granted.level,
+          .key = policy_ ? policy_->key(use) : eviction_key{},
+          .created = use.created,
+          .serial = one.serial};
 }
 
 /// A hit counts on the whole path, so hits never grow on the way down.
@@ -376,6 +431,12 @@ std::string radix_tree::check_node(const node& one) const {
       return named("a child that belongs elsewhere");
     }
   }
+  if (one.granted.level > 0 && !expiring_.contains({one.granted.until_s, one.serial})) {
+    return named("granted without an end");
+  }
+  if (one.granted.pinned() && one.parent->parent && !one.parent->granted.pinned()) {
+    return named("retained behind a prefix that is not");
+  }
   const auto evictable = one.parent && one.children.empty() && one.n_pins == 0;
   if (one.ranked != evictable ||
       (one.ranked && (one.place != rank_of(one) || !evictable_.contains(one.place)))) {
@@ -393,6 +454,9 @@ std::string radix_tree::check(std::span<const node* const> pins) const {
   }
   auto n_cached = 0;
   auto n_pinned = 0;
+  auto n_retained = 0;
+  auto n_kept = 0;
+  auto n_granted = std::size_t{0};
   auto n_ranked = std::size_t{0};
   auto n_children = std::size_t{0};
   for (const auto& [serial, one] : nodes_) {
@@ -404,11 +468,17 @@ std::string radix_tree::check(std::span<const node* const> pins) const {
       return "node " + std::to_string(serial) + ": wrong number of pins";
     }
     (one.n_pins > 0 ? n_pinned : n_cached) += one.n_pages();
+    n_kept += one.granted.pinned() ? one.n_pages() : 0;
+    n_retained += one.granted.pinned() && one.n_pins == 0 ? one.n_pages() : 0;
+    n_granted += one.granted.level > 0;
     n_ranked += one.ranked;
     n_children += one.children.size();
   }
-  if (n_cached != n_cached_ || n_pinned != n_pinned_) {
+  if (n_cached != n_cached_ || n_pinned != n_pinned_ || n_retained != n_retained_ || n_kept != n_kept_) {
     return "tree: wrong page counts";
+  }
+  if (n_granted != expiring_.size()) {
+    return "tree: granted without an end";
   }
   return n_ranked != evictable_.size() || n_children + roots_.size() != nodes_.size() ? "tree: lost nodes"
                                                                                       : "";

@@ -4,6 +4,7 @@
 #include "engine/kv/kv_summary.hpp"
 #include "engine/kv/page_key.hpp"
 #include "policies/eviction_policy.hpp"
+#include "policies/retention.hpp"
 
 #include <cstdint>
 #include <map>
@@ -53,8 +54,13 @@ public:
   /// The last page of what a pin covers.
   static page_id last_page(const node* pinned);
 
-  /// Evicts up to `n` unpinned pages, each the last one of the leaf that the policy ranks lowest at that
-  /// moment, and appends them to `pages`.
+  /// Grants what is wished to the whole prefix that `end` covers, as far as `rules` allow.
+  void retain(node* end, retention_wish wish, const retention_policy& rules);
+  /// What was granted until `now_s` or earlier is void.
+  void tell_time(double now_s);
+
+  /// Evicts up to `n` unpinned pages, each the last one of the leaf that has the lowest level of retention
+  /// and that the policy ranks lowest at that moment, and appends them to `pages`.
   void evict(int n, std::vector<page_id>& pages);
 
   /// Fills in what concerns the tree, with at most `n_prefixes` prefixes.
@@ -62,6 +68,8 @@ public:
 
   int n_cached() const { return n_cached_; }
   int n_pinned() const { return n_pinned_; }
+  /// Of n_cached(), how many are to stay as long as anybody else can make room. They are evicted last.
+  int n_retained() const { return n_retained_; }
 
   /// Of the pages from the root to the end of `end`, how many at the front were found `n_hits` times or more.
   int n_pages_hit(const node* end, std::uint64_t n_hits) const;
@@ -74,6 +82,7 @@ public:
 private:
   /// Place in the order of eviction; unique.
   struct rank {
+    int level = 0; ///< of retention
     eviction_key key;
     std::uint64_t created = 0;
     std::uint64_t serial = 0;
@@ -92,6 +101,9 @@ private:
   void note_continuation(node* one, const page_key& next);
   void refresh(node* one);
   void drop_if_empty(node* one);
+  void set_pins(node* one, int n_pins);
+  void set_retention(node* one, const retention& granted);
+  void count(const node& one, int n_pages);
   rank rank_of(const node& one) const;
   std::string check_node(const node& one) const;
 
@@ -99,12 +111,16 @@ private:
   std::unordered_map<std::uint64_t, node>
       nodes_; ///< by serial; owns them all, so that no depth costs call stack
   std::map<std::string, node*, std::less<>> roots_;
-  std::set<rank> evictable_; ///< the unpinned leaves
+  std::set<rank> evictable_;                            ///< the unpinned leaves
+  std::set<std::pair<double, std::uint64_t>> expiring_; ///< end of what was granted, serial of the node
+  double now_s_ = 0;
   std::uint64_t clock_ = 0;
   double age_ = 0; ///< largest eviction_key::first evicted so far
   std::uint64_t next_serial_ = 0;
   int n_cached_ = 0;
   int n_pinned_ = 0;
+  int n_retained_ = 0;
+  int n_kept_ = 0; ///< pages that a request has pinned, whether a sequence uses them or not
 };
 
 } // namespace souffleur
