@@ -32,7 +32,7 @@ struct kv_state {
   std::unique_ptr<kv_manager> kv;
 };
 kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,
-                                  const std::string& eviction);
+                                  const std::string& eviction, double max_pinned_share);
 
 struct drafter_state {
   draft_book book;

@@ -37,7 +37,7 @@ kv_grant grant_of(const kv_opening& wish, kv_manager& kv) {
     return refusal_of(wish.id, true);
   kv_grant grant;
   grant.id = wish.id;
-  grant.n_cached_tokens = kv.begin(wish.id, wish.salt, wish.prompt);
+  grant.n_cached_tokens = kv.begin(wish.id, wish.salt, wish.prompt, wish.retention);
   const auto partial = kv.borrow(wish.id, wish.prompt);
   grant.n_cached_tokens += partial.n_tokens;
   grant.partial = partial.page;
@@ -55,6 +55,7 @@ kv_grant grant_of(const kv_opening& wish, kv_manager& kv) {
 } // namespace
 
 kv_supply carry_out(const kv_demand& demand, kv_manager& kv) {
+  kv.tell_time(demand.now_s);
   for (const auto& publication : demand.publications)
     if (kv.live(publication.id))
       kv.publish(publication.id, publication.tokens);

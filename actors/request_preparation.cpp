@@ -182,6 +182,7 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   admitted.tenant = request.tenant;
   admitted.speculation = request.speculation;
   admitted.priority = request.priority;
+  admitted.retention = request.retention;
   const auto caching = make_cache_policy(config.cache_policy);
   const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,
                                   sampling.n_logprobs >= 0, false};

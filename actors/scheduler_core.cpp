@@ -121,6 +121,7 @@ scheduler_core::round scheduler_core::begin_round(steady_time now) {
   std::ranges::copy(tier_.take_released(), std::back_inserter(endings_));
   make_place();
   round demand;
+  demand.kv.now_s = std::chrono::duration<double>(now.time_since_epoch()).count();
   demand.kv.publications = std::exchange(last_publications_, {});
   if (!endings_.empty())
     starved_ = false;
@@ -225,7 +226,8 @@ kv_opening scheduler_core::opening_of(const sequence& who) const {
   const int n_tokens =
       outgrows_its_window(who) ? who.window->most_kept(who.request.window) : who.n_tokens() + 1;
   const auto min_hits = static_cast<std::uint64_t>(tier_.is_on() ? config_.tier_min_hits : 0);
-  return {who.id(), salt_of(who), {prompt.begin(), prompt.end()}, n_tokens, 0, min_hits};
+  return {who.id(), salt_of(who), {prompt.begin(), prompt.end()}, n_tokens,
+          0,        min_hits,     who.request.retention};
 }
 
 std::vector<waiting_request> scheduler_core::views_of_waiting() const {

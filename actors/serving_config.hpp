@@ -23,6 +23,7 @@ struct serving_config {
   std::chrono::milliseconds step_timeout{120'000};
 
   std::string eviction_policy = "gdsf";
+  double max_pinned_share = 0.25; ///< of the KV pages, that requests can pin in the prefix cache
   bool prefix_cache = true;
   std::string tier_folder = "off"; ///< of the KV pages in files
   std::size_t tier_max_bytes = std::size_t{4} << 30;

@@ -44,7 +44,7 @@ void spawn_part(self_pointer self, const std::string& name) {
             : self->spawn(verifier, state.parts.model, end_tokens, config.acceptance_policy);
     watch(self, name, state.to.verifier);
   } else if (name == "kv_manager") {
-    state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy);
+    state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy, config.max_pinned_share);
     watch(self, name, state.to.kv);
     if (state.scheduler)
       compat::urgent_send(state.scheduler, kv_reset{});

@@ -15,8 +15,9 @@ verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier
 }
 
 kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,
-                                  const std::string& eviction) {
-  compat::state_of(self).kv = std::make_unique<kv_manager>(n_pages, make_eviction_policy(eviction));
+                                  const std::string& eviction, double max_pinned_share) {
+  compat::state_of(self).kv =
+      std::make_unique<kv_manager>(n_pages, make_eviction_policy(eviction), max_pinned_share);
   return {
       [self](const kv_demand_ptr& demand) -> kv_supply_ptr {
         return std::make_shared<const kv_supply>(carry_out(*demand, *compat::state_of(self).kv));

@@ -183,6 +183,11 @@ void add_kv_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--kv.eviction", s.serving.eviction_policy, "gdsf, lru, lfu, fifo or slru")
       ->capture_default_str()
       ->group("kv");
+  app.add_option("--kv.pinned_share", s.serving.max_pinned_share,
+                 "of the pool, at most, that requests pin in the prefix cache (souffleur.cache_priority)")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group("kv");
   app.add_option("--kv.prefix_cache", s.serving.prefix_cache, "share the KV of equal prefixes")
       ->capture_default_str()
       ->group("kv");

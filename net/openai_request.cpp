@@ -217,6 +217,27 @@ void read_cache(json_fields& ours, generation_request& request) {
   }
 }
 
+/// How long a priority counts where the request does not say, in seconds.
+constexpr double default_retention_ttl_s = 600;
+constexpr double max_retention_ttl_s = 7 * 86'400;
+
+void read_retention(json_fields& ours, retention_wish& wish) {
+  const auto* priority = ours.find("cache_priority");
+  const auto* text = priority != nullptr ? priority->if_string() : nullptr;
+  if (text != nullptr && *text == "pin")
+    wish.pinned = true;
+  else if (text != nullptr)
+    ours.complain("cache_priority", "must be \"pin\" or an integer from 0 to 100");
+  else
+    wish.priority = static_cast<int>(ours.integer("cache_priority", 0, retention::max_priority).value_or(0));
+  wish.ttl_s = default_retention_ttl_s;
+  if (const auto ttl = ours.number("cache_ttl_s", {0, max_retention_ttl_s, true})) {
+    wish.ttl_s = *ttl;
+    if (priority == nullptr)
+      ours.complain("cache_ttl_s", "needs 'souffleur.cache_priority'");
+  }
+}
+
 void read_own_options(json_fields& fields, generation_request& request) {
   const auto* object = fields.object("souffleur");
   if (object == nullptr)
@@ -224,6 +245,7 @@ void read_own_options(json_fields& fields, generation_request& request) {
   json_fields ours{*object, "souffleur."};
   read_speculation(ours, request.speculation);
   read_cache(ours, request);
+  read_retention(ours, request.retention);
   if (const auto n = ours.integer("attention_sinks", 0, 4096))
     request.attention.n_sinks = static_cast<int>(*n);
   if (const auto n = ours.integer("attention_window", 1, 1 << 24))

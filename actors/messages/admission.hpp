@@ -3,6 +3,7 @@
 
 #include "actors/messages/generation.hpp"
 #include "actors/reply_handle.hpp"
+#include "policies/retention.hpp"
 #include "policies/window_policy.hpp"
 
 #include <chrono>
@@ -22,6 +23,7 @@ struct admitted_request {
   speculation_options speculation;
   std::string window_policy = "full";
   window_limits window; ///< its limits
+  retention_wish retention{};
   int priority = 0;
   steady_time arrival;
   steady_time deadline;

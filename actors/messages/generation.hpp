@@ -5,6 +5,7 @@
 #include "engine/kv_manager.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
+#include "policies/retention.hpp"
 #include "policies/token.hpp"
 
 #include <boost/json/array.hpp>
@@ -58,7 +59,8 @@ struct generation_request {
   bool seed_given = false;
   speculation_options speculation;
   attention_options attention;
-  bool cache = true; ///< `souffleur.cache.mode` other than "off"
+  retention_wish retention{}; ///< of its prompt and its answer in the prefix cache
+  bool cache = true;          ///< `souffleur.cache.mode` other than "off"
   int priority = 0;
   std::chrono::milliseconds timeout{0}; ///< from arrival to the last token; 0: the configuration's
 };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/kv_manager.hpp"
+#include "policies/retention.hpp"
 #include "policies/token.hpp"
 
 #include <memory>
@@ -24,6 +25,7 @@ struct kv_opening {
   int n_tokens = 0;
   int n_awaited_tokens = 0;   ///< postponed, unless so many of the prompt are found
   std::uint64_t min_hits = 0; ///< that make a page worth storing in files; 0: none is
+  retention_wish retention{}; ///< of what it finds and publishes
 };
 
 /// Drop positions after the sinks until n_dropped are gone, then make a running sequence's pages cover
@@ -44,6 +46,7 @@ struct kv_question {
 /// Carried out in the order of the members. After the first refusal for want of pages every opening is
 /// refused: what is free then is kept for who came first.
 struct kv_demand {
+  double now_s = 0;                         ///< of the sender's clock, never less than before
   std::vector<kv_publication> publications; ///< may name sequences that end in the same demand
   std::vector<sequence_id> endings;
   std::vector<kv_reservation> reservations;

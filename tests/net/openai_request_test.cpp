@@ -132,6 +132,14 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"souffleur", "[]"},
       {"souffleur", R"({"priority":101})", "souffleur.priority"},
       {"souffleur", R"({"priority":"x"})", "souffleur.priority"},
+      {"souffleur", R"({"cache_priority":101})", "souffleur.cache_priority"},
+      {"souffleur", R"({"cache_priority":-1})", "souffleur.cache_priority"},
+      {"souffleur", R"({"cache_priority":"high"})", "souffleur.cache_priority"},
+      {"souffleur", R"({"cache_priority":[]})", "souffleur.cache_priority"},
+      {"souffleur", R"({"cache_priority":1,"cache_ttl_s":0})", "souffleur.cache_ttl_s"},
+      {"souffleur", R"({"cache_priority":1,"cache_ttl_s":604801})", "souffleur.cache_ttl_s"},
+      {"souffleur", R"({"cache_priority":1,"cache_ttl_s":"1h"})", "souffleur.cache_ttl_s"},
+      {"souffleur", R"({"cache_ttl_s":60})", "souffleur.cache_ttl_s"},
       {"souffleur", R"({"timeout_ms":0})", "souffleur.timeout_ms"},
       {"souffleur", R"({"timeout_ms":86400001})", "souffleur.timeout_ms"},
       {"souffleur", R"({"speculation":1})", "souffleur.speculation"},
@@ -289,6 +297,13 @@ TEST(openai_request, ownOptionsAreRead) {
   EXPECT_EQ(own(R"({"speculation":{"max_draft":0}})").speculation.max_draft, 0);
   EXPECT_EQ(own(R"({"priority":-5})").priority, -5);
   EXPECT_EQ(own(R"({"timeout_ms":50})").timeout, std::chrono::milliseconds{50});
+  EXPECT_EQ(own("{}").retention.priority, 0);
+  EXPECT_FALSE(own("{}").retention.pinned);
+  EXPECT_EQ(own(R"({"cache_priority":100})").retention.priority, 100);
+  EXPECT_EQ(own(R"({"cache_priority":100})").retention.ttl_s, 600);
+  EXPECT_EQ(own(R"({"cache_priority":1,"cache_ttl_s":2.5})").retention.ttl_s, 2.5);
+  EXPECT_TRUE(own(R"({"cache_priority":"pin"})").retention.pinned);
+  EXPECT_FALSE(own(R"({"cache_priority":null})").retention.pinned);
 }
 
 TEST(parse_json, anErrorSaysWhere) {
