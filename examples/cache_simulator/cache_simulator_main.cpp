@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 
+#include <charconv>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 namespace {
 
@@ -18,9 +20,25 @@ struct options {
   std::vector<std::string> strategies = {"lru", "lfu", "fifo", "slru", "gdsf"};
   std::vector<int> pages = {512, 1024, 2048};
   int n_requests = 4000;
-  std::uint64_t seed = 1;
+  std::string seeds = "1";
+  bool summary = false;
   std::string svg;
 };
+
+/// "3", or "1-6"; nothing if it is neither.
+std::optional<std::pair<std::uint64_t, std::uint64_t>> range_of(const std::string& text) {
+  auto first = std::uint64_t{0};
+  const auto* end = text.data() + text.size();
+  auto read = std::from_chars(text.data(), end, first);
+  auto last = first;
+  if (read.ec == std::errc() && read.ptr != end && *read.ptr == '-') {
+    read = std::from_chars(read.ptr + 1, end, last);
+  }
+  if (read.ec != std::errc() || read.ptr != end || last < first || last - first >= 1000) {
+    return std::nullopt;
+  }
+  return std::pair(first, last);
+}
 
 void add_options(CLI::App& app, options& o) {
   const auto list = [](CLI::Option* option) { return option->delimiter(',')->capture_default_str(); };
@@ -34,12 +52,22 @@ void add_options(CLI::App& app, options& o) {
   app.add_option("-n,--requests", o.n_requests, "of each model")
       ->check(CLI::Range(1, 1 << 24))
       ->capture_default_str();
-  app.add_option("--seed", o.seed, "of the models")->capture_default_str();
+  app.add_option("--seeds", o.seeds, "of the models, one or a range; the table is over all of them")
+      ->check([](const std::string& text) {
+        return range_of(text) ? "" : "\"" + text + "\" is no range of seeds";
+      })
+      ->capture_default_str();
+  app.add_flag("--summary", o.summary, "the worst of each strategy instead of the table");
   app.add_option("--svg", o.svg, "file for a plot");
 }
 
-result<std::vector<trace>> traces_of(const options& o) {
-  auto all = std::vector<trace>{};
+struct seeded_trace {
+  std::uint64_t seed = 0;
+  trace what;
+};
+
+result<std::vector<seeded_trace>> traces_of(const options& o) {
+  auto all = std::vector<seeded_trace>{};
   for (const auto& file : o.files) {
     auto in = std::ifstream(file);
     if (!in) {
@@ -49,20 +77,24 @@ result<std::vector<trace>> traces_of(const options& o) {
     if (!read) {
       return failure{read.error()};
     }
-    all.push_back(std::move(*read));
+    all.push_back({0, std::move(*read)});
   }
   for (const auto& model : o.files.empty() ? o.models : std::vector<std::string>{}) {
-    all.push_back(make_trace(model, o.n_requests, o.seed));
+    const auto [first, last] = *range_of(o.seeds);
+    for (auto seed = first; seed <= last; ++seed) {
+      all.push_back({seed, make_trace(model, o.n_requests, seed)});
+    }
   }
   return all;
 }
 
-std::vector<comparison> compare(const std::vector<trace>& traces, const options& o) {
+std::vector<comparison> compare(const std::vector<seeded_trace>& traces, const options& o) {
   auto all = std::vector<comparison>{};
-  for (const auto& one : traces) {
+  for (const auto& [seed, one] : traces) {
     for (const auto n_pages : o.pages) {
       std::cerr << one.name << ", " << n_pages << " pages\n";
-      auto& row = all.emplace_back(comparison{.trace_name = one.name, .n_pages = n_pages, .outcomes = {}});
+      auto& row = all.emplace_back(
+          comparison{.trace_name = one.name, .seed = seed, .n_pages = n_pages, .outcomes = {}});
       for (const auto& strategy : o.strategies) {
         row.outcomes.push_back(replay(one, strategy, n_pages));
       }
@@ -87,8 +119,13 @@ int main(int argc, char** argv) {
     std::cerr << traces.error() << '\n';
     return 2;
   }
-  const auto all = compare(*traces, o);
-  print_table(std::cout, all);
+  const auto each = compare(*traces, o);
+  const auto all = over_seeds(each);
+  if (o.summary) {
+    print_summary(std::cout, each);
+  } else {
+    print_table(std::cout, all);
+  }
   if (!o.svg.empty()) {
     auto out = std::ofstream(o.svg);
     plot(out, all);

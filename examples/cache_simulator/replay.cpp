@@ -30,6 +30,13 @@ void outcome::count(int n_prompt, int n_hit) {
   cost += cost_of_first(n_prompt) - cost_of_first(n_hit);
 }
 
+void outcome::add(const outcome& other) {
+  n_prompt_pages += other.n_prompt_pages;
+  n_hit_pages += other.n_hit_pages;
+  cost_without_cache += other.cost_without_cache;
+  cost += other.cost;
+}
+
 outcome replay(const trace& what, std::string_view strategy, int n_pages) {
   auto kv = kv_manager(n_pages, make_eviction_policy(strategy));
   auto to = outcome{.strategy = std::string(strategy)};

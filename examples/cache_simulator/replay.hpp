@@ -17,6 +17,7 @@ struct outcome {
   double hit_rate() const { return n_prompt_pages == 0 ? 0 : double(n_hit_pages) / double(n_prompt_pages); }
   double cost_rate() const { return cost_without_cache == 0 ? 0 : cost / cost_without_cache; }
   void count(int n_prompt, int n_hit);
+  void add(const outcome& other);
 };
 
 /// One request after the other through a kv_manager of `n_pages`. A request that does not fit is looked up

@@ -1,8 +1,11 @@
 #include "examples/cache_simulator/report.hpp"
 
+#include <algorithm>
 #include <array>
 #include <iomanip>
+#include <limits>
 #include <ostream>
+#include <span>
 
 namespace souffleur::cache_simulator {
 
@@ -25,7 +28,70 @@ void bar(std::ostream& out, int x, int y, double width, const char* colour) {
       << "\"/>\n";
 }
 
+/// The least of some values, and where it was found.
+struct worst {
+  double value = std::numeric_limits<double>::infinity();
+  const comparison* where = nullptr;
+
+  void see(double one, const comparison& here) {
+    if (one < value) {
+      *this = {one, &here};
+    }
+  }
+  void print(std::ostream& out, int n_decimals) const {
+    if (where) {
+      out << std::setprecision(n_decimals) << value << " | " << where->trace_name << ", " << where->n_pages
+          << " pages, seed " << where->seed << " |";
+    } else {
+      out << "- | |";
+    }
+  }
+};
+
 } // namespace
+
+std::vector<comparison> over_seeds(const std::vector<comparison>& all) {
+  auto merged = std::vector<comparison>{};
+  for (const auto& one : all) {
+    const auto same = std::ranges::find_if(merged, [&](const auto& other) {
+      return one.trace_name == other.trace_name && one.n_pages == other.n_pages;
+    });
+    if (same == merged.end()) {
+      merged.push_back(one);
+      continue;
+    }
+    for (auto i = std::size_t{0}; i < one.outcomes.size(); ++i) {
+      same->outcomes[i].add(one.outcomes[i]);
+    }
+  }
+  return merged;
+}
+
+void print_summary(std::ostream& out, const std::vector<comparison>& all) {
+  out << "| strategy | worst part of the best | there | worst points above lru | there |\n"
+         "|---|---|---|---|---|\n"
+      << std::fixed;
+  const auto n_strategies = all.empty() ? 0 : all.front().outcomes.size() - 1;
+  for (auto i = std::size_t{0}; i < n_strategies; ++i) {
+    auto ratio = worst{};
+    auto difference = worst{};
+    for (const auto& row : all) {
+      const auto rate = row.outcomes[i].hit_rate();
+      const auto strategies = std::span(row.outcomes).first(n_strategies);
+      const auto best = std::ranges::max(strategies, {}, &outcome::hit_rate).hit_rate();
+      ratio.see(best > 0 ? rate / best : 1, row);
+      if (const auto lru = std::ranges::find(strategies, "lru", &outcome::strategy);
+          lru != strategies.end()) {
+        difference.see(100 * (rate - lru->hit_rate()), row);
+      }
+    }
+    out << "| " << all.front().outcomes[i].strategy << " | ";
+    ratio.print(out, 3);
+    out << ' ';
+    difference.print(out, 2);
+    out << '\n';
+  }
+}
 
 void print_table(std::ostream& out, const std::vector<comparison>& all) {
   if (all.empty()) {
