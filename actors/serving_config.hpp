@@ -22,7 +22,7 @@ struct serving_config {
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds step_timeout{120'000};
 
-  std::string eviction_policy = "gdsf";
+  std::string eviction_policy = "lhd";
   double max_pinned_share = 0.25; ///< of the KV pages, that requests can pin in the prefix cache
   bool prefix_cache = true;
   std::string tier_folder = "off"; ///< of the KV pages in files

@@ -157,7 +157,7 @@ std::string first_complaint(const serving_config& config) {
        {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy",
                   config.scheduling_policy, "fcfs, priority, lpm, deficit_lpm, deadline"),
         complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
-                  "gdsf, lru, lfu, fifo, slru"),
+                  "lhd, gdsf, lru, lfu, fifo, slru"),
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
                   config.acceptance_policy, "greedy, coupled"),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,

@@ -53,7 +53,11 @@ std::vector<page_key> findable(std::span<const token_id> prompt) {
 struct kv_manager::core {
   core(int n_pages, std::unique_ptr<eviction_policy> policy, double max_pinned_share)
       : pool(n_pages), eviction(std::move(policy)), retaining(n_pages, max_pinned_share),
-        tree(eviction.get()) {}
+        tree(eviction.get()) {
+    if (eviction) {
+      eviction->start(n_pages);
+    }
+  }
 
   sequence* find(sequence_id id) {
     const auto found = sequences.find(id);

@@ -180,7 +180,7 @@ void add_kv_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::IsMember({"f32", "f16", "int8"}))
       ->capture_default_str()
       ->group("kv");
-  app.add_option("--kv.eviction", s.serving.eviction_policy, "gdsf, lru, lfu, fifo or slru")
+  app.add_option("--kv.eviction", s.serving.eviction_policy, "lhd, gdsf, lru, lfu, fifo or slru")
       ->capture_default_str()
       ->group("kv");
   app.add_option("--kv.pinned_share", s.serving.max_pinned_share,

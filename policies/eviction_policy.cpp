@@ -1,8 +1,11 @@
 #include "policies/eviction_policy.hpp"
 
+#include "policies/hit_density.hpp"
 #include "policies/named.hpp"
 
 #include <cmath>
+#include <deque>
+#include <unordered_map>
 
 namespace souffleur {
 namespace {
@@ -54,10 +57,87 @@ public:
   }
 };
 
+/// Two queues by last use, as with SLRU: what was never found again, and what was. Which of them gives the
+/// next page is learned: the one whose oldest leaf has the lower hit density. So scans pass, and yet the
+/// fresh ends of talks that go on are not sacrificed to old talks. What it has evicted it remembers for as
+/// long as another two pools of pages are evicted, so that it learns of its mistakes.
+class lhd_policy final : public eviction_policy {
+public:
+  std::string_view name() const override { return "lhd"; }
+  eviction_key key(const cached_node& node) const override {
+    return {static_cast<double>(node.last_used), static_cast<double>(node.created)};
+  }
+  int queue(const cached_node& node) const override { return node.hits > 0 ? 1 : 0; }
+  double worth(const cached_node& node, std::uint64_t now) const override {
+    return density_.at(queue(node), now - node.last_lookup);
+  }
+
+  void start(int n_pages) override { n_pool_pages_ = static_cast<std::size_t>(n_pages); }
+  void found(const cached_node& node, std::uint64_t now) override {
+    note_lookup(now);
+    density_.used(queue(node), now - node.last_lookup, node.n_pages);
+  }
+  bool missed(page_hash page, std::uint64_t now) override {
+    note_lookup(now);
+    const auto at = evicted_.find(page);
+    if (at == evicted_.end()) {
+      return false;
+    }
+    density_.used(at->second.queue, now - at->second.last_lookup, 1);
+    evicted_.erase(at);
+    return true;
+  }
+  void evicted(const cached_node& node, page_hash page, std::uint64_t now) override {
+    evicted_[page] = {.queue = queue(node), .last_lookup = node.last_lookup};
+    in_order_.emplace_back(page, node.last_lookup);
+    if (in_order_.size() > pools_remembered * n_pool_pages_) {
+      forget(in_order_.front(), now);
+      in_order_.pop_front();
+    }
+  }
+
+private:
+  static constexpr std::size_t pools_remembered = 2;
+  static constexpr std::uint64_t lookups_between_lessons = 32;
+  /// So that what has changed is believed.
+  static constexpr double pools_until_fading = 60;
+
+  struct memory {
+    int queue = 0;
+    std::uint64_t last_lookup = 0;
+  };
+
+  void forget(const std::pair<page_hash, std::uint64_t>& oldest, std::uint64_t now) {
+    const auto at = evicted_.find(oldest.first);
+    // Else it was found, or evicted again.
+    if (at != evicted_.end() && at->second.last_lookup == oldest.second) {
+      density_.unused(at->second.queue, now - oldest.second, 1);
+      evicted_.erase(at);
+    }
+  }
+  void note_lookup(std::uint64_t now) {
+    if (now < last_lesson_ + lookups_between_lessons) {
+      return;
+    }
+    density_.learn(static_cast<double>(now - last_lesson_));
+    last_lesson_ = now;
+    if (density_.n_noted() > pools_until_fading * static_cast<double>(n_pool_pages_)) {
+      density_.fade();
+    }
+  }
+
+  hit_density density_{2};
+  std::unordered_map<page_hash, memory> evicted_;
+  std::deque<std::pair<page_hash, std::uint64_t>> in_order_; ///< of eviction, with last_lookup
+  std::size_t n_pool_pages_ = 0;
+  std::uint64_t last_lesson_ = 0;
+};
+
 } // namespace
 
 std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name) {
-  return make_named<eviction_policy, lru_policy, lfu_policy, fifo_policy, slru_policy, gdsf_policy>(name);
+  return make_named<eviction_policy, lhd_policy, lru_policy, lfu_policy, fifo_policy, slru_policy,
+                    gdsf_policy>(name);
 }
 
 } // namespace souffleur

@@ -4,6 +4,7 @@
 #include "policies/token.hpp"
 
 #include <array>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,9 @@ namespace souffleur {
 
 /// The tokens of one page.
 using page_key = std::array<token_id, page_tokens>;
+
+/// Of the tokens up to the end of a page, given that of the tokens before it.
+std::uint64_t hash_after(std::uint64_t before, const page_key& page);
 
 /// Cuts `tokens` into pages; a partial page at the end is left out.
 std::vector<page_key> to_page_keys(std::span<const token_id> tokens);

@@ -11,7 +11,9 @@ namespace souffleur {
 
 struct radix_tree::node {
   std::vector<page_key> keys;
-  std::vector<page_id> pages; ///< as many as keys; none only in a root
+  std::vector<page_id> pages;    ///< as many as keys; none only in a root
+  std::vector<page_hash> hashes; ///< of the pages
+  page_hash hash_before = 0;     ///< of what is above
   std::map<page_key, node*> children;
   node* parent = nullptr;
   const std::string* salt = nullptr; ///< of a root
@@ -22,9 +24,11 @@ struct radix_tree::node {
   int n_before = 0; ///< pages above it
   int n_pins = 0;
   bool ranked = false;
-  rank place; ///< in evictable_, if ranked
+  queue_name queue; ///< in evictable_, if ranked
+  rank place;       ///< in the queue
 
   int n_pages() const { return static_cast<int>(pages.size()); }
+  page_hash last_hash() const { return hashes.empty() ? hash_before : hashes.back(); }
 };
 
 namespace {
@@ -35,7 +39,7 @@ std::size_t n_common(std::span<const page_key> a, std::span<const page_key> b) {
 
 } // namespace
 
-radix_tree::radix_tree(const eviction_policy* policy) : policy_(policy) {}
+radix_tree::radix_tree(eviction_policy* policy) : policy_(policy) {}
 radix_tree::~radix_tree() = default;
 
 int radix_tree::match(std::string_view salt, std::span<const page_key> keys) const {
@@ -58,13 +62,28 @@ radix_tree::node* radix_tree::pin(std::string_view salt, std::span<const page_ke
   auto n_matched = std::size_t{0};
   auto* end = descend(root_of(salt), keys, n_matched);
   ++clock_;
+  ++n_lookups_;
   for (auto* at = end; at; at = at->parent) {
+    if (policy_ && at->parent) {
+      policy_->found(view_of(*at), n_lookups_);
+    }
     add_pin(at);
     touch(at);
     ++at->use.hits;
   }
+  tell_missed(end, keys.subspan(n_matched));
   std::ranges::copy(path_pages(end), std::back_inserter(pages));
   return end;
+}
+
+void radix_tree::tell_missed(const node* end, std::span<const page_key> keys) {
+  auto hash = end->last_hash();
+  for (const auto& key : keys) {
+    hash = hash_after(hash, key);
+    if (!policy_ || !policy_->missed(hash, n_lookups_)) {
+      return;
+    }
+  }
 }
 
 radix_tree::node* radix_tree::advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
@@ -148,14 +167,18 @@ radix_tree::node* radix_tree::retreat(node* from, int n_pages) {
 
 void radix_tree::evict(int n, std::vector<page_id>& pages) {
   for (; n > 0 && !evictable_.empty(); --n) {
-    auto* victim = &nodes_.at(evictable_.begin()->serial);
+    auto* victim = next_victim();
     age_ = std::max(age_, victim->place.key.first);
+    if (policy_) {
+      policy_->evicted(view_of(*victim), victim->last_hash(), n_lookups_);
+    }
     const auto last_key = victim->keys.back();
     pages.push_back(victim->pages.back());
     victim->last_next = last_key;
     victim->use.forks = std::max<std::uint64_t>(victim->use.forks, 1);
     victim->keys.pop_back();
     victim->pages.pop_back();
+    victim->hashes.pop_back();
     count(*victim, -1);
     refresh(victim);
     if (victim->pages.empty()) {
@@ -169,12 +192,29 @@ void radix_tree::evict(int n, std::vector<page_id>& pages) {
   }
 }
 
+/// Of the lowest level of retention.
+radix_tree::node* radix_tree::next_victim() {
+  const auto level = evictable_.begin()->first.first;
+  auto* victim = static_cast<node*>(nullptr);
+  auto least = 0.0;
+  for (auto at = evictable_.begin(); at != evictable_.end() && at->first.first == level; ++at) {
+    auto* first = &nodes_.at(at->second.begin()->serial);
+    const auto worth = policy_ ? policy_->worth(view_of(*first), n_lookups_) : 0;
+    if (!victim || worth < least || (worth == least && first->use.last_used < victim->use.last_used)) {
+      victim = first;
+      least = worth;
+    }
+  }
+  return victim;
+}
+
 radix_tree::node* radix_tree::make_node(node* parent) {
   auto& made = nodes_[next_serial_];
   made.serial = next_serial_++;
   made.parent = parent;
   made.use.created = clock_;
   made.n_before = parent ? parent->n_before + parent->n_pages() : 0;
+  made.hash_before = parent ? parent->last_hash() : 0;
   touch(&made);
   return &made;
 }
@@ -185,6 +225,7 @@ radix_tree::node* radix_tree::root_of(std::string_view salt) {
   }
   auto* root = make_node(nullptr);
   root->salt = &roots_.emplace(salt, root).first->first;
+  root->hash_before = std::hash<std::string_view>{}(salt);
   return root;
 }
 
@@ -194,6 +235,7 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
   auto* head = make_node(whole->parent);
   head->keys.assign(whole->keys.begin(), whole->keys.begin() + n);
   head->pages.assign(whole->pages.begin(), whole->pages.begin() + n);
+  head->hashes.assign(whole->hashes.begin(), whole->hashes.begin() + n);
   head->use = whole->use;
   head->n_pins = whole->n_pins;
   head->granted = whole->granted;
@@ -202,6 +244,8 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
   }
   whole->keys.erase(whole->keys.begin(), whole->keys.begin() + n);
   whole->pages.erase(whole->pages.begin(), whole->pages.begin() + n);
+  whole->hashes.erase(whole->hashes.begin(), whole->hashes.begin() + n);
+  whole->hash_before = head->last_hash();
   whole->parent->children.at(head->keys.front()) = head;
   head->children.emplace(whole->keys.front(), whole);
   whole->parent = head;
@@ -243,6 +287,9 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
     end->children.emplace(keys.front(), to);
     refresh(end);
   }
+  for (const auto& key : keys) {
+    to->hashes.push_back(hash_after(to->last_hash(), key));
+  }
   to->keys.insert(to->keys.end(), keys.begin(), keys.end());
   to->pages.insert(to->pages.end(), pages.begin(), pages.end());
   count(*to, static_cast<int>(pages.size()));
@@ -259,6 +306,7 @@ void radix_tree::note_continuation(node* one, const page_key& next) {
 
 void radix_tree::touch(node* one) {
   one->use.last_used = clock_;
+  one->use.last_lookup = n_lookups_;
   one->use.age = age_;
 }
 
@@ -326,12 +374,17 @@ void radix_tree::pin_path(node* end) {
 /// Brings the node's place among the evictable leaves up to date.
 void radix_tree::refresh(node* one) {
   if (one->ranked) {
-    evictable_.erase(one->place);
+    const auto from = evictable_.find(one->queue);
+    from->second.erase(one->place);
+    if (from->second.empty()) {
+      evictable_.erase(from);
+    }
   }
   one->ranked = one->parent && one->n_pins == 0 && one->children.empty() && !one->pages.empty();
   if (one->ranked) {
+    one->queue = queue_of(*one);
     one->place = rank_of(*one);
-    evictable_.insert(one->place);
+    evictable_[one->queue].insert(one->place);
   }
 }
 
@@ -344,13 +397,20 @@ void radix_tree::drop_if_empty(node* one) {
 }
 
 radix_tree::rank radix_tree::rank_of(const node& one) const {
+  return {.key = policy_ ? policy_->key(view_of(one)) : eviction_key{},
+          .created = one.use.created,
+          .serial = one.serial};
+}
+
+radix_tree::queue_name radix_tree::queue_of(const node& one) const {
+  return {one.granted.level, policy_ ? policy_->queue(view_of(one)) : 0};
+}
+
+cached_node radix_tree::view_of(const node& one) {
   auto use = one.use;
   use.n_pages = one.n_pages();
   use.depth_pages = one.n_before + one.n_pages();
-  return {.level = one.granted.level,
-          .key = policy_ ? policy_->key(use) : eviction_key{},
-          .created = use.created,
-          .serial = one.serial};
+  return use;
 }
 
 /// A hit counts on the whole path, so hits never grow on the way down.
@@ -438,9 +498,19 @@ std::string radix_tree::check_node(const node& one) const {
     return named("retained behind a prefix that is not");
   }
   const auto evictable = one.parent && one.children.empty() && one.n_pins == 0;
-  if (one.ranked != evictable ||
-      (one.ranked && (one.place != rank_of(one) || !evictable_.contains(one.place)))) {
+  if (one.ranked != evictable || (one.ranked && (one.queue != queue_of(one) || one.place != rank_of(one)))) {
     return named("wrong place in the order of eviction");
+  }
+  if (const auto queue = evictable_.find(one.queue);
+      one.ranked && (queue == evictable_.end() || !queue->second.contains(one.place))) {
+    return named("not in its queue");
+  }
+  auto hash = one.hash_before;
+  for (auto i = std::size_t{0}; i < one.keys.size(); ++i) {
+    hash = hash_after(hash, one.keys[i]);
+    if (one.hashes.size() != one.keys.size() || one.hashes[i] != hash) {
+      return named("wrong hashes");
+    }
   }
   return {};
 }
@@ -480,8 +550,11 @@ std::string radix_tree::check(std::span<const node* const> pins) const {
   if (n_granted != expiring_.size()) {
     return "tree: granted without an end";
   }
-  return n_ranked != evictable_.size() || n_children + roots_.size() != nodes_.size() ? "tree: lost nodes"
-                                                                                      : "";
+  auto n_queued = std::size_t{0};
+  for (const auto& [name, queue] : evictable_) {
+    n_queued += queue.size();
+  }
+  return n_ranked != n_queued || n_children + roots_.size() != nodes_.size() ? "tree: lost nodes" : "";
 }
 
 } // namespace souffleur

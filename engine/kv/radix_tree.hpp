@@ -28,7 +28,7 @@ public:
   struct node;
 
   /// `policy` outlives the tree. Without one, the oldest leaf goes first.
-  explicit radix_tree(const eviction_policy* policy);
+  explicit radix_tree(eviction_policy* policy);
   ~radix_tree();
   radix_tree(const radix_tree&) = delete;
   radix_tree& operator=(const radix_tree&) = delete;
@@ -80,15 +80,17 @@ public:
   std::string check(std::span<const node* const> pins) const;
 
 private:
-  /// Place in the order of eviction; unique.
+  /// Place in a queue; unique.
   struct rank {
-    int level = 0; ///< of retention
     eviction_key key;
     std::uint64_t created = 0;
     std::uint64_t serial = 0;
     // NOLINTNEXTLINE(modernize-use-nullptr): it takes the 0 in the default for a null pointer.
     auto operator<=>(const rank&) const = default;
   };
+
+  /// Level of retention, and queue of the eviction policy.
+  using queue_name = std::pair<int, int>;
 
   node* make_node(node* parent);
   node* root_of(std::string_view salt);
@@ -105,16 +107,21 @@ private:
   void set_retention(node* one, const retention& granted);
   void count(const node& one, int n_pages);
   rank rank_of(const node& one) const;
+  queue_name queue_of(const node& one) const;
+  static cached_node view_of(const node& one);
+  node* next_victim();
+  void tell_missed(const node* end, std::span<const page_key> keys);
   std::string check_node(const node& one) const;
 
-  const eviction_policy* policy_;
+  eviction_policy* policy_;
   std::unordered_map<std::uint64_t, node>
       nodes_; ///< by serial; owns them all, so that no depth costs call stack
   std::map<std::string, node*, std::less<>> roots_;
-  std::set<rank> evictable_;                            ///< the unpinned leaves
+  std::map<queue_name, std::set<rank>> evictable_;      ///< the unpinned leaves; no empty queues
   std::set<std::pair<double, std::uint64_t>> expiring_; ///< end of what was granted, serial of the node
   double now_s_ = 0;
   std::uint64_t clock_ = 0;
+  std::uint64_t n_lookups_ = 0;
   double age_ = 0; ///< largest eviction_key::first evicted so far
   std::uint64_t next_serial_ = 0;
   int n_cached_ = 0;

@@ -17,7 +17,7 @@ using namespace souffleur::cache_simulator;
 struct options {
   std::vector<std::string> models = trace_models();
   std::vector<std::string> files;
-  std::vector<std::string> strategies = {"lru", "lfu", "fifo", "slru", "gdsf"};
+  std::vector<std::string> strategies = {"lru", "lfu", "fifo", "slru", "gdsf", "lhd"};
   std::vector<int> pages = {512, 1024, 2048};
   int n_requests = 4000;
   std::string seeds = "1";

@@ -149,6 +149,6 @@ void run(const char* eviction) {
 } // namespace souffleur
 
 int main() {
-  for (const char* eviction : {"lru", "gdsf"})
+  for (const char* eviction : {"lru", "gdsf", "lhd"})
     souffleur::run(eviction);
 }

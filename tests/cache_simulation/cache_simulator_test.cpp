@@ -1,5 +1,6 @@
 // The replay against a naive cache of single pages, and the bound against every strategy.
 #include "examples/cache_simulator/replay.hpp"
+#include "examples/cache_simulator/report.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -80,8 +81,51 @@ RC_GTEST_PROP(CacheSimulator, FindsNoStrategyAboveBelady, ()) {
   const auto what = any_trace();
   const auto n_pages = *rc::gen::inRange(1, 60);
   const auto bound = replay_belady(what, n_pages).n_hit_pages;
-  for (const char* strategy : {"lru", "lfu", "fifo", "slru", "gdsf"}) {
+  for (const char* strategy : {"lru", "lfu", "fifo", "slru", "gdsf", "lhd"}) {
     RC_ASSERT(replay(what, strategy, n_pages).n_hit_pages <= bound);
+  }
+}
+
+// By the reports' own sums. Planted: the bound taken for a strategy; the worst of all for that of one.
+TEST(CacheSimulator, SaysWhereAStrategyWasWorst) {
+  const auto of = [](const char* name, int n_hits) {
+    auto made = outcome{.strategy = name};
+    made.count(100, n_hits);
+    return made;
+  };
+  const auto all = std::vector<comparison>{{.trace_name = "one",
+                                            .seed = 1,
+                                            .n_pages = 8,
+                                            .outcomes = {of("lru", 40), of("new", 50), of("belady", 90)}},
+                                           {.trace_name = "one",
+                                            .seed = 2,
+                                            .n_pages = 8,
+                                            .outcomes = {of("lru", 60), of("new", 57), of("belady", 90)}}};
+  auto out = std::ostringstream{};
+  print_summary(out, all);
+  EXPECT_EQ(out.str(), "| strategy | worst part of the best | there | worst points above lru | there |\n"
+                       "|---|---|---|---|---|\n"
+                       "| lru | 0.800 | one, 8 pages, seed 1 | 0.00 | one, 8 pages, seed 1 |\n"
+                       "| new | 0.950 | one, 8 pages, seed 2 | -3.00 | one, 8 pages, seed 2 |\n");
+  const auto merged = over_seeds(all);
+  ASSERT_EQ(merged.size(), 1U);
+  EXPECT_EQ(merged[0].outcomes[1].n_hit_pages, 107);
+  EXPECT_EQ(merged[0].outcomes[1].n_prompt_pages, 200);
+}
+
+// What the project promises of its default. Not the seeds on which it was made: those are 101 to 110.
+TEST(CacheSimulator, FindsTheDefaultNearTheBestAndNotBelowLruOnEveryTrace) {
+  for (const auto& model : trace_models()) {
+    for (const auto n_pages : {512, 1024, 2048}) {
+      const auto what = make_trace(model, 4000, 1);
+      auto best = 0.0;
+      for (const char* strategy : {"lru", "lfu", "slru", "gdsf"}) {
+        best = std::max(best, replay(what, strategy, n_pages).hit_rate());
+      }
+      const auto rate = replay(what, "lhd", n_pages).hit_rate();
+      EXPECT_GE(rate, 0.9 * best) << model << " " << n_pages;
+      EXPECT_GE(rate, replay(what, "lru", n_pages).hit_rate() - 0.001) << model << " " << n_pages;
+    }
   }
 }
 

@@ -65,9 +65,56 @@ struct test_lfu : eviction_policy {
   eviction_key key(const cached_node& node) const override { return {static_cast<double>(node.hits), 0}; }
 };
 
+/// Writes down what it is told.
+struct test_listener : eviction_policy {
+  std::string_view name() const override { return "listener"; }
+  eviction_key key(const cached_node& node) const override {
+    return {static_cast<double>(node.last_used), 0};
+  }
+  void found(const cached_node& node, std::uint64_t now) override {
+    n_found += node.n_pages;
+    oldest = std::max(oldest, now - node.last_lookup);
+  }
+  bool missed(page_hash page, std::uint64_t /*now*/) override {
+    missed_pages.push_back(page);
+    return std::ranges::find(evicted_pages, page) != evicted_pages.end();
+  }
+  void evicted(const cached_node& /*node*/, page_hash page, std::uint64_t /*now*/) override {
+    evicted_pages.push_back(page);
+  }
+  int n_found = 0;
+  std::uint64_t oldest = 0;
+  std::vector<page_hash> missed_pages, evicted_pages;
+};
+
+// Planted: hashes that start anew behind a split, or that leave out the salt; pages that were not found told
+// from the end.
+TEST(RadixTree, TellsThePolicyOfPagesFoundMissedAndEvicted) {
+  auto policy = test_listener();
+  auto tree = radix_tree(&policy);
+  insert(tree, "abcde", 0);
+  insert(tree, "abx", 10);
+  auto pages = std::vector<page_id>{};
+  tree.unpin(tree.pin("", keys_of("abx"), pages));
+  EXPECT_EQ(policy.n_found, 3);
+  EXPECT_EQ(policy.oldest, 1U);
+  tree.evict(3, pages);
+  ASSERT_EQ(policy.evicted_pages.size(), 3U);
+  policy.missed_pages.clear();
+  tree.unpin(tree.pin("", keys_of("abcdeyz"), pages));
+  auto expected = std::vector<page_hash>(policy.evicted_pages.rbegin(), policy.evicted_pages.rend());
+  ASSERT_EQ(policy.missed_pages.size(), 4U);
+  policy.missed_pages.pop_back(); // y, which it never had
+  EXPECT_EQ(policy.missed_pages, expected);
+  policy.missed_pages.clear();
+  tree.unpin(tree.pin("other", keys_of("abcde"), pages));
+  EXPECT_EQ(std::ranges::count(expected, policy.missed_pages.at(0)), 0);
+  EXPECT_EQ(tree.check({}), "");
+}
+
 // Planted: a head that starts with no hits (the history property is too coarse to see it).
 TEST(RadixTree, SplitCopiesTheHistory) {
-  const auto policy = test_lfu();
+  auto policy = test_lfu();
   auto tree = radix_tree(&policy);
   insert(tree, "ab", 0);
   insert(tree, "x", 10);

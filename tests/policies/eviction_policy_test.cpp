@@ -4,6 +4,10 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <vector>
+
 using namespace souffleur;
 
 namespace {
@@ -15,7 +19,8 @@ cached_node any_node() {
           .forks = *any,
           .n_pages = 1,
           .depth_pages = *rc::gen::inRange(1, 4000),
-          .age = static_cast<double>(*any)};
+          .age = static_cast<double>(*any),
+          .last_lookup = *any};
 }
 eviction_key key(const char* policy, const cached_node& node) {
   return make_eviction_policy(policy)->key(node);
@@ -61,8 +66,84 @@ RC_GTEST_PROP(EvictionPolicy, GdsfForgetsAnyFame, ()) {
   RC_ASSERT(before("gdsf", famous, fresh));
 }
 
+// Planted: queues swapped before anything is learned; age from the creation.
+RC_GTEST_PROP(EvictionPolicy, LhdIsLruUntilItHasLearned, ()) {
+  const auto lhd = make_eviction_policy("lhd");
+  const auto a = any_node();
+  const auto b = any_node();
+  const auto now = std::max(a.last_lookup, b.last_lookup) + *rc::gen::inRange<std::uint64_t>(0, 100);
+  RC_ASSERT((lhd->key(a) < lhd->key(b)) == (key("lru", a) < key("lru", b)));
+  if (a.last_lookup <= b.last_lookup) {
+    RC_ASSERT(lhd->worth(a, now) <= lhd->worth(b, now));
+  }
+}
+
+namespace {
+/// Tells `lhd` of 200 lookups, each of which finds four pages of one queue again and loses four of the other.
+std::uint64_t teach(eviction_policy& lhd, bool fresh_are_found) {
+  lhd.start(64);
+  auto node = cached_node{};
+  node.n_pages = 4;
+  auto now = std::uint64_t{20};
+  for (; now < 220; ++now) {
+    node.last_lookup = now - 10;
+    node.hits = fresh_are_found ? 0 : 1;
+    lhd.found(node, now);
+    node.hits = fresh_are_found ? 1 : 0;
+    for (auto i = std::uint64_t{0}; i < 4; ++i) {
+      lhd.evicted(node, now * 4 + i, now);
+    }
+  }
+  return now;
+}
+} // namespace
+
+// Planted: what was evicted and not found again never told; the queues' densities swapped.
+TEST(EvictionPolicy, LhdLearnsWhichQueueIsWorthKeeping) {
+  for (const auto fresh_are_found : {false, true}) {
+    const auto lhd = make_eviction_policy("lhd");
+    const auto now = teach(*lhd, fresh_are_found);
+    auto fresh = cached_node{};
+    fresh.last_lookup = now - 8;
+    auto found = fresh;
+    found.hits = 3;
+    EXPECT_EQ(lhd->worth(fresh, now) > lhd->worth(found, now), fresh_are_found);
+    // Were it by age, it would be the other way round.
+    (fresh_are_found ? fresh : found).last_lookup = now - 9;
+    EXPECT_EQ(lhd->worth(fresh, now) > lhd->worth(found, now), fresh_are_found);
+  }
+}
+
+// Planted: a page that is found twice; one that is forgotten although it was evicted again since.
+RC_GTEST_PROP(EvictionPolicy, LhdRemembersTheLastTwoPoolsOfEvictedPages, ()) {
+  const auto lhd = make_eviction_policy("lhd");
+  const auto n_pages = *rc::gen::inRange(1, 6);
+  lhd->start(n_pages);
+  auto order = std::vector<std::pair<page_hash, std::uint64_t>>{}; // of eviction, found ones too
+  auto known = std::map<page_hash, std::uint64_t>{};
+  auto now = std::uint64_t{0};
+  const auto page = rc::gen::inRange<page_hash>(0, 20);
+  for (const auto& [hash, evicts] : *rc::gen::container<std::vector<std::pair<page_hash, bool>>>(
+           rc::gen::pair(page, rc::gen::arbitrary<bool>()))) {
+    ++now;
+    if (evicts) {
+      lhd->evicted({.last_lookup = now}, hash, now);
+      order.emplace_back(hash, now);
+      known[hash] = now;
+      if (order.size() > 2 * static_cast<std::size_t>(n_pages)) {
+        if (known.contains(order.front().first) && known[order.front().first] == order.front().second) {
+          known.erase(order.front().first);
+        }
+        order.erase(order.begin());
+      }
+    } else {
+      RC_ASSERT(lhd->missed(hash, now) == (known.erase(hash) > 0));
+    }
+  }
+}
+
 TEST(EvictionPolicy, IsMadeByNameOnly) {
-  for (const char* name : {"lru", "lfu", "fifo", "slru", "gdsf"}) {
+  for (const char* name : {"lru", "lfu", "fifo", "slru", "gdsf", "lhd"}) {
     ASSERT_NE(make_eviction_policy(name), nullptr);
     EXPECT_EQ(make_eviction_policy(name)->name(), name);
   }
