@@ -395,7 +395,7 @@ TEST(ServingSystem, AnOrderlyEndWritesWhatIsWorthKeeping) {
   EXPECT_EQ(answer.finished->usage.n_cached_tokens, 6 * page_tokens);
   EXPECT_NE(serving.system->metrics().find("souffleur_kv_tier_pages{model_name=\"default\"} 6"),
             std::string::npos);
-  EXPECT_EQ(serving.system->kv(1)->tier->n_pages, 6U);
+  EXPECT_EQ(serving.kv()->tier->n_pages, 6U);
 }
 
 TEST(ServingSystem, AFolderInUseIsRefused) {

@@ -85,12 +85,12 @@ std::string shown(const server_settings& s) {
       << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk
       << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
       << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count() << '|'
-      << c.step_timeout.count() << '|' << c.eviction_policy << '|' << c.max_pinned_share << '|'
-      << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|' << c.tier_min_hits << '|'
-      << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|' << c.max_draft << '|'
-      << c.draft_budget.count() << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|'
-      << c.cache_ttl.count() << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|'
-      << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|'
+      << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
+      << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
+      << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
+      << c.max_draft << '|' << c.draft_budget.count() << '|' << c.cache_policy << '|' << c.cache_max_bytes
+      << '|' << c.cache_ttl.count() << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address
+      << '|' << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|'
       << o.max_held_tokens << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count();
   return out.str();
 }
@@ -176,6 +176,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"kv.tier_folder", "/pages"},
                                                        {"kv.tier_max_mib", "27"},
                                                        {"kv.tier_min_hits", "28"},
+                                                       {"memory.budget_mib", "29"},
                                                        {"window.policy", "sink"},
                                                        {"speculation.policy", "fixed"},
                                                        {"speculation.drafter", "off"},
