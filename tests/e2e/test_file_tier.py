@@ -19,20 +19,21 @@ def options(folder):
 def ask(server, own, prefix="shared"):
     """Milliseconds to the first token, the prompt tokens that were cached, and the answer to the bit."""
     prompt = tokens(N_PREFIX, prefix) + tokens(N_OWN, own)
+    client = server.client()
     began = time.monotonic()
     first = None
     pieces, logprobs, usage = [], [], None
-    for chunk in server.client().completions.create(
+    for chunk in client.completions.create(
             model=server.model, prompt=prompt, max_tokens=N_OUTPUT, temperature=0.8, seed=7, logprobs=0, stream=True,
             stream_options={"include_usage": True}, extra_body={"ignore_eos": True}):
-        if chunk.choices and first is None:
-            first = (time.monotonic() - began) * 1000
         for choice in chunk.choices:
             pieces.append(choice.text)
             if choice.logprobs:
                 logprobs.extend(choice.logprobs.token_logprobs)
+        if logprobs and first is None:  # the very first chunk comes at once, without a token
+            first = (time.monotonic() - began) * 1000
         usage = chunk.usage or usage
-    assert usage.completion_tokens == N_OUTPUT
+    assert usage.completion_tokens == N_OUTPUT == len(logprobs)
     return first, usage.prompt_tokens_details.cached_tokens, ("".join(pieces), logprobs)
 
 
