@@ -116,7 +116,8 @@ void print_table(std::ostream& out, const std::vector<comparison>& all) {
 }
 
 void plot(std::ostream& out, const std::vector<comparison>& all) {
-  constexpr auto colours = std::array{"#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#888888"};
+  constexpr auto colours =
+      std::array{"#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#a463f2", "#888888"};
   const auto n_bars = all.empty() ? 0 : static_cast<int>(all.front().outcomes.size());
   const auto group = 16 * n_bars + 24;
   out << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"720\" height=\""
