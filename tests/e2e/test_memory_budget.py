@@ -1,20 +1,15 @@
 """A server with a memory budget stays within it under load, and says so when the budget is too small."""
 import concurrent.futures
 import json
-import pathlib
 import subprocess
 
-from conftest import BINARY, MODEL_FOLDER
+from conftest import MODEL_FOLDER
+from local_server import BINARY
 
 BUDGET_MIB = 448
 KV_TOKENS = 32768
 N_CHATS = 24
 N_WORDS = 250
-
-
-def resident_mib(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")) / 1024
 
 
 def test_a_full_server_stays_within_its_budget(start_server):
@@ -27,14 +22,14 @@ def test_a_full_server_stays_within_its_budget(start_server):
     assert sum(planned.values()) <= BUDGET_MIB << 20
     n_pages = json.loads(server.get("/souffleur/kv"))["pages"]["total"]
     assert 256 <= n_pages * 16 < KV_TOKENS
-    at_rest = resident_mib(server.process.pid)
+    at_rest = server.resident_mib()
 
     def chat(number):
         words = " ".join(f"w{number}x{i}" for i in range(N_WORDS))
         answer = server.client().chat.completions.create(
             model="smollm2", messages=[{"role": "user", "content": f"Repeat: {words}"}], max_tokens=24, seed=number,
             extra_body={"ignore_eos": True})
-        return answer.usage.completion_tokens, resident_mib(server.process.pid)
+        return answer.usage.completion_tokens, server.resident_mib()
 
     with concurrent.futures.ThreadPoolExecutor(24) as clients:
         outcomes = list(clients.map(chat, range(N_CHATS)))
