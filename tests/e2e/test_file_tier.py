@@ -3,8 +3,11 @@ import json
 import pathlib
 import signal
 import statistics
+import subprocess
 import time
 
+from conftest import MODEL_FOLDER
+from local_server import BINARY
 from test_kv_sharing import tokens
 
 N_PREFIX, N_OWN, N_OUTPUT = 1504, 8, 24  # whole pages: what is in memory in part is not what this is about
@@ -144,10 +147,6 @@ def test_a_damaged_page_and_a_damaged_segment_are_dropped_and_counted(start_serv
 
 
 def test_a_folder_in_use_is_named(start_server, tmp_path):
-    import subprocess
-
-    from conftest import BINARY, MODEL_FOLDER
-
     start_server("smollm2", *options(tmp_path))
     second = subprocess.run([BINARY, "--model", str(MODEL_FOLDER / "smollm2.gguf"), "--port", "0", *options(tmp_path)],
                             capture_output=True, text=True, timeout=60, check=False)
