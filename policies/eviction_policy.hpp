@@ -19,6 +19,7 @@ struct cached_node {
   int depth_pages = 0;           ///< from the root to its end: what its last page's attention looks back on
   double age = 0;                ///< the largest eviction_key::first evicted before `last_used`
   std::uint64_t last_lookup = 0; ///< how many lookups there had been at `last_used`
+  std::uint64_t gap = 0; ///< lookups between its last two uses, or those of what it follows; 0: unknown
 };
 
 /// Orders leaves: the smallest key is evicted first; ties fall to the older node.
@@ -55,6 +56,8 @@ public:
   virtual void found(const cached_node& /*node*/, std::uint64_t /*now*/) {}
   /// False: the pages after this one need not be told.
   virtual bool missed(page_hash /*page*/, std::uint64_t /*now*/) { return false; }
+  /// The gap of a page that is put in behind another, of which the gap is given.
+  virtual std::uint64_t gap_of(page_hash /*page*/, std::uint64_t gap_before) const { return gap_before; }
   /// The last page of `node`.
   virtual void evicted(const cached_node& /*node*/, page_hash /*page*/, std::uint64_t /*now*/) {}
 };

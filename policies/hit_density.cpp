@@ -11,7 +11,7 @@ namespace {
 /// A class's own word counts for half when it has noted this many lookups' worth of pages.
 constexpr double n_lookups_to_trust = 20;
 /// Pages' worth of what is believed before anything is noted.
-constexpr double prior_pages = 50;
+constexpr double prior_pages = 500;
 
 } // namespace
 

@@ -67,6 +67,7 @@ radix_tree::node* radix_tree::pin(std::string_view salt, std::span<const page_ke
     if (policy_ && at->parent) {
       policy_->found(view_of(*at), n_lookups_);
     }
+    at->use.gap = n_lookups_ - at->use.last_lookup;
     add_pin(at);
     touch(at);
     ++at->use.hits;
@@ -283,6 +284,10 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
   if (!in_place || !end->parent || !end->children.empty() || end->n_pins != 1 || end->use.hits != 0 ||
       end->granted.pinned()) {
     to = make_node(end);
+    to->use.gap = end->parent ? end->use.gap : 0;
+    if (policy_) {
+      to->use.gap = policy_->gap_of(hash_after(end->last_hash(), keys.front()), to->use.gap);
+    }
     note_continuation(end, keys.front());
     end->children.emplace(keys.front(), to);
     refresh(end);

@@ -114,31 +114,46 @@ TEST(EvictionPolicy, LhdLearnsWhichQueueIsWorthKeeping) {
   }
 }
 
-// Planted: a page that is found twice; one that is forgotten although it was evicted again since.
+// Planted: a page that counts twice when it is missed twice; one that is forgotten although it was evicted
+// again since; the gap of the page before it in place of its own.
 RC_GTEST_PROP(EvictionPolicy, LhdRemembersTheLastTwoPoolsOfEvictedPages, ()) {
+  struct memory {
+    std::uint64_t since = 0;
+    std::uint64_t gap = 0;
+  };
   const auto lhd = make_eviction_policy("lhd");
   const auto n_pages = *rc::gen::inRange(1, 6);
   lhd->start(n_pages);
-  auto order = std::vector<std::pair<page_hash, std::uint64_t>>{}; // of eviction, found ones too
-  auto known = std::map<page_hash, std::uint64_t>{};
+  auto order = std::vector<std::pair<page_hash, std::uint64_t>>{}; // of what it came to know
+  auto known = std::map<page_hash, memory>{};
   auto now = std::uint64_t{0};
+  const auto remember = [&](page_hash page, std::uint64_t gap) {
+    known[page] = {now, gap};
+    order.emplace_back(page, now);
+    if (order.size() > 2 * static_cast<std::size_t>(n_pages)) {
+      const auto [oldest, since] = order.front();
+      if (known.contains(oldest) && known[oldest].since == since) {
+        known.erase(oldest);
+      }
+      order.erase(order.begin());
+    }
+  };
   const auto page = rc::gen::inRange<page_hash>(0, 20);
   for (const auto& [hash, evicts] : *rc::gen::container<std::vector<std::pair<page_hash, bool>>>(
            rc::gen::pair(page, rc::gen::arbitrary<bool>()))) {
     ++now;
     if (evicts) {
       lhd->evicted({.last_lookup = now}, hash, now);
-      order.emplace_back(hash, now);
-      known[hash] = now;
-      if (order.size() > 2 * static_cast<std::size_t>(n_pages)) {
-        if (known.contains(order.front().first) && known[order.front().first] == order.front().second) {
-          known.erase(order.front().first);
-        }
-        order.erase(order.begin());
-      }
+      remember(hash, 0);
     } else {
-      RC_ASSERT(lhd->missed(hash, now) == (known.erase(hash) > 0));
+      const auto at = known.find(hash);
+      RC_ASSERT(lhd->missed(hash, now) == (at != known.end()));
+      if (at != known.end() && at->second.gap == 0) {
+        remember(hash, now - at->second.since);
+      }
     }
+    const auto at = known.find(hash);
+    RC_ASSERT(lhd->gap_of(hash, 77) == (at != known.end() && at->second.gap > 0 ? at->second.gap : 77));
   }
 }
 

@@ -108,7 +108,7 @@ TEST(HitDensity, BelievesManyPagesOfOneLookupHardlyMoreThanOne) {
 RC_GTEST_PROP(HitDensity, BelievesTheNewAfterFading, ()) {
   auto density = hit_density(1);
   const auto age = any_age();
-  density.used(0, age, 5000);
+  density.used(0, age, 50'000);
   density.learn(100);
   const auto before = density.at(0, age);
   density.fade();
@@ -117,7 +117,7 @@ RC_GTEST_PROP(HitDensity, BelievesTheNewAfterFading, ()) {
   for (auto i = 0; i < 8; ++i) {
     density.fade();
   }
-  density.unused(0, age, 5000);
+  density.unused(0, age, 50'000);
   density.learn(100);
   RC_ASSERT(density.at(0, age) < before / 10);
 }
