@@ -22,8 +22,6 @@ std::size_t bytes_of(const memory_plan& plan, const std::string& name) {
   return 0;
 }
 
-std::size_t heap_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
-
 model_footprint arbitrary_footprint() {
   return {*rc::gen::inRange<std::size_t>(1, 4000 * mib), *rc::gen::inRange<std::size_t>(1, 4 * mib),
           *rc::gen::inRange<std::size_t>(1, mib), *rc::gen::inRange<std::size_t>(1, mib),
@@ -71,6 +69,8 @@ TEST(MemoryPlan, what_is_off_is_not_counted) {
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they have a heap of their own
+std::size_t heap_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
+
 TEST(MemoryPlan, tables_take_no_more_than_what_is_counted_for_a_page) {
   constexpr int n_pages = 8192;
   const auto before = heap_bytes();
