@@ -79,7 +79,10 @@ public:
     return density_.at(queue(node), now - node.last_lookup);
   }
 
-  void start(int n_pages) override { n_pool_pages_ = static_cast<std::size_t>(n_pages); }
+  void start(int n_pages) override {
+    n_pool_pages_ = static_cast<std::size_t>(n_pages);
+    evicted_.reserve(pools_remembered * n_pool_pages_ + 1);
+  }
   void found(const cached_node& node, std::uint64_t now) override {
     note_lookup(now);
     density_.used(queue(node), now - node.last_lookup, node.n_pages);

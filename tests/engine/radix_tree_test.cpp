@@ -74,6 +74,7 @@ struct test_listener : eviction_policy {
   void found(const cached_node& node, std::uint64_t now) override {
     n_found += node.n_pages;
     oldest = std::max(oldest, now - node.last_lookup);
+    gaps.push_back(node.gap);
   }
   bool missed(page_hash page, std::uint64_t /*now*/) override {
     missed_pages.push_back(page);
@@ -85,7 +86,23 @@ struct test_listener : eviction_policy {
   int n_found = 0;
   std::uint64_t oldest = 0;
   std::vector<page_hash> missed_pages, evicted_pages;
+  std::vector<std::uint64_t> gaps;
 };
+
+// Planted: a gap that counts the use itself only; a continuation that starts without one.
+TEST(RadixTree, KnowsTheGapBetweenTheLastTwoUses) {
+  auto policy = test_listener();
+  auto tree = radix_tree(&policy);
+  insert(tree, "ab", 0);
+  insert(tree, "x", 10);
+  auto pages = std::vector<page_id>{};
+  auto surplus = std::vector<page_id>{};
+  auto own = std::vector<page_id>{20};
+  tree.unpin(tree.advance(tree.pin("", keys_of("ab"), pages), keys_of("c"), own, surplus));
+  tree.unpin(tree.pin("", keys_of("abc"), pages));
+  tree.unpin(tree.pin("", keys_of("abc"), pages));
+  EXPECT_EQ(policy.gaps, (std::vector<std::uint64_t>{0, 2, 2, 1, 1}));
+}
 
 // Planted: hashes that start anew behind a split, or that leave out the salt; pages that were not found told
 // from the end.

@@ -79,38 +79,50 @@ RC_GTEST_PROP(EvictionPolicy, LhdIsLruUntilItHasLearned, ()) {
 }
 
 namespace {
-/// Tells `lhd` of 200 lookups, each of which finds four pages of one queue again and loses four of the other.
-std::uint64_t teach(eviction_policy& lhd, bool fresh_are_found) {
+enum class told { found, lost, returned };
+
+/// Tells `lhd` of 200 lookups: each finds four pages of one queue, or loses four, or misses four that it had
+/// evicted.
+std::uint64_t teach(eviction_policy& lhd, told what, std::uint64_t hits) {
   lhd.start(64);
   auto node = cached_node{};
   node.n_pages = 4;
+  node.hits = hits;
   auto now = std::uint64_t{20};
   for (; now < 220; ++now) {
     node.last_lookup = now - 10;
-    node.hits = fresh_are_found ? 0 : 1;
-    lhd.found(node, now);
-    node.hits = fresh_are_found ? 1 : 0;
-    for (auto i = std::uint64_t{0}; i < 4; ++i) {
-      lhd.evicted(node, now * 4 + i, now);
+    lhd.missed(0, now);
+    if (what == told::found) {
+      lhd.found(node, now);
+    }
+    for (auto page = now * 4; what != told::found && page < now * 4 + 4; ++page) {
+      lhd.evicted(node, page, now);
+      if (what == told::returned) {
+        lhd.missed(page, now);
+      }
     }
   }
   return now;
 }
 } // namespace
 
-// Planted: what was evicted and not found again never told; the queues' densities swapped.
+// Planted: any of the three never told; the queues' densities swapped.
 TEST(EvictionPolicy, LhdLearnsWhichQueueIsWorthKeeping) {
-  for (const auto fresh_are_found : {false, true}) {
-    const auto lhd = make_eviction_policy("lhd");
-    const auto now = teach(*lhd, fresh_are_found);
-    auto fresh = cached_node{};
-    fresh.last_lookup = now - 8;
-    auto found = fresh;
-    found.hits = 3;
-    EXPECT_EQ(lhd->worth(fresh, now) > lhd->worth(found, now), fresh_are_found);
-    // Were it by age, it would be the other way round.
-    (fresh_are_found ? fresh : found).last_lookup = now - 9;
-    EXPECT_EQ(lhd->worth(fresh, now) > lhd->worth(found, now), fresh_are_found);
+  for (const auto what : {told::found, told::lost, told::returned}) {
+    for (const auto hits : {0, 3}) {
+      const auto lhd = make_eviction_policy("lhd");
+      auto known = cached_node{};
+      known.hits = static_cast<std::uint64_t>(hits);
+      const auto now = teach(*lhd, what, known.hits);
+      known.last_lookup = now - 8;
+      auto other = known;
+      other.hits = 3 - known.hits;
+      if (what == told::lost) {
+        EXPECT_LT(lhd->worth(known, now), lhd->worth(other, now));
+      } else {
+        EXPECT_GT(lhd->worth(known, now), lhd->worth(other, now));
+      }
+    }
   }
 }
 

@@ -105,6 +105,8 @@ RC_GTEST_PROP(Retention, NeverPinsMoreThanItsShareNorUnpinsEarly, ()) {
     const auto fits = n_others + pool.stretches[at].n_pages <= pool.rules.max_pinned();
     RC_ASSERT(pool.stretches[at].granted.pinned() == (before.pinned() || (wanted.pinned && fits)));
     RC_ASSERT(pool.stretches[at].granted.until_s >= before.until_s || !before.pinned());
+    RC_ASSERT(pool.stretches[at].granted.until_s >= now_s + wanted.ttl_s || !before.pinned() ||
+              !wanted.pinned);
   }
 }
 
