@@ -11,6 +11,7 @@
 #include <csignal>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <vector>
@@ -210,7 +211,10 @@ private:
   void damage(unsigned which, unsigned where) {
     if (const auto files = segments_in(folder_.path()); !files.empty()) {
       const auto& file = files[which % files.size()];
-      flip(file, where % std::filesystem::file_size(file), static_cast<int>(where % 8));
+      const auto at = where % std::filesystem::file_size(file);
+      if (flipped_.emplace(file, at).second) { // a second time it would be mended
+        flip(file, at, static_cast<int>(where % 8));
+      }
       damaged_ = true;
     }
   }
@@ -225,6 +229,7 @@ private:
   std::uint64_t n_missing_ = 0;
   std::uint64_t n_displaced_ = 0;
   bool damaged_ = false;
+  std::set<std::pair<std::filesystem::path, std::uint64_t>> flipped_; ///< bytes
 };
 
 RC_GTEST_PROP(FileTier, GivesBackWhatWasPutOrNothing, ()) {
