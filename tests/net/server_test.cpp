@@ -362,7 +362,7 @@ TEST_F(served, stopLeavesNothingOfClientsThatDoNotRead) {
   EXPECT_TRUE(service_.is_cancelled(second));
 }
 
-/// Planted bugs that it caught: the I/O thread waits for the answer; a stop does not.
+/// No bug was planted here yet: an I/O thread that waits for the answer should fail it.
 TEST_F(served, aSilentKvManagerHoldsUpNobodyElse) {
   start();
   http_client asks{port()}, other{port()};
