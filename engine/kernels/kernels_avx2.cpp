@@ -26,23 +26,7 @@ constexpr int value_registers = 6;
 
 namespace souffleur {
 
-const kernel_table& avx2_kernels() {
-  static constexpr int tile_sizes[] = {1, 2, 3, 4, 6};
-  static constexpr kernel_table table{4,
-                                      tile_of_rows<4>,
-                                      store_tile,
-                                      round_row,
-                                      rms_norm,
-                                      gate,
-                                      rotate,
-                                      spread,
-                                      write_kv,
-                                      tile_sizes,
-                                      attend_sizes<1, 2, 3, 4, 6>,
-                                      merge,
-                                      finish};
-  return table;
-}
+const kernel_table& avx2_kernels() { return table_of<4, 1, 2, 3, 4, 6>(); }
 
 } // namespace souffleur
 #endif

@@ -26,23 +26,7 @@ constexpr int value_registers = 24;
 
 namespace souffleur {
 
-const kernel_table& avx512_kernels() {
-  static constexpr int tile_sizes[] = {1, 2, 3, 4, 6, 8, 12};
-  static constexpr kernel_table table{6,
-                                      tile_of_rows<6>,
-                                      store_tile,
-                                      round_row,
-                                      rms_norm,
-                                      gate,
-                                      rotate,
-                                      spread,
-                                      write_kv,
-                                      tile_sizes,
-                                      attend_sizes<1, 2, 3, 4, 6, 8, 12>,
-                                      merge,
-                                      finish};
-  return table;
-}
+const kernel_table& avx512_kernels() { return table_of<6, 1, 2, 3, 4, 6, 8, 12>(); }
 
 } // namespace souffleur
 #endif

@@ -18,13 +18,7 @@ constexpr int value_registers = 1;
 
 namespace souffleur {
 
-const kernel_table& portable_kernels() {
-  static constexpr int tile_sizes[] = {1, 4};
-  static constexpr kernel_table table{
-      4,      tile_of_rows<4>, store_tile, round_row,          rms_norm, gate,  rotate,
-      spread, write_kv,        tile_sizes, attend_sizes<1, 4>, merge,    finish};
-  return table;
-}
+const kernel_table& portable_kernels() { return table_of<4, 1, 4>(); }
 
 const kernel_table& kernels_of(isa level) {
 #if defined(__x86_64__)

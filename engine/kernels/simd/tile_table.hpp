@@ -1,4 +1,4 @@
-// From a tensor type and a number of rows, known at run time, to the tile function for them.
+// The table of whichever kernels are included before.
 #pragma once
 
 #include "engine/kernels/kernel_table.hpp"
@@ -39,7 +39,7 @@ kernel_table::tile_function tile_of_type(tensor_type type) {
   }
 }
 
-/// `n_rows` is from 1 to MaxRows.
+/// The tile function for a tensor type and from 1 to MaxRows rows, both known at run time.
 template <int MaxRows>
 kernel_table::tile_function tile_of_rows(tensor_type type, int n_rows) {
   kernel_table::tile_function found = nullptr;
@@ -48,6 +48,16 @@ kernel_table::tile_function tile_of_rows(tensor_type type, int n_rows) {
       found = tile_of_type<i + 1>(type);
   });
   return found;
+}
+
+/// Panels of at most MaxRows rows; attention tiles of Queries, ascending.
+template <int MaxRows, int... Queries>
+const kernel_table& table_of() {
+  static constexpr int tile_sizes[] = {Queries...};
+  static constexpr kernel_table table{
+      MaxRows,    tile_of_rows<MaxRows>,    store_tile, round_row, rms_norm, gate, rotate, spread, write_kv,
+      tile_sizes, attend_sizes<Queries...>, merge,      finish};
+  return table;
 }
 
 } // namespace
