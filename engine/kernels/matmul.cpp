@@ -153,7 +153,7 @@ private:
     constexpr int most_panels = 3;
     const auto next = w.pair_bytes();
     const int step = next <= near ? std::min(n_panels, most_panels) : 1;
-    if (panel >= step || rounded_.first_row(rounded_.n_panels()) <= rows_at_memory_speed)
+    if (panel >= step || input_.n_rows <= rows_at_memory_speed)
       return {};
     return {next <= near ? static_cast<int>(next) : in_pair, step, panel};
   }
