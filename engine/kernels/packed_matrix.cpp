@@ -19,21 +19,6 @@ std::size_t n_blocks_of(int n_in) {
   return static_cast<std::size_t>((n_in + block_values - 1) / block_values);
 }
 
-/// Where the parts of a block of one group begin in its pair.
-struct block_place {
-  block_place(const packed_format& format, int group, int block) {
-    const int n = format.unit_blocks();
-    const auto unit = static_cast<std::ptrdiff_t>(block / n) * format.unit_bytes();
-    const auto both = unit + 2 * format.super_bytes() + block % n * format.pair_block_bytes();
-    quants = both + group * format.quant_bytes();
-    scales = both + 2 * format.quant_bytes() + group * format.scale_bytes();
-    supers = unit + group * format.super_bytes();
-  }
-  std::ptrdiff_t quants;
-  std::ptrdiff_t scales;
-  std::ptrdiff_t supers;
-};
-
 void put_half(std::uint8_t* at, int index, std::uint16_t bits) { std::memcpy(at + 2 * index, &bits, 2); }
 
 std::uint16_t half_at(const std::uint8_t* at, int index) {
@@ -95,11 +80,12 @@ void put_quantised_row(tensor_type type, const std::uint8_t* row, int n_in, cons
                        std::uint8_t* pair) {
   const auto format = packed_format_of(type);
   const auto shape = block_shape_of(type);
+  const auto layout = pair_layout_of(format);
   const int n_inside = shape.n_values / block_values;
   for (int b = 0; b < n_in / block_values; ++b) {
     const auto block =
         read_quant_block(type, row + static_cast<std::ptrdiff_t>(b / n_inside) * shape.n_bytes, b % n_inside);
-    const block_place at{format, place.group, b};
+    const auto at = place_of_block(layout, place.group, b);
     put_quants(format, block, place.lane, pair + at.quants);
     put_scales(format, block, place.lane, pair + at.scales);
     if (format.is_super && b % super_blocks == 0) {
@@ -139,9 +125,10 @@ int n_pairs_of(int n_rows) { return (n_rows + rows_per_pair - 1) / rows_per_pair
 
 std::size_t packed_matrix::pair_bytes_of(tensor_type type, int n_in) {
   const auto format = packed_format_of(type);
+  const auto layout = pair_layout_of(format);
   if (!format.is_real)
-    return n_blocks_of(n_in) / static_cast<std::size_t>(format.unit_blocks()) *
-           static_cast<std::size_t>(format.unit_bytes());
+    return n_blocks_of(n_in) / static_cast<std::size_t>(layout.unit_blocks) *
+           static_cast<std::size_t>(layout.unit_bytes);
   const auto n = static_cast<std::size_t>(n_in) * rows_per_pair * static_cast<std::size_t>(format.bits) / 8;
   return (n + cache_line_bytes - 1) / cache_line_bytes * cache_line_bytes;
 }
@@ -225,9 +212,10 @@ void unpack_row(const packed_matrix& w, int row, float* out) {
       out[k] = real_at(format, pair.units, real_index(place, k));
     return;
   }
+  const auto layout = pair_layout_of(format);
   const int n_mins = format.n_scales * rows_per_group;
   for (int b = 0; b < pair.n_blocks; ++b) {
-    const block_place at{format, place.group, b};
+    const auto at = place_of_block(layout, place.group, b);
     const auto* quants = pair.units + at.quants;
     const auto* scales = pair.units + at.scales;
     const auto* supers = pair.units + at.supers;

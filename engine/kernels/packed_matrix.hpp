@@ -37,10 +37,6 @@ struct packed_format {
   }
   /// Per `super_blocks` blocks.
   constexpr int super_bytes() const { return is_super ? rows_per_group * 2 * (has_min ? 2 : 1) : 0; }
-  /// Of a pair of groups; whole cache lines for every format.
-  constexpr int pair_block_bytes() const { return 2 * (quant_bytes() + scale_bytes()); }
-  constexpr int unit_blocks() const { return is_super ? super_blocks : 1; }
-  constexpr int unit_bytes() const { return 2 * super_bytes() + unit_blocks() * pair_block_bytes(); }
 };
 
 constexpr packed_format packed_format_of(tensor_type type) {
@@ -89,6 +85,43 @@ struct weight_pair {
   const std::uint8_t* units = nullptr;
   int n_blocks = 0;
 };
+
+/// The sizes of a pair's parts: of one group, where it is not said that they are the pair's.
+struct pair_layout {
+  int unit_blocks = 1;
+  int quant_bytes = 0;
+  int scale_bytes = 0;
+  int super_bytes = 0;
+  int block_bytes = 0; ///< of the pair; whole cache lines, as the next
+  int unit_bytes = 0;  ///< of the pair
+};
+
+constexpr pair_layout pair_layout_of(const packed_format& format) {
+  const int n = format.is_super ? super_blocks : 1;
+  const int block_bytes = 2 * (format.quant_bytes() + format.scale_bytes());
+  return {n,
+          format.quant_bytes(),
+          format.scale_bytes(),
+          format.super_bytes(),
+          block_bytes,
+          2 * format.super_bytes() + n * block_bytes};
+}
+
+/// Where the parts of a group's block begin in its pair.
+struct block_place {
+  std::ptrdiff_t quants = 0;
+  std::ptrdiff_t scales = 0;
+  std::ptrdiff_t supers = 0;
+};
+
+/// Always inlined, since kernels call it, too, whose instructions must not get into a copy for all.
+__attribute__((always_inline)) constexpr block_place place_of_block(const pair_layout& layout, int group,
+                                                                    int block) {
+  const auto unit = static_cast<std::ptrdiff_t>(block / layout.unit_blocks) * layout.unit_bytes;
+  const auto both = unit + 2 * layout.super_bytes + block % layout.unit_blocks * layout.block_bytes;
+  return {both + group * layout.quant_bytes, both + 2 * layout.quant_bytes + group * layout.scale_bytes,
+          unit + group * layout.super_bytes};
+}
 
 /// Weights W (n_out, n_in), in pairs of groups.
 class packed_matrix {

@@ -89,9 +89,9 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
 template <packed_format F, int Rows>
 void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
-  constexpr int Groups = 2;
+  constexpr int n_groups = 2;
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
-  __m512 totals[Groups][Rows];
+  __m512 totals[n_groups][Rows];
   for (auto& group : totals)
     for (auto& total : group)
       total = _mm512_setzero_ps();
@@ -101,48 +101,48 @@ void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel
   const std::int32_t* a_negative = panel.negative_sums;
   const int n_blocks = pair_of_groups.n_blocks;
   for (int b = 0; b < n_blocks; ++b) {
-    const block_cursor<F> weights[Groups] = {block_cursor<F>::at(pair_of_groups.units, 0, b),
-                                             block_cursor<F>::at(pair_of_groups.units, 1, b)};
+    const block_cursor<F> weights[n_groups] = {block_cursor<F>::at(pair_of_groups.units, 0, b),
+                                               block_cursor<F>::at(pair_of_groups.units, 1, b)};
     if (ahead.wants(b))
       fetch_block(weights[0], ahead.bytes);
     for_indices<F.n_scales>([&](auto s) __attribute__((always_inline)) {
-      __m512i dots[Groups][Rows];
+      __m512i dots[n_groups][Rows];
       for (int r = 0; r < Rows; ++r) {
         dots[0][r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + s) * Rows + r]);
         dots[1][r] = dots[0][r];
       }
       for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
         constexpr int pair = s * pairs + index;
-        __m512i chunks[2][Groups];
-        for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+        __m512i chunks[2][n_groups];
+        for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
           unpack_chunks<F, pair>(weights[g].quants, chunks[0][g], chunks[1][g]);
         });
         for_indices<2>([&](auto odd) __attribute__((always_inline)) {
           for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
             const __m512i inputs = four_inputs(a + ((2 * pair + odd) * Rows + r) * 4);
-            for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+            for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
               dots[g][r] = _mm512_dpbusd_epi32(dots[g][r], chunks[odd][g], inputs);
             });
           });
         });
       });
-      __m512 scale[Groups];
-      __m512 min[Groups];
-      for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+      __m512 scale[n_groups];
+      __m512 min[n_groups];
+      for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
         scale[g] = factor_at<F>(weights[g].scales, weights[g].supers, s);
         if constexpr (F.has_min)
           min[g] = factor_at<F>(weights[g].scales, weights[g].supers, F.n_scales + s);
       });
       for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
         const __m512 row_scale = _mm512_set1_ps(a_scale[r]);
-        for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+        for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
           totals[g][r] = _mm512_fmadd_ps(_mm512_mul_ps(scale[g], row_scale), _mm512_cvtepi32_ps(dots[g][r]),
                                          totals[g][r]);
         });
         if constexpr (F.has_min) {
           const __m512 sum = _mm512_set1_ps(
               F.n_scales == 1 ? a_sum[r] : a_scale[r] * static_cast<float>(-a_negative[(1 + s) * Rows + r]));
-          for_indices<Groups>([&](auto g) __attribute__((always_inline)) {
+          for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
             totals[g][r] = _mm512_fmadd_ps(min[g], sum, totals[g][r]);
           });
         }
@@ -153,7 +153,7 @@ void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel
     a_sum += Rows;
     a_negative += 3 * Rows;
   }
-  for (int g = 0; g < Groups; ++g)
+  for (int g = 0; g < n_groups; ++g)
     for (int r = 0; r < Rows; ++r)
       _mm512_storeu_ps(out + (g * Rows + r) * rows_per_group, totals[g][r]);
 }
