@@ -37,6 +37,10 @@ constexpr bool has_spread_keys(kv_type type, int head_dim) {
 
 constexpr int key_scale_values = 32;
 constexpr int n_key_scales(int head_dim) { return (head_dim + key_scale_values - 1) / key_scale_values; }
+/// Of a head's keys and values at one position.
+constexpr int n_head_scales(kv_type type, int head_dim) {
+  return type == kv_type::int8 ? n_key_scales(head_dim) + 1 : 0;
+}
 
 /// Per page and kv head K is (head_dim, page_tokens) and V is (page_tokens, head_dim), so that the inner
 /// loops of attention run over contiguous values without a reduction. Pages and heads may lie apart.

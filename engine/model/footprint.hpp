@@ -21,6 +21,9 @@ struct model_footprint {
 /// The error names the key or tensor that is missing or not supported, as load_model's does.
 result<model_footprint> footprint_of(const gguf_file& file, kv_type kv);
 
+/// Of all weights once they are repacked.
+std::size_t packed_weights_bytes(const gguf_file& file);
+
 /// Of one layer's keys and values in a page, with their scales.
 std::size_t kv_layer_bytes(const transformer_config& config, kv_type type);
 

@@ -2,6 +2,7 @@
 
 #include "engine/dequantize.hpp"
 #include "engine/model/architectures.hpp"
+#include "engine/model/footprint.hpp"
 #include "engine/model/transformer.hpp"
 
 #include <xxhash.h>
@@ -18,7 +19,7 @@ namespace {
 /// Takes tensors out of a file, checking their shapes; the first complaint sticks.
 class weight_reader {
 public:
-  explicit weight_reader(const gguf_file& file) : file_(file), arena_(total_bytes(file)) {}
+  explicit weight_reader(const gguf_file& file) : file_(file), arena_(packed_weights_bytes(file)) {}
 
   packed_matrix matrix(const std::string& name, int n_out, int n_in) {
     const auto* tensor = checked(name, {n_in, n_out});
@@ -92,15 +93,6 @@ private:
     const int in_head = row % head_dim;
     const int half = head_dim / 2;
     return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
-  }
-
-  static std::size_t total_bytes(const gguf_file& file) {
-    std::size_t n = 0;
-    for (const auto& tensor : file.tensors())
-      if (tensor.shape.size() == 2)
-        n += packed_matrix::packed_bytes(tensor.type, static_cast<int>(tensor.shape[1]),
-                                         static_cast<int>(tensor.shape[0]));
-    return n;
   }
 
   const gguf_file& file_;

@@ -25,8 +25,7 @@ class kv_pool {
 public:
   kv_pool(const transformer_config& config, kv_type type, int n_pages)
       : type_(type), n_pages_(n_pages), n_kv_heads_(config.n_kv_heads), head_dim_(config.head_dim),
-        head_values_(std::int64_t{head_dim_} * page_tokens),
-        n_scales_(type == kv_type::int8 ? n_key_scales(head_dim_) + 1 : 0),
+        head_values_(std::int64_t{head_dim_} * page_tokens), n_scales_(n_head_scales(type, config.head_dim)),
         layer_bytes_(static_cast<std::int64_t>(kv_layer_bytes(config, type))),
         page_bytes_(layer_bytes_ * config.n_layers),
         memory_(lazy_memory(static_cast<std::size_t>(page_bytes_ * n_pages), page_kind::huge)) {}
