@@ -416,14 +416,11 @@ void scheduler_core::begin_behind_cached(sequence& who, const kv_grant& grant) {
   who.n_computed = grant.n_cached_tokens;
   who.partial = grant.partial;
   const int n_found_pages = grant.n_cached_tokens / page_tokens;
-  if (tier_.is_on()) {
-    const auto opening = opening_of(who);
-    if (tier_.open(
-            {who.id(), opening.salt, opening.prompt, who.pages, n_found_pages, grant.n_worthy_pages})) {
-      // Whole pages from the files go before a part of one in memory.
-      who.n_computed = n_found_pages * page_tokens;
-      who.partial = -1;
-    }
+  if (tier_.open(
+          {who.id(), salt_of(who), findable_tokens(who), who.pages, n_found_pages, grant.n_worthy_pages})) {
+    // Whole pages from the files go before a part of one in memory.
+    who.n_computed = n_found_pages * page_tokens;
+    who.partial = -1;
   }
   who.n_charged = std::max(who.n_charged, who.n_computed);
   who.n_published_pages = n_found_pages;
