@@ -31,6 +31,20 @@ void introduce(supervisor_state& state) {
   compat::urgent_send(state.intake, intake_peers{state.scheduler, state.to.cache, state.to.metrics});
 }
 
+/// With a thread of its own, for handlers that take long.
+template <class Behavior, class... Arguments>
+auto spawn_apart(self_pointer self, Behavior behavior, const Arguments&... arguments) {
+  return compat::state_of(self).parts.detached ? self->spawn<caf::detached>(behavior, arguments...)
+                                               : self->spawn(behavior, arguments...);
+}
+
+void spawn_scheduler(self_pointer self) {
+  auto& state = compat::state_of(self);
+  state.scheduler =
+      self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier);
+  watch(self, "scheduler", state.scheduler);
+}
+
 void spawn_part(self_pointer self, const std::string& name) {
   auto& state = compat::state_of(self);
   const auto& config = state.parts.config;
@@ -38,10 +52,7 @@ void spawn_part(self_pointer self, const std::string& name) {
   if (name == "verifier") {
     const auto ends = vocabulary->end_tokens();
     const std::vector<token_id> end_tokens{ends.begin(), ends.end()};
-    state.to.verifier =
-        state.parts.detached
-            ? self->spawn<caf::detached>(verifier, state.parts.model, end_tokens, config.acceptance_policy)
-            : self->spawn(verifier, state.parts.model, end_tokens, config.acceptance_policy);
+    state.to.verifier = spawn_apart(self, verifier, state.parts.model, end_tokens, config.acceptance_policy);
     watch(self, name, state.to.verifier);
   } else if (name == "kv_manager") {
     state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy, config.max_pinned_share);
@@ -55,19 +66,16 @@ void spawn_part(self_pointer self, const std::string& name) {
     state.to.cache = self->spawn(response_cache, config.cache_max_bytes, config.cache_ttl);
     watch(self, name, state.to.cache);
   } else if (name == "kv_tier_reader") {
-    state.to.tier_reader = state.parts.detached ? self->spawn<caf::detached>(tier_reader, state.parts.tier)
-                                                : self->spawn(tier_reader, state.parts.tier);
+    state.to.tier_reader = spawn_apart(self, tier_reader, state.parts.tier);
     watch(self, name, state.to.tier_reader);
   } else if (name == "kv_tier_writer") {
-    state.to.tier_writer = state.parts.detached ? self->spawn<caf::detached>(tier_writer, state.parts.tier)
-                                                : self->spawn(tier_writer, state.parts.tier);
+    state.to.tier_writer = spawn_apart(self, tier_writer, state.parts.tier);
     watch(self, name, state.to.tier_writer);
   } else if (name == "metrics") {
     state.to.metrics = self->spawn(metrics_keeper, state.parts.metrics);
     watch(self, name, state.to.metrics);
   } else if (name == "scheduler") {
-    state.scheduler = self->spawn(scheduler, config, vocabulary, state.parts.tier);
-    watch(self, name, state.scheduler);
+    spawn_scheduler(self);
     // Nobody will end the dead scheduler's sequences: their pages and drafts start over with empty books.
     if (state.to.kv)
       compat::urgent_exit(state.to.kv, caf::exit_reason::kill);
@@ -139,9 +147,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
   for (const std::string name : part_names)
     if (wanted(state, name) && name != "scheduler" && name != "intake")
       spawn_part(self, name);
-  state.scheduler =
-      self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier);
-  watch(self, "scheduler", state.scheduler);
+  spawn_scheduler(self);
   spawn_part(self, "intake");
   introduce(state);
   return {
