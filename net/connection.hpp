@@ -59,10 +59,29 @@ struct server_context {
 
 using context_ptr = std::shared_ptr<server_context>;
 
+/// Wakes a coroutine of the I/O thread; so does the end of the server.
+class io_signal final : public stop_listener {
+public:
+  explicit io_signal(context_ptr context);
+  ~io_signal();
+  io_signal(const io_signal&) = delete;
+  io_signal& operator=(const io_signal&) = delete;
+
+  /// Returns after wake(), or when the server stops.
+  asio::awaitable<void> wait();
+  void wake();
+  void on_stop() override { wake(); }
+
+private:
+  context_ptr context_;
+  asio::steady_timer timer_;
+  bool woken_ = false;
+};
+
 /// Events of a connection's generations, in the order in which they were made, and the news about the
 /// connection itself. Generations that have not ended when the mailbox goes are cancelled: a client that left
 /// costs no more steps.
-class event_mailbox final : public stop_listener, public std::enable_shared_from_this<event_mailbox> {
+class event_mailbox final : public std::enable_shared_from_this<event_mailbox> {
 public:
   struct delivery {
     request_id from = 0;
@@ -80,10 +99,9 @@ public:
   void cancel_all();
 
   /// Returns once there are events, or after wake(), or when the server stops.
-  asio::awaitable<void> wait();
+  asio::awaitable<void> wait() { return signal_.wait(); }
   std::vector<delivery> take();
-  void wake();
-  void on_stop() override { wake(); }
+  void wake() { signal_.wake(); }
 
   /// The connection has its answer, and may go before the mailbox does: cancels what still runs and calls
   /// nobody any more.
@@ -98,8 +116,7 @@ private:
   void deliver(request_id from, generation_event event);
 
   context_ptr context_;
-  asio::steady_timer signal_;
-  bool woken_ = false;
+  io_signal signal_;
   bool retired_ = false;
   std::vector<delivery> waiting_;
   std::size_t n_waiting_tokens_ = 0;

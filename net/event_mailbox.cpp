@@ -11,14 +11,29 @@ request_id first_request_id() {
   return (n_servers++ << 40) + 1;
 }
 
-event_mailbox::event_mailbox(context_ptr context) : context_(std::move(context)), signal_(context_->io) {
+io_signal::io_signal(context_ptr context) : context_(std::move(context)), timer_(context_->io) {
   context_->stop_listeners.insert(this);
 }
 
-event_mailbox::~event_mailbox() {
-  context_->stop_listeners.erase(this);
-  cancel_all();
+io_signal::~io_signal() { context_->stop_listeners.erase(this); }
+
+void io_signal::wake() {
+  woken_ = true;
+  timer_.cancel();
 }
+
+asio::awaitable<void> io_signal::wait() {
+  while (!woken_ && !context_->stopping) {
+    boost::system::error_code cancelled;
+    timer_.expires_at(asio::steady_timer::time_point::max());
+    co_await timer_.async_wait(result_in(cancelled));
+  }
+  woken_ = false;
+}
+
+event_mailbox::event_mailbox(context_ptr context) : context_(std::move(context)), signal_(context_) {}
+
+event_mailbox::~event_mailbox() { cancel_all(); }
 
 request_id event_mailbox::submit(generation_request request) {
   const auto id = context_->next_request++;
@@ -60,20 +75,6 @@ void event_mailbox::deliver(request_id from, generation_event event) {
   wake();
   if (n_waiting_tokens_ > context_->options.max_held_tokens && on_overflow)
     on_overflow();
-}
-
-void event_mailbox::wake() {
-  woken_ = true;
-  signal_.cancel();
-}
-
-asio::awaitable<void> event_mailbox::wait() {
-  while (!woken_ && !context_->stopping) {
-    boost::system::error_code cancelled;
-    signal_.expires_at(asio::steady_timer::time_point::max());
-    co_await signal_.async_wait(result_in(cancelled));
-  }
-  woken_ = false;
 }
 
 std::vector<event_mailbox::delivery> event_mailbox::take() {

@@ -42,47 +42,27 @@ asio::awaitable<void> watch_peer(beast::tcp_stream& stream, std::shared_ptr<even
   }
 }
 
-/// What the service says about its KV memory. When the server stops: nothing.
-class kv_answer final : public stop_listener {
-public:
-  static asio::awaitable<std::optional<kv_summary>> of(context_ptr context, int n_prefixes) {
-    const auto box = std::make_shared<kv_answer>(context);
-    context->service.ask_kv(n_prefixes,
-                            [context, to = std::weak_ptr{box}](std::optional<kv_summary> summary) {
-                              asio::post(context->io, [to, summary = std::move(summary)]() mutable {
-                                if (const auto there = to.lock())
-                                  there->take(std::move(summary));
-                              });
-                            });
-    while (!box->answered_ && !context->stopping) {
-      error_code cancelled;
-      box->signal_.expires_at(asio::steady_timer::time_point::max());
-      co_await box->signal_.async_wait(result_in(cancelled));
-    }
-    co_return std::move(box->summary_);
-  }
-
-  explicit kv_answer(context_ptr context) : context_(std::move(context)), signal_(context_->io) {
-    context_->stop_listeners.insert(this);
-  }
-  ~kv_answer() { context_->stop_listeners.erase(this); }
-  kv_answer(const kv_answer&) = delete;
-  kv_answer& operator=(const kv_answer&) = delete;
-
-  void on_stop() override { signal_.cancel(); }
-
-private:
-  void take(std::optional<kv_summary> summary) {
-    summary_ = std::move(summary);
-    answered_ = true;
-    signal_.cancel();
-  }
-
-  context_ptr context_;
-  asio::steady_timer signal_;
-  std::optional<kv_summary> summary_;
-  bool answered_ = false;
+struct kv_answer {
+  explicit kv_answer(context_ptr context) : signal(std::move(context)) {}
+  io_signal signal;
+  std::optional<kv_summary> summary;
 };
+
+/// What the service says about its KV memory. When the server stops: nothing.
+asio::awaitable<std::optional<kv_summary>> ask_kv(context_ptr context, int n_prefixes) {
+  const auto answer = std::make_shared<kv_answer>(context);
+  context->service.ask_kv(n_prefixes,
+                          [context, to = std::weak_ptr{answer}](std::optional<kv_summary> summary) {
+                            asio::post(context->io, [to, summary = std::move(summary)]() mutable {
+                              if (const auto there = to.lock()) {
+                                there->summary = std::move(summary);
+                                there->signal.wake();
+                              }
+                            });
+                          });
+  co_await answer->signal.wait();
+  co_return std::move(answer->summary);
+}
 
 class http_connection final : public stop_listener {
 public:
@@ -194,7 +174,7 @@ private:
     if (const auto* reply = std::get_if<http_reply>(&routed))
       co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
     if (const auto* question = std::get_if<kv_question>(&routed)) {
-      const auto summary = co_await kv_answer::of(context_, question->n_prefixes);
+      const auto summary = co_await ask_kv(context_, question->n_prefixes);
       co_return co_await send(kv_reply(summary, context_->service.model()), request.version(),
                               request.keep_alive(), method == "HEAD");
     }
