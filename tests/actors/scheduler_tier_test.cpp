@@ -362,6 +362,12 @@ int n_cached_of(life& server, int n_output = 1) {
   return server.answer(id).finished->usage.n_cached_tokens;
 }
 
+/// Computed, found once, and found often enough.
+void store_long_prompt(life& server) {
+  for (int i = 0; i < 3; ++i)
+    n_cached_of(server);
+}
+
 TEST(SchedulerWithFileTier, WhatWasFoundTwiceIsFoundAfterARestart) {
   const scratch_folder folder;
   {
@@ -384,8 +390,7 @@ TEST(SchedulerWithFileTier, WhatWasFoundTwiceIsFoundAfterARestart) {
 TEST(SchedulerWithFileTier, WhoeverComesWhileAPrefixIsLoadedWaitsForIt) {
   const scratch_folder folder;
   life server{quiet_config(), folder.path()};
-  for (int i = 0; i < 3; ++i)
-    n_cached_of(server);
+  store_long_prompt(server);
   server.lose_kv();
   sampling_params sampling;
   sampling.max_tokens = 4;
@@ -403,8 +408,7 @@ TEST(SchedulerWithFileTier, WhoeverComesWhileAPrefixIsLoadedWaitsForIt) {
 TEST(SchedulerWithFileTier, PagesOfTheFilesGoBeforeAPartialOneInMemory) {
   const scratch_folder folder;
   life server{quiet_config(), folder.path()};
-  for (int i = 0; i < 3; ++i)
-    n_cached_of(server);
+  store_long_prompt(server);
   server.lose_kv();
   auto forked = long_prompt();
   forked[4 * page_tokens + 3] = (forked[4 * page_tokens + 3] + 1) % 30;
@@ -419,8 +423,7 @@ TEST(SchedulerWithFileTier, PagesOfTheFilesGoBeforeAPartialOneInMemory) {
 TEST(SchedulerWithFileTier, AnotherTenantFindsNothing) {
   const scratch_folder folder;
   life server{quiet_config(), folder.path()};
-  for (int i = 0; i < 3; ++i)
-    n_cached_of(server);
+  store_long_prompt(server);
   const auto id = server.ask(long_prompt(), sampling_params{}, "b");
   server.finish();
   EXPECT_EQ(server.answer(id).finished->usage.n_cached_tokens, 0);

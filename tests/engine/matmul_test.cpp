@@ -77,21 +77,27 @@ std::vector<float> random_rows(int n, std::mt19937& random) {
   return rows;
 }
 
+/// `expected` is (packed.n_out(), packed.n_in()).
+void expect_rows(const packed_matrix& packed, const std::vector<float>& expected) {
+  const int n_in = packed.n_in();
+  std::vector<float> row(static_cast<std::size_t>(n_in));
+  for (int o = 0; o < packed.n_out(); ++o) {
+    unpack_row(packed, o, row.data());
+    for (int k = 0; k < n_in; ++k)
+      ASSERT_EQ(row[static_cast<std::size_t>(k)], expected[static_cast<std::size_t>(o * n_in + k)])
+          << to_string(packed.type()) << " row " << o << " column " << k;
+  }
+}
+
 TEST(Matmul, KeepsEveryWeightExactly) {
   std::mt19937 random{1};
   for (const auto type : all_types) {
     const int n_out = 11;
     const int n_in = 512;
     const auto bytes = random_blocks(type, n_out * n_in, random);
-    const auto expected = dequantised(type, bytes, n_out * n_in);
     const auto packed = packed_matrix::pack(type, bytes, n_out, n_in);
-    std::vector<float> row(n_in);
-    for (int o = 0; o < n_out; ++o) {
-      unpack_row(packed, o, row.data());
-      for (int k = 0; k < n_in; ++k)
-        ASSERT_EQ(row[static_cast<std::size_t>(k)], expected[static_cast<std::size_t>(o * n_in + k)])
-            << to_string(type) << " row " << o << " column " << k;
-    }
+    ASSERT_EQ(packed.n_out(), n_out);
+    expect_rows(packed, dequantised(type, bytes, n_out * n_in));
   }
 }
 
@@ -102,18 +108,11 @@ TEST(Matmul, KeepsTheWeightsOfGateAndUpSideBySideExactly) {
     const int n_in = 512;
     const auto gate = random_blocks(type, n_out * n_in, random);
     const auto up = random_blocks(type, n_out * n_in, random);
-    auto expected = dequantised(type, gate, n_out * n_in);
-    const auto expected_up = dequantised(type, up, n_out * n_in);
-    expected.insert(expected.end(), expected_up.begin(), expected_up.end());
+    auto both = gate;
+    both.insert(both.end(), up.begin(), up.end());
     const auto packed = packed_matrix::pack_gated(type, gate, up, n_out, n_in);
     ASSERT_EQ(packed.n_out(), 2 * n_out);
-    std::vector<float> row(n_in);
-    for (int o = 0; o < 2 * n_out; ++o) {
-      unpack_row(packed, o, row.data());
-      ASSERT_TRUE(
-          std::equal(row.begin(), row.end(), expected.begin() + static_cast<std::ptrdiff_t>(o) * n_in))
-          << to_string(type) << " row " << o;
-    }
+    expect_rows(packed, dequantised(type, both, 2 * n_out * n_in));
   }
 }
 
