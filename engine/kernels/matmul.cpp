@@ -13,7 +13,7 @@ constexpr std::size_t block_of_rows_bytes = 384U << 10;
 constexpr std::size_t part_bytes = 48U << 10;
 constexpr int parts_per_thread = 4;
 constexpr int rows_worth_a_thread = 4;
-constexpr int rows_at_memory_speed = 2;
+constexpr int rows_at_memory_speed = 4;
 constexpr int max_tile_values = 8 * rows_per_pair;
 
 class product {

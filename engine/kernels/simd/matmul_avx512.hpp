@@ -84,13 +84,19 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
     return _mm512_setzero_si512();
 }
 
-/// For every row and group the same operations in the same order, whatever Rows is. Two groups share what is
-/// loaded of the activations: loads of whole registers are as scarce as multiplications.
+/// Rows up to which a block's groups are read one after the other, as they stand in memory, which the
+/// hardware fetches ahead best. With more rows the groups share what is loaded of the activations: loads of
+/// whole registers are as scarce as multiplications.
+constexpr int max_streaming_rows = 4;
+
+/// For every row and group the same operations in the same order, whatever Rows is.
 template <packed_format F, int Rows>
 void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
   constexpr int n_groups = 2;
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
+  // Where a block has two scales the groups would be read in turns in any case.
+  constexpr int at_once = Rows <= max_streaming_rows && F.n_scales == 1 ? 1 : n_groups;
   __m512 totals[n_groups][Rows];
   for (auto& group : totals)
     for (auto& total : group)
@@ -111,17 +117,20 @@ void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel
         dots[0][r] = minus_zeros<F>(a_negative[(F.n_scales == 1 ? 0 : 1 + s) * Rows + r]);
         dots[1][r] = dots[0][r];
       }
-      for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
-        constexpr int pair = s * pairs + index;
-        __m512i chunks[2][n_groups];
-        for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
-          unpack_chunks<F, pair>(weights[g].quants, chunks[0][g], chunks[1][g]);
-        });
-        for_indices<2>([&](auto odd) __attribute__((always_inline)) {
-          for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
-            const __m512i inputs = four_inputs(a + ((2 * pair + odd) * Rows + r) * 4);
-            for_indices<n_groups>([&](auto g) __attribute__((always_inline)) {
-              dots[g][r] = _mm512_dpbusd_epi32(dots[g][r], chunks[odd][g], inputs);
+      for_indices<n_groups / at_once>([&](auto turn) __attribute__((always_inline)) {
+        for_indices<pairs>([&](auto index) __attribute__((always_inline)) {
+          constexpr int pair = s * pairs + index;
+          __m512i chunks[2][at_once];
+          for_indices<at_once>([&](auto i) __attribute__((always_inline)) {
+            unpack_chunks<F, pair>(weights[turn * at_once + i].quants, chunks[0][i], chunks[1][i]);
+          });
+          for_indices<2>([&](auto odd) __attribute__((always_inline)) {
+            for_indices<Rows>([&](auto r) __attribute__((always_inline)) {
+              const __m512i inputs = four_inputs(a + ((2 * pair + odd) * Rows + r) * 4);
+              for_indices<at_once>([&](auto i) __attribute__((always_inline)) {
+                auto& dot = dots[turn * at_once + i][r];
+                dot = _mm512_dpbusd_epi32(dot, chunks[odd][i], inputs);
+              });
             });
           });
         });
