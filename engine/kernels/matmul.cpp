@@ -13,7 +13,6 @@ constexpr std::size_t block_of_rows_bytes = 384U << 10;
 constexpr std::size_t part_bytes = 48U << 10;
 constexpr int parts_per_thread = 4;
 constexpr int rows_worth_a_thread = 4;
-constexpr int rows_at_memory_speed = 4;
 constexpr int max_tile_values = 8 * rows_per_pair;
 
 class product {
@@ -145,17 +144,19 @@ private:
     kernels_.tile_of(w.type(), panel.n_rows)(w.pair(pair), panel, ahead_of(w, index, n_panels), tile);
   }
 
-  /// The next pair, shared out among the first panels, if it is near; else, with the first, what comes next
-  /// in this pair. With few rows nothing: a kernel that only streams does best on the hardware's own guesses.
+  /// The next pair, shared out among the first panels, so that memory works while they are multiplied; of a
+  /// pair that is too large for that what comes next in it, with the first panel. With few rows nothing: a
+  /// kernel that only streams does best on the hardware's own guesses.
   fetch_ahead ahead_of(const packed_matrix& w, int panel, int n_panels) const {
-    constexpr std::size_t near = 16384;
-    constexpr int in_pair = 4096;
+    constexpr std::size_t most_bytes_ahead = 256U << 10; // beside what else is in a second-level cache
+    constexpr int bytes_ahead_in_pair = 4096;
     constexpr int most_panels = 3;
     const auto next = w.pair_bytes();
-    const int step = next <= near ? std::min(n_panels, most_panels) : 1;
-    if (panel >= step || input_.n_rows <= rows_at_memory_speed)
+    const bool is_near = next <= most_bytes_ahead;
+    const int step = is_near ? std::min(n_panels, most_panels) : 1;
+    if (panel >= step || input_.n_rows <= kernels_.max_streaming_rows)
       return {};
-    return {next <= near ? static_cast<int>(next) : in_pair, step, panel};
+    return {is_near ? static_cast<int>(next) : bytes_ahead_in_pair, step, panel};
   }
 
   void store(const float* tile, int n_out, int group, int panel, int before) const {

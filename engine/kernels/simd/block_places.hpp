@@ -20,11 +20,14 @@ struct block_cursor {
   }
 };
 
-/// Asks for what is `bytes` after the block of both groups whose first is at `block`.
+/// Asks for what is `bytes` after the block of both groups whose first is at `block`: into the second-level
+/// cache, since the first has no room for another pair.
 template <packed_format F>
 SOUFFLEUR_INLINE void fetch_block(const block_cursor<F>& block, int bytes) {
+  constexpr int for_reading = 0;
+  constexpr int second_level = 2;
   for_indices<pair_layout_of(F).block_bytes / 64>([&](auto line) __attribute__((always_inline)) {
-    __builtin_prefetch(block.quants + bytes + 64 * line);
+    __builtin_prefetch(block.quants + bytes + 64 * line, for_reading, second_level);
   });
 }
 

@@ -220,12 +220,12 @@ SOUFFLEUR_INLINE void whole_tile(const weight_pair& pair, const activation_panel
 }
 
 /// The most rows whose sums for a whole pair stay in registers.
-constexpr int max_whole_rows = 2;
+constexpr int max_streaming_rows = 2;
 
 template <packed_format F, int Rows>
 void quant_tile(const weight_pair& pair, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
-  if constexpr (Rows <= max_whole_rows) {
+  if constexpr (Rows <= max_streaming_rows) {
     whole_tile<F, Rows>(pair, panel, ahead, out);
     return;
   }

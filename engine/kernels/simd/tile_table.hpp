@@ -54,9 +54,20 @@ kernel_table::tile_function tile_of_rows(tensor_type type, int n_rows) {
 template <int MaxRows, int... Queries>
 const kernel_table& table_of() {
   static constexpr int tile_sizes[] = {Queries...};
-  static constexpr kernel_table table{
-      MaxRows,    tile_of_rows<MaxRows>,    store_tile, round_row, rms_norm, gate, rotate, spread, write_kv,
-      tile_sizes, attend_sizes<Queries...>, merge,      finish};
+  static constexpr kernel_table table{MaxRows,
+                                      max_streaming_rows,
+                                      tile_of_rows<MaxRows>,
+                                      store_tile,
+                                      round_row,
+                                      rms_norm,
+                                      gate,
+                                      rotate,
+                                      spread,
+                                      write_kv,
+                                      tile_sizes,
+                                      attend_sizes<Queries...>,
+                                      merge,
+                                      finish};
   return table;
 }
 
