@@ -15,7 +15,7 @@ namespace souffleur::cpu_operators {
 namespace {
 
 /// Below this many floats a loop is over before a second thread has woken.
-constexpr std::int64_t floats_worth_a_thread = 1 << 14;
+constexpr std::int64_t floats_worth_a_thread = 1 << 13;
 
 /// Rows of floats, `stride` apart.
 struct row_view {
