@@ -87,7 +87,7 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
 /// Rows up to which a block's groups are read one after the other, as they stand in memory, which the
 /// hardware fetches ahead best. With more rows the groups share what is loaded of the activations: loads of
 /// whole registers are as scarce as multiplications.
-constexpr int max_streaming_rows = 4;
+constexpr int max_streaming_rows = 3;
 
 /// For every row and group the same operations in the same order, whatever Rows is.
 template <packed_format F, int Rows>
