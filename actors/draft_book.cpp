@@ -15,7 +15,7 @@ draft_offer draft_book::answer(const draft_demand& demand) {
       const auto n_seen = table.size() - offset;
       if (n_seen < wish.appended.size())
         table.append(std::span{wish.appended}.subspan(n_seen));
-      proposal.tokens = table.propose(wish.n_max);
+      proposal.tokens = table.propose(wish.n_max).tokens();
     }
     proposal.n_known = static_cast<int>(table.size());
     offer.proposals.push_back(std::move(proposal));

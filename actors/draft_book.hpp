@@ -2,7 +2,7 @@
 #pragma once
 
 #include "actors/messages/draft.hpp"
-#include "engine/prompt_lookup.hpp"
+#include "engine/drafting/prompt_lookup.hpp"
 
 #include <unordered_map>
 

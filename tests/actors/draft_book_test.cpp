@@ -53,7 +53,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeALookupThatSawEverything, ()) {
       prompt_lookup all;
       all.append(who.tokens);
       if (proposal.n_known == static_cast<int>(who.tokens.size()))
-        RC_ASSERT(proposal.tokens == all.propose(amount));
+        RC_ASSERT(proposal.tokens == all.propose(amount).tokens());
       else
         RC_ASSERT(replaced && proposal.tokens.empty() && proposal.n_known == 0);
       if (kind == 1)
