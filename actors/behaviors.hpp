@@ -87,7 +87,8 @@ struct scheduler_state {
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
                                          const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier);
+                                         std::shared_ptr<file_tier> tier,
+                                         const std::vector<step_time>& step_times);
 
 /// What the supervisor needs to start, and to start again, each of the others.
 struct ensemble {
@@ -95,7 +96,8 @@ struct ensemble {
   std::shared_ptr<language_model> model;
   prompt_format format;
   std::shared_ptr<serving_metrics> metrics;
-  std::shared_ptr<file_tier> tier; ///< null: there is none
+  std::shared_ptr<file_tier> tier;   ///< null: there is none
+  std::vector<step_time> step_times; ///< of the model, for the draft policy; may be empty
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
 };

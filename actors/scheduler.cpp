@@ -98,7 +98,7 @@ void commit(self_pointer self, const step_result& result) {
 void run_step(self_pointer self) {
   auto& state = compat::state_of(self);
   const auto start = std::chrono::steady_clock::now();
-  auto plan = state.core->plan(*state.supply, state.offer.get(), start);
+  auto plan = state.core->plan(*state.supply, state.offer, start);
   state.core_us += us_between(start, std::chrono::steady_clock::now());
   use_tier(self);
   if (!plan) {
@@ -182,10 +182,12 @@ void watch_deadlines(self_pointer self) {
 
 scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier) {
+                                         std::shared_ptr<file_tier> tier,
+                                         const std::vector<step_time>& step_times) {
   auto& state = compat::state_of(self);
   state.config = config;
-  state.core = std::make_unique<scheduler_core>(config, std::move(vocabulary), nullptr, std::move(tier));
+  state.core =
+      std::make_unique<scheduler_core>(config, std::move(vocabulary), nullptr, std::move(tier), step_times);
   return {
       [self](const admission_ptr& request) {
         compat::state_of(self).core->admit(*request);

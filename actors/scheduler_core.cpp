@@ -18,7 +18,6 @@ constexpr int max_openings_per_round = 16;
 constexpr std::size_t max_questions_per_round = 8; ///< each copies a prompt
 constexpr int max_postponed_per_round = 64;        ///< each is compared with all whose prompts are under way
 constexpr int max_step_attempts = 3;
-constexpr double acceptance_decay = 0.9;
 
 waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt_tokens,
                         int n_cached_tokens) {
@@ -42,6 +41,17 @@ int n_common_tokens(std::span<const token_id> prompt, std::span<const token_id> 
   return static_cast<int>(differs - prompt.begin()) / page_tokens * page_tokens;
 }
 
+draft_evidence evidence_of(const draft_proposal& proposal) {
+  return {proposal.origin, proposal.match_length, proposal.probabilities};
+}
+
+/// Tokens of a proposal that the sequence has pages and a view for.
+int n_that_fit(const sequence& who, const draft_proposal& proposal) {
+  const auto n_proposed = std::min(proposal.tokens.size(), proposal.probabilities.size());
+  const int end = std::min(who.n_covered(), who.end_of_view(1 + who.n_draft_wished));
+  return std::max(0, std::min({static_cast<int>(n_proposed), who.n_draft_wished, end - who.n_tokens()}));
+}
+
 bool outgrows_its_window(const sequence& who) {
   const int most = who.window->most_kept(who.request.window);
   return most > 0 && who.n_tokens() > most;
@@ -58,10 +68,11 @@ std::span<const token_id> findable_tokens(const sequence& who) {
 } // namespace
 
 scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
-                               std::unique_ptr<scheduling_policy> scheduling, std::shared_ptr<file_tier> tier)
+                               std::unique_ptr<scheduling_policy> scheduling, std::shared_ptr<file_tier> tier,
+                               std::span<const step_time> step_times)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
-      drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy)),
+      drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy, step_times)),
       tier_(std::move(tier), config.tier_step_bytes) {}
 
 void scheduler_core::admit(admitted_request request) {
@@ -157,13 +168,11 @@ void scheduler_core::demand_of_running(round& demand) {
     who->n_draft_wished = 0;
     if (who->decodes() && who->request.speculation.enabled) {
       draft_situation now;
-      now.n_running = n_decoding;
+      now.n_rows = n_decoding;
       now.max_draft_tokens =
           std::min(config_.max_draft, who->request.speculation.max_draft.value_or(config_.max_draft));
       now.n_remaining_tokens = who->n_remaining();
-      now.n_recently_proposed = static_cast<int>(std::lround(who->recently_proposed));
-      now.n_recently_accepted = static_cast<int>(std::lround(who->recently_accepted));
-      who->n_draft_wished = std::max(0, std::min(drafting_->n_draft_tokens(now), who->n_remaining() - 1));
+      who->n_draft_wished = drafting_->n_wished(now);
       if (who->n_draft_wished > 0)
         demand.drafts.wishes.push_back(wish_of(*who));
     }
@@ -270,7 +279,7 @@ std::string scheduler_core::salt_of(const sequence& who) const {
   return config_.prefix_cache ? who.request.tenant : who.request.tenant + '\0' + std::to_string(who.id());
 }
 
-std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const draft_offer* offer,
+std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_offer_ptr offer,
                                               steady_time now) {
   report_ = {};
   report_.kv = supply.occupancy;
@@ -278,37 +287,19 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
   apply_reservations(supply);
   apply_openings(supply, now);
   apply_answers(supply);
-  std::unordered_map<sequence_id, const draft_proposal*> proposals;
-  if (offer)
-    for (const auto& proposal : offer->proposals)
-      proposals[proposal.id] = &proposal;
-
   step_plan step;
   planned_.clear();
-  int n_decoding = static_cast<int>(
-      std::count_if(running_.begin(), running_.end(), [](const auto& who) { return who->decodes(); }));
   int budget = config_.max_batch_tokens;
-  const auto add = [&](const sequence& who, int n_rows, const std::vector<token_id>& draft) {
-    step.sequences.push_back(rows_of(who, n_rows, draft));
-    planned_.push_back({who.id(), n_rows, static_cast<int>(draft.size())});
-    budget -= n_rows + static_cast<int>(draft.size());
-    report_.n_draft_rows += static_cast<int>(draft.size());
+  const auto add = [&](const sequence& who, int n_rows, const planned_draft& draft) {
+    step.sequences.push_back(rows_of(who, n_rows, draft.tokens()));
+    planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.proposal});
+    budget -= n_rows + draft.n_tokens;
+    report_.n_draft_rows += draft.n_tokens;
   };
-  for (auto& who : running_) {
-    if (!who->decodes())
-      continue;
-    --n_decoding;
-    std::vector<token_id> draft;
-    if (const auto found = proposals.find(who->id()); found != proposals.end()) {
-      who->n_known_to_drafter = found->second->n_known;
-      draft = found->second->tokens;
-    }
-    const int end = std::min(who->n_covered(), who->end_of_view(1 + who->n_draft_wished));
-    const int room = std::min({who->n_draft_wished, end - who->n_tokens(), budget - 1 - n_decoding});
-    draft.resize(std::min<std::size_t>(draft.size(), static_cast<std::size_t>(std::max(room, 0))));
-    if (budget > 0 && who->has_room())
-      add(*who, 1, draft);
-  }
+  offer_ = std::move(offer);
+  for (const auto& draft : plan_drafts())
+    if (budget > 0)
+      add(*draft.who, 1, draft);
   for (auto* who : prefilling()) {
     if (budget <= 0)
       break;
@@ -317,7 +308,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
     const int end = std::min(who->n_covered(), who->end_of_view(config_.prefill_chunk));
     const int n_rows = std::min({who->n_pending(), config_.prefill_chunk, budget, end - who->n_computed});
     report_.n_prefill_rows += n_rows;
-    add(*who, n_rows, {});
+    add(*who, n_rows, {who});
   }
   count_passed_over();
   plan_tier(step);
@@ -329,6 +320,41 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, const dra
     return std::nullopt;
   nothing_happened_ = false;
   return step;
+}
+
+std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
+  std::unordered_map<sequence_id, const draft_proposal*> proposals;
+  if (offer_)
+    for (const auto& proposal : offer_->proposals)
+      proposals[proposal.id] = &proposal;
+  std::vector<planned_draft> drafts;
+  int n_prefill_rows = 0;
+  for (auto& who : running_) {
+    if (!who->decodes())
+      n_prefill_rows += std::min(who->n_pending(), config_.prefill_chunk);
+    else if (who->has_room())
+      drafts.push_back({who.get()});
+  }
+  const int n_decoding = static_cast<int>(drafts.size());
+  int room = std::max(0, config_.max_batch_tokens - n_decoding);
+  std::vector<draft_candidate> candidates;
+  for (auto& draft : drafts) {
+    auto& candidate = candidates.emplace_back();
+    candidate.record = &draft.who->drafts;
+    const auto found = proposals.find(draft.who->id());
+    if (found == proposals.end())
+      continue;
+    draft.proposal = found->second;
+    draft.who->n_known_to_drafter = found->second->n_known;
+    candidate.draft = evidence_of(*draft.proposal);
+    candidate.n_most = std::min(room, n_that_fit(*draft.who, *draft.proposal));
+    room -= candidate.n_most;
+  }
+  const int n_rows = std::min(n_decoding + n_prefill_rows, config_.max_batch_tokens);
+  const auto planned = drafting_->n_planned(candidates, {n_rows, n_decoding});
+  for (std::size_t i = 0; i < drafts.size(); ++i)
+    drafts[i].n_tokens = planned[i];
+  return drafts;
 }
 
 void scheduler_core::plan_tier(step_plan& step) {
@@ -472,7 +498,7 @@ void scheduler_core::preempt(std::vector<sequence_ptr>::iterator one) {
 }
 
 planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_rows,
-                                         const std::vector<token_id>& draft) const {
+                                         std::span<const token_id> draft) const {
   planned_sequence rows;
   rows.id = who.id();
   rows.pages = who.pages;
@@ -499,6 +525,8 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
 
 void scheduler_core::commit(const step_result& result, steady_time now) {
   n_failed_steps_ = 0;
+  if (report_.n_rows > 0)
+    drafting_->step_took({report_.n_rows, result.forward_us + result.sampling_us});
   report_.forward_us = result.forward_us;
   report_.sampling_us = result.sampling_us;
   for (const auto& [id, n_pages] : tier_.commit(result.saved)) {
@@ -524,8 +552,8 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
     if (planned_[i].n_draft > 0) {
       who->usage.n_drafted_tokens += planned_[i].n_draft;
       who->usage.n_accepted_tokens += outcome.n_accepted;
-      who->recently_proposed = acceptance_decay * who->recently_proposed + planned_[i].n_draft;
-      who->recently_accepted = acceptance_decay * who->recently_accepted + outcome.n_accepted;
+      drafting_->verified(evidence_of(*planned_[i].proposal), planned_[i].n_draft, outcome.n_accepted,
+                          who->drafts);
     }
     if (!outcome.tokens.empty())
       append(*who, outcome, now);

@@ -15,6 +15,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <span>
 #include <unordered_set>
 #include <vector>
 
@@ -34,10 +35,11 @@ public:
     draft_demand drafts;
   };
 
-  /// `scheduling` null: the policy that the configuration names. `tier` null: there is none.
+  /// `scheduling` null: the policy that the configuration names. `tier` null: there is none. `step_times`:
+  /// what the model's steps take, for the draft policy.
   scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
                  std::unique_ptr<scheduling_policy> scheduling = nullptr,
-                 std::shared_ptr<file_tier> tier = nullptr);
+                 std::shared_ptr<file_tier> tier = nullptr, std::span<const step_time> step_times = {});
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
@@ -51,7 +53,7 @@ public:
   /// Expires deadlines and says what the round needs of the kv manager and the drafter.
   round begin_round(steady_time now);
   /// The step's rows, or nothing if nobody can run. `offer` is null if no drafter answered in time.
-  std::optional<step_plan> plan(const kv_supply& supply, const draft_offer* offer, steady_time now);
+  std::optional<step_plan> plan(const kv_supply& supply, draft_offer_ptr offer, steady_time now);
   /// Appends what was sampled, streams it, ends what is complete.
   void commit(const step_result& result, steady_time now);
   /// The step brought nothing. It is tried again; after three failures in a row its requests end with an
@@ -75,6 +77,19 @@ private:
     sequence_id id = 0;
     int n_committed_rows = 0;
     int n_draft = 0;
+    const draft_proposal* proposal = nullptr; ///< in offer_; null without draft
+  };
+
+  /// What a sequence that decodes is to verify in this step.
+  struct planned_draft {
+    sequence* who;
+    const draft_proposal* proposal = nullptr;
+    int n_tokens = 0;
+
+    std::span<const token_id> tokens() const {
+      return proposal ? std::span{proposal->tokens}.first(static_cast<std::size_t>(n_tokens))
+                      : std::span<const token_id>{};
+    }
   };
 
   /// If the batch or the pool is full, somebody leaves for the next of the waiting where the policy says so.
@@ -89,6 +104,8 @@ private:
   std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
   void apply_reservations(const kv_supply& supply);
+  /// All that decode and have room for their row, in the order of running_.
+  std::vector<planned_draft> plan_drafts();
   void plan_tier(step_plan& step);
   /// Who has just got its pages begins behind what memory or, later, the files have of its prompt.
   void begin_behind_cached(sequence& who, const kv_grant& grant);
@@ -100,8 +117,7 @@ private:
   /// Ends a waiting request that no free pool could hold.
   void give_up(sequence_id waiting, steady_time now);
   void preempt(std::vector<sequence_ptr>::iterator one);
-  planned_sequence rows_of(const sequence& who, int n_committed_rows,
-                           const std::vector<token_id>& draft) const;
+  planned_sequence rows_of(const sequence& who, int n_committed_rows, std::span<const token_id> draft) const;
   /// Returns false if the sequence ended.
   bool append(sequence& who, const sequence_outcome& outcome, steady_time now);
   /// One of running_ is complete, or will not be.
@@ -131,6 +147,7 @@ private:
   std::vector<sequence_id> reserved_;
   std::vector<sequence_id> asked_;
   tier_traffic tier_;
+  draft_offer_ptr offer_; ///< of the step under way; null without one
   std::vector<planned_rows> planned_;
   std::vector<cache_insertion> insertions_;
   std::vector<request_report> reports_;

@@ -4,6 +4,7 @@
 #include "actors/messages/admission.hpp"
 #include "actors/messages/response_cache.hpp"
 #include "engine/text_stream.hpp"
+#include "policies/draft_estimate.hpp"
 
 #include <memory>
 #include <vector>
@@ -52,8 +53,7 @@ struct sequence {
 
   int n_draft_wished = 0; ///< this round
   int n_known_to_drafter = 0;
-  double recently_proposed = 0; ///< decayed counts of drafted tokens
-  double recently_accepted = 0;
+  draft_record drafts; ///< how they fared
 
   std::shared_ptr<token_counts> counts; ///< null without penalties
   stored_answer answer;                 ///< filled only if it may be stored

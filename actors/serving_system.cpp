@@ -1,6 +1,7 @@
 #include "actors/serving_system.hpp"
 
 #include "actors/behaviors.hpp"
+#include "engine/step_times.hpp"
 #include "policies/window_policy.hpp"
 
 #include <atomic>
@@ -54,6 +55,8 @@ public:
     parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length};
     parts.metrics = metrics_;
     parts.tier = tier_;
+    if (config.drafter != "off" && config.draft_policy == "adaptive")
+      parts.step_times = measure_steps(*loaded.model);
     parts.give_up = [this, on_give_up](const std::string& why) {
       ready_ = false;
       if (on_give_up)

@@ -179,7 +179,7 @@ public:
                      demand.kv.reservations.size() + demand.kv.openings.size();
     books_.demanded(demand.kv, n_running, n_waiting, gives_places_);
     const int n_asked_of = core_.n_waiting();
-    const auto offer = book_.answer(demand.drafts);
+    const auto offer = std::make_shared<const draft_offer>(book_.answer(demand.drafts));
     const auto supply = carry_out(demand.kv, *kv_);
     RC_ASSERT(kv_->check_integrity() == "");
     happen(events, before_plan);
@@ -187,7 +187,7 @@ public:
       kv_lost();
       return;
     }
-    auto plan = core_.plan(supply, has(events, drafter_late) ? nullptr : &offer, now_);
+    auto plan = core_.plan(supply, has(events, drafter_late) ? nullptr : offer, now_);
     books_.planned(demand.kv, supply, plan, n_asked_of, core_.n_running());
     check_occupancy();
     if (!plan)
