@@ -1,0 +1,191 @@
+#!/usr/bin/env python3
+"""What speculation brings: the same requests to one server with and without it, one after the other.
+
+Each prompt is first computed once, so that what is compared is decoding; then every variant answers it, in an order that
+turns. Prints by category: tokens a second without and with, their ratio, the least and the largest ratio of a group of
+`--batch` prompts, the share of drafted tokens that stood, and the tokens of a step. The answers must be the same, bit by
+bit: it counts those that are not, and then fails.
+
+Categories: those of --prompts (JSON lines with "category" and "prompt" or "turns", of which the first counts), `code edit`
+(a piece of this repository's tests, to be given back with a name changed), `quote` (a text of --prompts that is to be
+quoted from, else of this repository's documents) and `random` (words that mean nothing).
+"""
+import argparse
+import json
+import random
+import statistics
+import sys
+import time
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+
+from local_server import PROJECT, LocalServer
+
+N_COPY_PROMPTS = 20
+N_RANDOM_PROMPTS = 10
+MAX_COPIED_CHARACTERS = 1200
+
+
+def dev_prompts(path):
+    with open(path) as lines:
+        for line in lines:
+            entry = json.loads(line)
+            yield entry["category"], entry.get("prompt") or entry["turns"][0]
+
+
+def code_edits():
+    files = sorted((PROJECT / "tests").glob("*/*_test.cpp"))
+    for path in files[:: max(1, len(files) // N_COPY_PROMPTS)][:N_COPY_PROMPTS]:
+        text = path.read_text()
+        begin = text.find("TEST(")
+        code = text[max(begin, 0):][:MAX_COPIED_CHARACTERS].rsplit("\n", 1)[0]
+        yield "code edit", f"Rename the test below to `Renamed`, and give the whole code again.\n\n```cpp\n{code}\n```"
+
+
+def quotes(prompts):
+    texts = [text for category, text in prompts if category in ("summarization", "rag")]
+    texts = texts or [part for part in (PROJECT / "actors/README.md").read_text().split("\n\n") if len(part) > 300]
+    for text in texts[:: max(1, len(texts) // N_COPY_PROMPTS)][:N_COPY_PROMPTS]:
+        yield "quote", ("Summarise the text below by quoting its first sentences word for word.\n\n" +
+                        text[-MAX_COPIED_CHARACTERS:])
+
+
+def random_prompts():
+    numbers = random.Random(1)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    for _ in range(N_RANDOM_PROMPTS):
+        words = ("".join(numbers.choices(letters, k=numbers.randint(2, 9))) for _ in range(120))
+        yield "random", "Go on with this: " + " ".join(words)
+
+
+class Answer:
+    def __init__(self, server, prompt, speculation, given, max_tokens):
+        body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens,
+                "temperature": given.temperature, "seed": 1, "ignore_eos": given.ignore_eos,
+                "souffleur": {"speculation": speculation}}
+        with server.post("/v1/chat/completions", body) as answer:
+            found = json.loads(answer.read())
+        self.text = found["choices"][0]["message"]["content"]
+        self.n_tokens = found["usage"]["completion_tokens"]
+        ours = found["souffleur"]["speculation"]
+        self.n_steps, self.n_drafted, self.n_accepted = ours["steps"], ours["drafted_tokens"], ours["accepted_tokens"]
+
+
+class Tally:
+    """Of one variant in one category."""
+
+    def __init__(self):
+        self.seconds, self.rates, self.answers = 0.0, [], []
+
+    def add(self, seconds, answers):
+        self.seconds += seconds
+        self.answers += answers
+        self.rates.append(sum(a.n_tokens for a in answers) / seconds)
+
+    def total(self, name):
+        return sum(getattr(a, name) for a in self.answers)
+
+    def rate(self):
+        return self.total("n_tokens") / self.seconds
+
+
+def measure(server, prompts, variants, given):
+    """By category and variant."""
+    tallies = defaultdict(lambda: {name: Tally() for name in variants})
+    groups = defaultdict(list)
+    for category, prompt in prompts:
+        groups[category].append(prompt)
+    batches = [(category, group[i:i + given.batch]) for category, group in groups.items()
+               for i in range(0, len(group), given.batch)]
+    with ThreadPoolExecutor(given.batch) as pool:
+        def ask(batch, speculation, max_tokens):
+            return list(pool.map(lambda prompt: Answer(server, prompt, speculation, given, max_tokens), batch))
+
+        for n, (category, batch) in enumerate(batches):
+            print(f"\r{n} of {len(batches)} groups: {category:20s}", end="", file=sys.stderr)
+            ask(batch, False, 1)
+            names = list(variants)
+            for name in names[n % len(names):] + names[:n % len(names)]:
+                start = time.perf_counter()
+                answers = ask(batch, variants[name], given.tokens)
+                tallies[category][name].add(time.perf_counter() - start, answers)
+    print(file=sys.stderr)
+    return tallies
+
+
+def row(category, off, on):
+    ratios = [b / a for a, b in zip(off.rates, on.rates)]
+    drafted = on.total("n_drafted")
+    return {"category": category, "prompts": len(on.answers), "tokens": on.total("n_tokens"),
+            "off_tokens_per_s": off.rate(), "on_tokens_per_s": on.rate(), "ratio": on.rate() / off.rate(),
+            "median_ratio": statistics.median(ratios), "least_ratio": min(ratios), "largest_ratio": max(ratios),
+            "accepted_percent": 100 * on.total("n_accepted") / drafted if drafted else None,
+            "tokens_per_step": on.total("n_tokens") / max(1, on.total("n_steps") + len(on.answers)),
+            "different_answers": sum(a.text != b.text for a, b in zip(off.answers, on.answers))}
+
+
+def merged(tallies, name):
+    whole = Tally()
+    for of_category in tallies.values():
+        whole.seconds += of_category[name].seconds
+        whole.rates += of_category[name].rates
+        whole.answers += of_category[name].answers
+    return whole
+
+
+def show(name, rows):
+    print(f"\n{name}\n{'category':18s} prompts  tokens   off tok/s  on tok/s   ratio (least-largest)   stood   a step")
+    for r in rows:
+        stood = f"{r['accepted_percent']:4.0f} %" if r["accepted_percent"] is not None else "   -  "
+        print(f"{r['category']:18s} {r['prompts']:7d} {r['tokens']:7d}  {r['off_tokens_per_s']:9.1f} {r['on_tokens_per_s']:9.1f}"
+              f"   {r['ratio']:.2f} ({r['least_ratio']:.2f}-{r['largest_ratio']:.2f})       {stood}   {r['tokens_per_step']:.2f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2")
+    parser.add_argument("--prompts", help="JSON lines")
+    parser.add_argument("--only", default="", help="a category, or several with commas between")
+    parser.add_argument("--most", type=int, help="prompts of a category")
+    parser.add_argument("--tokens", type=int, default=200, help="of an answer, at most")
+    parser.add_argument("--temperature", type=float, default=0)
+    parser.add_argument("--batch", type=int, default=1, help="requests at once")
+    parser.add_argument("--ignore-eos", action="store_true", help="all answers have --tokens tokens")
+    parser.add_argument("--variant", action="append", default=[], metavar="NAME=JSON",
+                        help="a value of souffleur.speculation to compare; default: on=true")
+    parser.add_argument("--json", metavar="FILE")
+    given, server_options = parser.parse_known_args()
+    prompts = list(dev_prompts(given.prompts)) if given.prompts else []
+    prompts += [*code_edits(), *quotes(prompts), *random_prompts()]
+    if given.only:
+        prompts = [one for one in prompts if one[0] in given.only.split(",")]
+    counts = defaultdict(int)
+    kept = []
+    for category, prompt in prompts:
+        counts[category] += 1
+        if given.most is None or counts[category] <= given.most:
+            kept.append((category, prompt))
+    if not kept:
+        parser.error(f"--only {given.only}: no such category; there are {', '.join(sorted(counts)) or 'none'}")
+    variants = {"off": False}
+    for variant in given.variant or ["on=true"]:
+        name, _, value = variant.partition("=")
+        variants[name] = json.loads(value)
+    results = {}
+    with LocalServer(given.model, *server_options) as server:
+        tallies = measure(server, kept, variants, given)
+    for name in list(variants)[1:]:
+        rows = [row(category, by_variant["off"], by_variant[name]) for category, by_variant in tallies.items()]
+        rows.append(row("all", merged(tallies, "off"), merged(tallies, name)))
+        show(name, rows)
+        results[name] = rows
+    n_different = sum(rows[-1]["different_answers"] for rows in results.values())
+    print(f"\nanswers that differ from those without speculation: {n_different}")
+    if given.json:
+        with open(given.json, "w") as file:
+            json.dump(results, file, indent=1)
+    sys.exit(1 if n_different else 0)
+
+
+if __name__ == "__main__":
+    main()
