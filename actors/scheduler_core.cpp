@@ -33,6 +33,10 @@ waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt
           .tenant = who.request.tenant};
 }
 
+running_request running_view_of(const sequence& who) {
+  return {who.id(), who.request.tenant, who.n_output() > 0, who.n_sat_out};
+}
+
 /// Of the prefix that begin() could find for `prompt` once `tokens` are computed and published.
 int n_common_tokens(std::span<const token_id> prompt, std::span<const token_id> tokens) {
   if (prompt.empty())
@@ -154,7 +158,7 @@ void scheduler_core::make_place() {
     return;
   std::vector<running_request> running;
   for (const auto& who : running_)
-    running.push_back({who->id(), who->request.tenant});
+    running.push_back(running_view_of(*who));
   const auto waiting = views_of_waiting();
   const auto next = std::ranges::find(waiting, scheduling_->first(waiting), &waiting_request::id);
   if (const auto leaves = scheduling_->yields(running, *next))
@@ -287,6 +291,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   apply_reservations(supply);
   apply_openings(supply, now);
   apply_answers(supply);
+  choose_who_sits_out();
   step_plan step;
   planned_.clear();
   int budget = config_.max_batch_tokens;
@@ -303,7 +308,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   for (auto* who : prefilling()) {
     if (budget <= 0)
       break;
-    if (!who->has_room())
+    if (!can_compute(*who))
       continue;
     const int end = std::min(who->n_covered(), who->end_of_view(config_.prefill_chunk));
     const int n_rows = std::min({who->n_pending(), config_.prefill_chunk, budget, end - who->n_computed});
@@ -330,10 +335,12 @@ std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
   std::vector<planned_draft> drafts;
   int n_prefill_rows = 0;
   for (auto& who : running_) {
-    if (!who->decodes())
-      n_prefill_rows += std::min(who->n_pending(), config_.prefill_chunk);
-    else if (who->has_room())
+    if (!can_compute(*who))
+      continue;
+    if (who->decodes())
       drafts.push_back({who.get()});
+    else if (!tier_.loads(who->id()))
+      n_prefill_rows += std::min(who->n_pending(), config_.prefill_chunk);
   }
   const int n_decoding = static_cast<int>(drafts.size());
   int room = std::max(0, config_.max_batch_tokens - n_decoding);
@@ -363,6 +370,17 @@ void scheduler_core::plan_tier(step_plan& step) {
     return std::span<const page_id>(who->pages)
         .subspan(static_cast<std::size_t>(who->n_computed / page_tokens));
   });
+}
+
+void scheduler_core::choose_who_sits_out() {
+  std::vector<running_request> running;
+  for (const auto& who : running_)
+    if (who->has_room() && !tier_.loads(who->id()))
+      running.push_back(running_view_of(*who));
+  const auto sitting_out = scheduling_->sits_out(running);
+  const std::unordered_set<sequence_id> sits_out{sitting_out.begin(), sitting_out.end()};
+  for (const auto& who : running_)
+    who->n_sat_out = sits_out.contains(who->id()) ? who->n_sat_out + 1 : 0;
 }
 
 /// Of those whose prompts are under way: who has no rows in this step although somebody later has.

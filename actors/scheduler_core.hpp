@@ -26,8 +26,9 @@ namespace souffleur {
 /// nothing in the next step.
 ///
 /// Invariants: every admitted request ends exactly once through its reply handle; a step has at most
-/// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill). The
-/// scheduling policy decides who enters, whose prompt is computed first and who leaves a full batch.
+/// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill),
+/// unless the scheduling policy lets it sit out. That policy decides besides who enters, whose prompt is
+/// computed first and who leaves a full batch.
 class scheduler_core {
 public:
   struct round {
@@ -113,6 +114,9 @@ private:
   void apply_answers(const kv_supply& supply);
   /// Those that do not decode yet, in the order in which they get rows.
   std::vector<sequence*> prefilling() const;
+  void choose_who_sits_out();
+  /// Whether it has rows in the step that is being planned.
+  static bool can_compute(const sequence& who) { return who.has_room() && who.n_sat_out == 0; }
   void count_passed_over();
   /// Ends a waiting request that no free pool could hold.
   void give_up(sequence_id waiting, steady_time now);

@@ -21,6 +21,7 @@ void sequence::lose_kv() {
   n_dropped = 0;
   n_turned = 0;
   partial = -1;
+  n_sat_out = 0;
   sinks.clear();
 }
 

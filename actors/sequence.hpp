@@ -50,6 +50,7 @@ struct sequence {
   int n_cached_estimate = 0;      ///< while waiting: tokens whose KV would be found
   std::uint64_t estimated_at = 0; ///< number of the round; 0: never
   int n_passed_over = 0;          ///< how often somebody later got a place, or rows for its prompt
+  int n_sat_out = 0;              ///< steps in succession in which the policy gave it no rows
 
   int n_draft_wished = 0; ///< this round
   int n_known_to_drafter = 0;

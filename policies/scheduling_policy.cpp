@@ -145,10 +145,60 @@ public:
     return latest->id;
   }
 
+  /// A tenant that has had no token yet of what it has in the batch, and is in the lowest round there, has
+  /// the steps to itself: a step takes as long as all its rows, and who comes with little does not wait for
+  /// the rows of who has much. Nearly nothing is lost by that, since the others' rows are computed later at
+  /// the same cost.
+  std::vector<sequence_id> sits_out(std::span<const running_request> running) const override {
+    const auto shares = shares_in(running);
+    if (shares.size() < 2 ||
+        std::ranges::any_of(running, [](const auto& one) { return one.n_sat_out >= max_sat_out; })) {
+      return {};
+    }
+    const auto round_of = [](const auto& held) { return held.second.round; };
+    const auto lowest_round = round_of(*std::ranges::min_element(shares, {}, round_of));
+    const running_request* newcomer = nullptr;
+    for (const auto& request : running) {
+      const auto& its = shares.at(request.tenant);
+      if (!its.has_output && its.round == lowest_round &&
+          (newcomer == nullptr || its.n_places < shares.at(newcomer->tenant).n_places)) {
+        newcomer = &request;
+      }
+    }
+    if (newcomer == nullptr) {
+      return {};
+    }
+    std::vector<sequence_id> others;
+    for (const auto& request : running) {
+      if (request.tenant != newcomer->tenant) {
+        others.push_back(request.id);
+      }
+    }
+    return others;
+  }
+
   void admitted(std::string_view tenant) override { accounts_.take_turn(tenant); }
   void served(std::string_view tenant, int n_tokens) override { accounts_.charge(tenant, n_tokens); }
 
 private:
+  /// What a tenant has in the batch.
+  struct share {
+    std::int64_t round = 0;
+    int n_places = 0;
+    bool has_output = false; ///< any
+  };
+  std::map<std::string_view, share> shares_in(std::span<const running_request> running) const {
+    std::map<std::string_view, share> shares;
+    for (const auto& request : running) {
+      auto& its = shares[request.tenant];
+      if (its.n_places++ == 0) {
+        its.round = accounts_.round_of(accounts_.of(request.tenant));
+      }
+      its.has_output |= request.has_output;
+    }
+    return shares;
+  }
+
   /// One tenant's, as they will be served; what that costs is on the account's copy.
   struct queue {
     tenant_account account;

@@ -1,4 +1,4 @@
-// Who of the waiting enters the batch next.
+// Who of the waiting enters the batch next, who leaves it, and who of it has no rows in a step.
 #pragma once
 
 #include "policies/token.hpp"
@@ -29,6 +29,8 @@ struct waiting_request {
 struct running_request {
   sequence_id id = 0;
   std::string_view tenant;
+  bool has_output = false; ///< its first token is out
+  int n_sat_out = 0;       ///< steps in succession, up to now, in which it had no rows by the policy's choice
 };
 
 /// The starvation bound of `lpm`, `deficit_lpm` and `deadline`: who was passed over so often goes before
@@ -41,6 +43,9 @@ inline constexpr int max_passed_over = 32;
 /// has in the batch at once; if requests run one after the other: by less than Q + the largest request. For a
 /// tenant that came later, the difference since then is less than twice that.
 inline constexpr int fair_quantum_tokens = 512;
+
+/// The starvation bound of sits_out().
+inline constexpr int max_sat_out = 4;
 
 /// Not thread-safe where it has a state: one scheduler owns it.
 class scheduling_policy {
@@ -61,6 +66,9 @@ public:
                                             const waiting_request& /*next*/) const {
     return std::nullopt;
   }
+  /// Who of `running` (in order of admission; all could compute) has no rows in the coming step, so that
+  /// another's first token comes sooner. Never all, and nobody for more than max_sat_out steps in succession.
+  virtual std::vector<sequence_id> sits_out(std::span<const running_request> /*running*/) const { return {}; }
   /// A request of the tenant, the first in an order, has entered the batch.
   virtual void admitted(std::string_view /*tenant*/) {}
   /// `n_tokens` of the tenant's prompts and outputs were computed; what was cached does not count.

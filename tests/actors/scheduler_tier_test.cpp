@@ -8,6 +8,7 @@
 #include "tests/actors/answer_recorder.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
+#include "tests/actors/scheduling_books.hpp"
 #include "tests/engine/scratch_folder.hpp"
 
 #include <gtest/gtest.h>
@@ -114,7 +115,8 @@ public:
       : config_(config), model_(std::make_shared<fake_model>(config.n_kv_pages)),
         tier_(*file_tier::open({folder, config.tier_max_bytes, model_->page_format(), model_->page_bytes()})),
         runner_(model_, {fake_end}, "coupled"),
-        core_(config, std::make_shared<fake_tokenizer>(), make_scheduling_policy(config.scheduling_policy),
+        core_(config, std::make_shared<fake_tokenizer>(),
+              std::make_unique<policy_witness>(make_scheduling_policy(config.scheduling_policy), record_),
               tier_) {
     new_kv();
   }
@@ -171,6 +173,8 @@ public:
     const auto plan = core_.plan(supply, nullptr, now_);
     use_tier();
     RC_ASSERT(!plan || !must_be_idle);
+    RC_ASSERT(record_->could_compute.empty() || (plan && !plan->sequences.empty()));
+    record_->forget_calls();
     if (plan)
       step(*plan, e);
   }
@@ -293,6 +297,7 @@ private:
   std::optional<page_writing> writing_;
   bool was_disturbed_ = false; ///< since the last round began
   steady_time now_{};
+  std::shared_ptr<policy_record> record_ = std::make_shared<policy_record>();
   scheduler_core core_;
 };
 
@@ -318,7 +323,7 @@ void damage(const std::filesystem::path& folder, unsigned number) {
 /// sequence, or all of them when the kv manager is lost, stays in the books; loads one page off, or saves;
 /// rows for a sequence that loads; who lingers counts as no work; pages behind a missing one are taken; a
 /// part of a page in memory is kept beside pages of the files; the load of a cancelled sequence goes on;
-/// rounds wait for the files although there is something to do.
+/// rounds wait for the files although there is something to do; others sit out for one that loads.
 RC_GTEST_PROP(SchedulerWithFileTier, AnswersAsTheModelAloneOverManyLives, ()) {
   const scratch_folder folder;
   const auto config = any_config();

@@ -26,6 +26,8 @@ struct policy_record {
   std::vector<std::vector<sequence_id>> orders;
   std::map<sequence_id, int> n_cached_tokens; ///< as the policy sees it
   std::vector<std::optional<sequence_id>> yields;
+  std::vector<running_request> could_compute; ///< as the policy was last told
+  std::set<sequence_id> sitting_out;
   std::map<std::string, int> n_admitted;
   std::map<std::string, int> n_served;
 
@@ -33,6 +35,8 @@ struct policy_record {
     orders.clear();
     n_cached_tokens.clear();
     yields.clear();
+    could_compute.clear();
+    sitting_out.clear();
   }
 };
 
@@ -56,6 +60,12 @@ public:
   std::optional<sequence_id> yields(std::span<const running_request> running,
                                     const waiting_request& next) const override {
     return record_->yields.emplace_back(policy_->yields(running, next));
+  }
+  std::vector<sequence_id> sits_out(std::span<const running_request> running) const override {
+    record_->could_compute.assign(running.begin(), running.end());
+    const auto ids = policy_->sits_out(running);
+    record_->sitting_out = {ids.begin(), ids.end()};
+    return ids;
   }
   void admitted(std::string_view tenant) override {
     ++record_->n_admitted[std::string{tenant}];
@@ -97,9 +107,18 @@ public:
       return std::nullopt;
     return running[mixed(next.id + whim_) % running.size()].id;
   }
+  std::vector<sequence_id> sits_out(std::span<const running_request> running) const override {
+    std::vector<sequence_id> ids;
+    for (const auto& request : running)
+      if (request.id != running.front().id && request.n_sat_out < max_sat_out &&
+          mixed(++n_asked_ + whim_) % 3 == 0)
+        ids.push_back(request.id);
+    return ids;
+  }
 
 private:
   std::uint64_t whim_;
+  mutable std::uint64_t n_asked_ = 0;
   mutable std::set<sequence_id> has_taken_;
 };
 
@@ -107,13 +126,15 @@ private:
 struct known_request {
   std::string tenant;
   std::vector<token_id> tokens; ///< prompt, and what was answered so far
+  bool has_output = false;
   bool ended = false;
 };
 
 /// The laws: who has the least patience of the policy's order goes first, into the batch and there with the
 /// rows of its prompt; the policy is asked for a place whenever batch or pool is full, and obeyed; who leaves
-/// the batch leaves its KV to the tree; the policy is told of every admission and of every token that was
-/// computed for the first time, and of what each waiting request would find in the tree.
+/// the batch leaves its KV to the tree; whoever can compute has rows unless the policy lets it sit out, and
+/// for how long it has done so is known to the policy; the policy is told of every admission and of every
+/// token that was computed for the first time, and of what each waiting request would find in the tree.
 class scheduling_books {
 public:
   using lookup = std::function<known_request(request_id)>;
@@ -128,6 +149,7 @@ public:
     in_doubt_ = true;
     pool_refused_ = false;
     expected_estimates_.clear();
+    n_sat_out_.clear();
     for (auto& [id, account] : accounts_)
       account.n_computed = account.n_published_pages = 0;
   }
@@ -171,6 +193,7 @@ public:
             rows.n_output == 0 || !rows.samples || n_committed > 1)
           with_prompt_rows.push_back(rows.id);
     check_order(with_prompt_rows);
+    check_sitting_out(plan);
     note_answers(demand, supply, n_asked_of);
     record_->forget_calls();
   }
@@ -221,6 +244,7 @@ private:
       RC_ASSERT(account.n_published_pages >= account.n_computed / page_tokens);
     account.n_computed = account.n_published_pages = 0;
     expected_estimates_.erase(id);
+    n_sat_out_.erase(id);
   }
 
   void check_order(const std::vector<sequence_id>& served) const {
@@ -232,6 +256,29 @@ private:
     for (const auto id : served) {
       at = std::find(at, order.end(), id);
       RC_ASSERT(at != order.end());
+    }
+  }
+
+  void check_sitting_out(const std::optional<step_plan>& plan) {
+    std::set<sequence_id> with_rows;
+    if (plan)
+      for (const auto& rows : plan->sequences)
+        with_rows.insert(rows.id);
+    RC_ASSERT(record_->could_compute.empty() == with_rows.empty());
+    for (const auto id : with_rows)
+      RC_ASSERT(std::ranges::count(record_->could_compute, id, &running_request::id) == 1);
+    auto earlier = std::exchange(n_sat_out_, {});
+    for (const auto& request : record_->could_compute) {
+      const auto known = find_(request.id);
+      const bool sits_out = record_->sitting_out.contains(request.id);
+      const bool decodes =
+          known.has_output && accounts_[request.id].n_computed == static_cast<int>(known.tokens.size()) - 1;
+      RC_ASSERT(request.has_output == known.has_output);
+      RC_ASSERT(request.n_sat_out == earlier[request.id]);
+      if (sits_out)
+        n_sat_out_[request.id] = earlier[request.id] + 1;
+      if (sits_out || decodes)
+        RC_ASSERT(with_rows.contains(request.id) == !sits_out);
     }
   }
 
@@ -262,6 +309,7 @@ private:
   std::shared_ptr<policy_record> record_;
   lookup find_;
   std::map<sequence_id, account> accounts_;
+  std::map<sequence_id, int> n_sat_out_;          ///< in succession
   std::map<sequence_id, int> expected_estimates_; ///< of those that wait
   std::map<std::string, int> n_admitted_;
   std::map<std::string, int> n_served_;

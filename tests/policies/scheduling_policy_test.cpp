@@ -135,7 +135,9 @@ namespace {
 
 struct work {
   waiting_request request;
-  int n_left = 0; ///< tokens to compute
+  int n_output = 0;
+  int n_left = 0; ///< tokens to compute, the output last
+  int n_sat_out = 0;
 };
 
 /// Tenants that always have requests waiting, and a batch with a few places.
@@ -162,7 +164,19 @@ public:
       policy_->admitted(first.request.tenant);
       batch_.push_back(first);
     }
+    std::vector<running_request> running;
+    for (const auto& one : batch_) {
+      running.push_back({one.request.id, one.request.tenant, one.n_left <= one.n_output, one.n_sat_out});
+    }
+    const auto sitting_out = policy_->sits_out(running);
+    RC_ASSERT(sitting_out.size() < batch_.size());
     for (auto& one : batch_) {
+      const bool sits_out = std::ranges::count(sitting_out, one.request.id) > 0;
+      one.n_sat_out = sits_out ? one.n_sat_out + 1 : 0;
+      RC_ASSERT(one.n_sat_out <= max_sat_out);
+      if (sits_out) {
+        continue;
+      }
       const int n = std::min(one.n_left, 1 + static_cast<int>(random(64)));
       one.n_left -= n;
       policy_->served(one.request.tenant, n);
@@ -199,8 +213,8 @@ private:
         one.request.n_cached_tokens =
             static_cast<int>(random(static_cast<unsigned>(one.request.n_prompt_tokens)));
         one.request.tenant = tenants[t];
-        one.n_left = one.request.n_prompt_tokens - one.request.n_cached_tokens +
-                     static_cast<int>(random(static_cast<unsigned>(n_output_max_)));
+        one.n_output = static_cast<int>(random(static_cast<unsigned>(n_output_max_)));
+        one.n_left = one.request.n_prompt_tokens - one.request.n_cached_tokens + one.n_output;
         waiting_.emplace(one.request.id, one);
       }
     }
@@ -221,8 +235,9 @@ private:
 
 } // namespace
 
-/// The law of deficit round robin. Planted bugs that it caught: what was served not charged; who comes late
-/// begins at zero and is owed all that the others had; the tenants' turns without their rounds.
+/// The law of deficit round robin, and that nobody in the batch sits out for long. Planted bugs that it
+/// caught: no bound to sitting out; all sit out; what was served not charged; who comes late begins at zero
+/// and is owed all that the others had; the tenants' turns without their rounds.
 RC_GTEST_PROP(SchedulingPolicy, ServesBackloggedTenantsAlike, ()) {
   const int n_places = *rc::gen::inRange(1, 5);
   const int n_prompt_max = *rc::gen::element(20, 300, 3000);
@@ -248,7 +263,7 @@ RC_GTEST_PROP(SchedulingPolicy, APlaceGoesOnlyFromWhoHasTheMostToWhoHasNone, ())
   std::vector<running_request> running;
   std::map<std::string_view, int> n_places;
   for (sequence_id id = 0; id < n; ++id) {
-    running.push_back({id, any_tenant()});
+    running.push_back({id, any_tenant(), false, 0});
     ++n_places[running.back().tenant];
   }
   waiting_request next;
@@ -266,6 +281,58 @@ RC_GTEST_PROP(SchedulingPolicy, APlaceGoesOnlyFromWhoHasTheMostToWhoHasNone, ())
   for (const char* name : {"fcfs", "priority", "lpm", "deadline"}) {
     RC_ASSERT(!make_scheduling_policy(name)->gives_places());
     RC_ASSERT(!make_scheduling_policy(name)->yields(running, next));
+  }
+}
+
+/// Planted bugs that it caught: others sit out for a tenant that has had a token, or whose round is not the
+/// lowest; the newcomer's own requests sit out; who has more places goes first; somebody sits out who has
+/// done so often enough.
+RC_GTEST_PROP(SchedulingPolicy, OthersSitOutOnlyForATenantWithNothingYetWhoseTurnItIs, ()) {
+  const auto policy = make_scheduling_policy("deficit_lpm");
+  std::map<std::string_view, int> rounds;
+  for (const auto& tenant : tenants) {
+    const int n_served = *rc::gen::inRange(0, 2 * fair_quantum_tokens);
+    policy->served(tenant, n_served);
+    rounds[tenant] = n_served / fair_quantum_tokens;
+  }
+  const auto n = *rc::gen::inRange<sequence_id>(0, 10);
+  std::vector<running_request> running;
+  std::map<std::string_view, bool> has_output;
+  bool enough = false;
+  for (sequence_id id = 0; id < n; ++id) {
+    running.push_back({id, any_tenant(), *rc::gen::weightedElement<bool>({{4, false}, {1, true}}),
+                       *rc::gen::weightedElement<int>({{40, 0}, {40, max_sat_out - 1}, {1, max_sat_out}})});
+    has_output[running.back().tenant] |= running.back().has_output;
+    enough |= running.back().n_sat_out == max_sat_out;
+  }
+  int lowest = std::numeric_limits<int>::max();
+  for (const auto& [tenant, _] : has_output) {
+    lowest = std::min(lowest, rounds[tenant]);
+  }
+  const auto is_newcomer = [&](const auto& entry) { return !entry.second && rounds[entry.first] == lowest; };
+  const auto sitting_out = policy->sits_out(running);
+  RC_ASSERT(sitting_out.empty() ==
+            (enough || has_output.size() < 2 || std::ranges::none_of(has_output, is_newcomer)));
+  if (!sitting_out.empty()) {
+    std::map<std::string_view, bool> computes;
+    for (const auto& request : running) {
+      if (std::ranges::count(sitting_out, request.id) == 0) {
+        computes[request.tenant] = has_output[request.tenant];
+      }
+    }
+    RC_ASSERT(computes.size() == 1U);
+    RC_ASSERT(is_newcomer(*computes.begin()));
+    const auto n_places = [&](std::string_view tenant) {
+      return std::ranges::count(running, tenant, &running_request::tenant);
+    };
+    const auto n_its = n_places(computes.begin()->first);
+    for (const auto& other : has_output) {
+      RC_ASSERT(!is_newcomer(other) || n_places(other.first) >= n_its);
+    }
+    RC_ASSERT(sitting_out.size() + static_cast<std::size_t>(n_its) == running.size());
+  }
+  for (const char* name : {"fcfs", "priority", "lpm", "deadline"}) {
+    RC_ASSERT(make_scheduling_policy(name)->sits_out(running).empty());
   }
 }
 
