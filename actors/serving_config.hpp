@@ -12,7 +12,7 @@ struct serving_config {
   int n_kv_pages = 2048;
 
   std::string scheduling_policy = "fcfs";
-  int max_batch_tokens = 512;   ///< rows per step
+  int max_batch_tokens = 256;   ///< rows per step; whoever comes waits for the end of one
   int prefill_chunk = 256;      ///< rows of one prompt per step
   int join_prefill_tokens = 64; ///< of a common prefix: so many are worth waiting for
   int max_running = 32;
