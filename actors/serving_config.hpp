@@ -11,7 +11,7 @@ struct serving_config {
   std::string model_name = "default";
   int n_kv_pages = 2048;
 
-  std::string scheduling_policy = "fcfs";
+  std::string scheduling_policy = "deficit_lpm";
   int max_batch_tokens = 256;   ///< rows per step; whoever comes waits for the end of one
   int prefill_chunk = 256;      ///< rows of one prompt per step
   int join_prefill_tokens = 64; ///< of a common prefix: so many are worth waiting for
