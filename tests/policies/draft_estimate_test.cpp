@@ -80,6 +80,17 @@ TEST(DraftEstimate, OfWhatCameAfterTheFirstThatFellNothingIsLearned) {
   EXPECT_EQ(before, after);
 }
 
+TEST(DraftEstimate, OfATokenThatGotNoRowNothingIsLearned) {
+  const std::vector<float> sure_then_unsure{1.0F, 0.1F};
+  const draft_evidence unsure{token_origin::suffix, 4, std::span{sure_then_unsure}.last(1)};
+  draft_estimate estimate;
+  const auto before = estimate.survival(unsure, {});
+  draft_record record;
+  for (int i = 0; i < 50; ++i)
+    estimate.verified({token_origin::suffix, 4, sure_then_unsure}, 1, 1, record);
+  EXPECT_EQ(before, estimate.survival(unsure, {}));
+}
+
 TEST(DraftEstimate, ARequestThatDoesWorseThanOthersIsTrustedLess) {
   draft_estimate estimate;
   draft_record poor;

@@ -72,6 +72,13 @@ TEST(StepCost, LearnsThatOneNumberOfRowsIsSlowerThanMeasured) {
   EXPECT_NEAR(cost.us(4) / cost.us(1), 2.0, 0.1);
 }
 
+TEST(StepCost, WhatMakesOneStepSlowerMakesThoseSlowerThatAreNeverTaken) {
+  step_cost cost{std::vector<step_time>{{1, 100}, {8, 260}}};
+  for (int i = 0; i < 20; ++i)
+    cost.observe({1, 200});
+  EXPECT_GT(cost.us(8), 1.4 * 260);
+}
+
 TEST(StepCost, OneStepBesideWhichTheMachineWasBusyTellsLittle) {
   step_cost cost{std::vector<step_time>{{1, 100}, {4, 150}}};
   cost.observe({1, 100'000});
