@@ -40,9 +40,8 @@ auto spawn_apart(self_pointer self, Behavior behavior, const Arguments&... argum
 
 void spawn_scheduler(self_pointer self) {
   auto& state = compat::state_of(self);
-  state.scheduler =
-      self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier,
-                  state.parts.step_times);
+  state.scheduler = self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary,
+                                state.parts.tier, state.parts.step_times);
   watch(self, "scheduler", state.scheduler);
 }
 

@@ -1,7 +1,7 @@
 #include "actors/memory_plan.hpp"
 
-#include "engine/kv_manager.hpp"
 #include "engine/drafting/prompt_lookup.hpp"
+#include "engine/kv_manager.hpp"
 #include "policies/token.hpp"
 
 #include <gtest/gtest.h>

@@ -75,6 +75,8 @@ struct test_listener : eviction_policy {
     n_found += node.n_pages;
     oldest = std::max(oldest, now - node.last_lookup);
     gaps.push_back(node.gap);
+    depths.push_back(node.depth_pages);
+    forks.push_back(node.forks);
   }
   bool missed(page_hash page, std::uint64_t /*now*/) override {
     missed_pages.push_back(page);
@@ -86,7 +88,8 @@ struct test_listener : eviction_policy {
   int n_found = 0;
   std::uint64_t oldest = 0;
   std::vector<page_hash> missed_pages, evicted_pages;
-  std::vector<std::uint64_t> gaps;
+  std::vector<std::uint64_t> gaps, forks;
+  std::vector<int> depths;
 };
 
 // Planted: a gap that counts the use itself only; a continuation that starts without one.
@@ -102,6 +105,37 @@ TEST(RadixTree, KnowsTheGapBetweenTheLastTwoUses) {
   tree.unpin(tree.pin("", keys_of("abc"), pages));
   tree.unpin(tree.pin("", keys_of("abc"), pages));
   EXPECT_EQ(policy.gaps, (std::vector<std::uint64_t>{0, 2, 2, 1, 1}));
+}
+
+// Planted: a depth without the pages above, or not moved down by a split; a split, or a continuation, that is
+// not counted; a tail that comes back counted again, or forgotten once it is evicted.
+TEST(RadixTree, TellsThePolicyHowDeepANodeIsAndHowManyWaysLedOn) {
+  auto policy = test_listener();
+  auto tree = radix_tree(&policy);
+  insert(tree, "abcde", 0);
+  insert(tree, "abx", 10);
+  auto pages = std::vector<page_id>{};
+  const auto look_up = [&](const char* text) {
+    policy.depths.clear();
+    policy.forks.clear();
+    tree.unpin(tree.pin("", keys_of(text), pages));
+  };
+  look_up("abcde");
+  EXPECT_EQ(policy.depths, (std::vector<int>{5, 2}));
+  EXPECT_EQ(policy.forks, (std::vector<std::uint64_t>{0, 2}));
+  auto evicted = std::vector<page_id>{};
+  tree.evict(2, evicted);
+  ASSERT_EQ(evicted, (std::vector<page_id>{12, 4}));
+  look_up("abcd");
+  EXPECT_EQ(policy.depths, (std::vector<int>{4, 2}));
+  EXPECT_EQ(policy.forks, (std::vector<std::uint64_t>{1, 2})) << "the way that was evicted counts";
+  insert(tree, "abx", 20);
+  look_up("abx");
+  EXPECT_EQ(policy.depths, (std::vector<int>{3, 2}));
+  EXPECT_EQ(policy.forks, (std::vector<std::uint64_t>{0, 2}));
+  insert(tree, "aby", 30);
+  look_up("aby");
+  EXPECT_EQ(policy.forks, (std::vector<std::uint64_t>{0, 3}));
 }
 
 // Planted: hashes that start anew behind a split, or that leave out the salt; pages that were not found told
