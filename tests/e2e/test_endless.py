@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
+from waiting import wait_until
 
 
 def text_of(server, n_tokens=400, prompt="Once upon a time", seed=1, window=128, speculation=True):
@@ -34,7 +35,7 @@ def test_a_prompt_longer_than_its_window_is_read_the_same_every_time(start_serve
     assert text_of(server, 50, prompt) == first  # its first pages are in the prefix cache now
     assert text_of(server, 50, prompt, window=None) != first
     assert text_of(server, 50, prompt) == first  # what was computed in full view is of no use to it
-    assert server.metric("souffleur_kv_pages", state="owned") == 0
+    wait_until(lambda: server.metric("souffleur_kv_pages", state="owned") == 0)
 
 
 def test_with_sinks_as_the_servers_policy_a_generation_outgrows_the_pool(start_server):
@@ -42,7 +43,7 @@ def test_with_sinks_as_the_servers_policy_a_generation_outgrows_the_pool(start_s
     text = text_of(server, 1500, window=None)
     assert text_of(server, 1500, window=None, speculation=False) == text
     assert server.metric("souffleur_kv_pages") == 512 / 16
-    assert server.metric("souffleur_kv_pages", state="owned") == 0
+    wait_until(lambda: server.metric("souffleur_kv_pages", state="owned") == 0)
 
 
 @pytest.mark.parametrize("own, parameter", [({"attention_window": 10**6}, "souffleur.attention_window"),

@@ -7,17 +7,11 @@ import socket
 import time
 
 from stream_client import StreamClient
+from waiting import wait_until
 
 
 def pages_in_use(server):
     return server.metric("souffleur_kv_pages", state="pinned") + server.metric("souffleur_kv_pages", state="owned")
-
-
-def wait_until(condition, timeout_s=20):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def raw_request(server, body, tenant=""):

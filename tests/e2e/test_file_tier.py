@@ -9,6 +9,7 @@ import time
 from conftest import MODEL_FOLDER
 from local_server import BINARY
 from test_kv_sharing import tokens
+from waiting import wait_until
 
 N_PREFIX, N_OWN, N_OUTPUT = 1504, 8, 24  # whole pages: what is in memory in part is not what this is about
 PAGE_TOKENS = 16
@@ -42,13 +43,6 @@ def ask(server, own, prefix="shared"):
 
 def n_pages(server, event):
     return server.metric("souffleur_kv_tier_pages_total", event=event)
-
-
-def wait_until(condition, timeout_s=20):
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def segments(folder):

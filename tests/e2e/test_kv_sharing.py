@@ -2,6 +2,8 @@
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+from waiting import wait_until
+
 N_PREFIX, N_OWN = 600, 8
 N_CLIENTS, N_FITTING, N_PROMPT, N_OUTPUT = 24, 6, 300, 40
 
@@ -40,5 +42,5 @@ def test_twenty_four_clients_over_a_pool_for_six_answer_as_alone(start_server):
         together = list(pool.map(one, range(N_CLIENTS)))
     assert [one(i) for i in range(N_CLIENTS)] == together
     assert server.metric("souffleur_kv_pages") <= n_pool / 16 + 1
-    assert server.metric("souffleur_kv_pages", state="owned") == 0
-    assert server.metric("souffleur_kv_pages", state="pinned") == 0
+    wait_until(lambda: server.metric("souffleur_kv_pages", state="owned") == 0)
+    wait_until(lambda: server.metric("souffleur_kv_pages", state="pinned") == 0)
