@@ -162,7 +162,7 @@ std::string first_complaint(const serving_config& config) {
         complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
                   "lhd, gdsf, lru, lfu, fifo, slru"),
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
-                  config.acceptance_policy, "greedy, coupled"),
+                  config.acceptance_policy, "coupled, greedy, gumbel, token, block, traversal, typical"),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
                   "fixed, adaptive, off"),
         complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy, "off, exact"),

@@ -81,24 +81,22 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     counts = *rows.counts;
   auto ends = end_tokens_;
   ends.insert(ends.end(), sampling.stop_token_ids.begin(), sampling.stop_token_ids.end());
-  distribution law;
-  const auto target_row = [&](int row) -> const distribution& {
+  const auto target_row = [&](int row) {
     if (rows.counts && row > 0)
       ++counts.output[draft[static_cast<std::size_t>(row - 1)]];
     const auto raw = row_logits(row);
     std::copy(raw.begin(), raw.end(), scratch_.begin());
     const bool too_short = rows.n_output + row < sampling.min_tokens;
-    law = next_token_distribution(scratch_, sampling, rows.counts ? &counts : nullptr,
-                                  too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
-    return law;
+    return next_token_distribution(scratch_, sampling, rows.counts ? &counts : nullptr,
+                                   too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
   };
-  const auto uniform = [&](int row) {
-    const int position = rows.first_position + n_committed + row;
-    return counter_uniform(sampling.seed, static_cast<std::uint64_t>(position), rng_purpose::sample);
-  };
+  const uniform_coins coins{[&](const coin& which) {
+    const int position = rows.first_position + n_committed + which.offset;
+    return counter_uniform(sampling.seed, static_cast<std::uint64_t>(position), which.purpose, which.index);
+  }};
   const auto& policy = sampling.temperature == 0 ? *greedy_ : *sampled_;
-  auto verdict = verify_chain(policy, draft, target_row, uniform);
-  outcome.n_accepted = verdict.n_accepted;
+  auto verdict = policy.decide(chain_of(draft), target_row, coins);
+  outcome.n_accepted = verdict.n_accepted();
   outcome.tokens = std::move(verdict.tokens);
   if (sampling.n_logprobs >= 0)
     for (std::size_t i = 0; i < outcome.tokens.size(); ++i)

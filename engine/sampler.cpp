@@ -18,8 +18,6 @@ constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
 /// Natural logarithm of 2^-60: what is below does not count beside the most likely token.
 constexpr double negligible = -60 * 0.69314718055994530942;
 
-distribution point_mass(token_id token) { return {{token}, {1.0}}; }
-
 bool in_vocabulary(token_id token, std::size_t n_vocabulary) {
   return token >= 0 && static_cast<std::size_t>(token) < n_vocabulary;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/sampling_params.hpp"
+#include "policies/coins.hpp"
 #include "policies/distribution.hpp"
 
 #include <array>
@@ -13,9 +14,6 @@
 #include <vector>
 
 namespace souffleur {
-
-/// What the coin is for; part of the counter, so that one purpose never disturbs another.
-enum class rng_purpose : std::uint32_t { sample = 0, accept = 1, residual = 2, gumbel = 3 };
 
 /// The generator's block function, Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1,
 /// 2, 3").

@@ -219,7 +219,8 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
   app.add_option("--speculation.drafter", c.drafter, "prompt_lookup or off")
       ->capture_default_str()
       ->group("speculation");
-  app.add_option("--speculation.acceptance", c.acceptance_policy, "coupled or greedy")
+  app.add_option("--speculation.acceptance", c.acceptance_policy,
+                 "coupled, greedy, gumbel, token, block, traversal or typical")
       ->capture_default_str()
       ->group("speculation");
   app.add_option("--speculation.max_draft", c.max_draft, "drafted tokens of one generation in one step")

@@ -1,56 +1,50 @@
 // Which drafted tokens stand.
 #pragma once
 
-#include "policies/distribution.hpp"
+#include "policies/coins.hpp"
+#include "policies/verification_tree.hpp"
 
 #include <functional>
 #include <memory>
-#include <optional>
-#include <span>
 #include <string_view>
 #include <vector>
 
 namespace souffleur {
 
-/// What a policy makes of one row before any coin is thrown: pure, so its law can be enumerated exactly.
-struct row_plan {
-  std::optional<token_id> drafted; ///< none on the bonus row
-  double accept_probability = 0;   ///< of `drafted`
-  distribution emitted;            ///< law of the row's token; coupled policies draw from it and compare
-  bool coupled = false;            ///< true: draw first, accept if the draw equals `drafted`
+/// Gives the processed distribution of a row. Asked at most once for each row, and for its parent before.
+using target_rows = std::function<distribution(int row)>;
+
+/// One way in which a step can end: the drafted path down to `row` stands, and one token of `law` follows.
+struct ending {
+  int row = 0;
+  double probability = 0;
+  distribution law;
 };
 
-/// The outcome of one row: the token that is emitted, and whether it was the drafted one.
-struct row_verdict {
-  token_id token = 0;
-  bool accepted = false;
+/// What a step emits: the tokens of the path that stands, then one more.
+struct verdict {
+  std::vector<token_id> tokens;
+  std::vector<int> rows; ///< those that gave the tokens, from 0 on: what stays in the KV memory
+
+  /// How many of the tokens, at the front, were drafted.
+  int n_accepted() const { return static_cast<int>(tokens.size()) - 1; }
 };
 
-/// Decides row by row along a chain of drafted tokens. Stateless and thread-safe.
+/// Decides about a draft. Stateless and thread-safe.
 class acceptance_policy {
 public:
   virtual ~acceptance_policy() = default;
   virtual std::string_view name() const = 0;
   /// True if the emitted tokens follow the target's law whatever was drafted.
   virtual bool lossless() const = 0;
-  virtual row_plan plan(const distribution& target, std::optional<token_id> drafted) const = 0;
-  /// Throws the row's only coin. `uniform` is in (0, 1) and depends on (seed, position) alone.
-  virtual row_verdict decide(const row_plan& plan, double uniform) const = 0;
+  /// The law of decide(), exactly, before any coin is thrown. Each row ends at most one of the ways.
+  virtual std::vector<ending> plan(const verification_tree& draft, const target_rows& target) const = 0;
+  /// Throws the coins. Picks one ending of the plan, unless a policy knows a way that asks for fewer rows.
+  virtual verdict decide(const verification_tree& draft, const target_rows& target, const coins& from) const;
 };
 
-/// Names: "greedy", "coupled". Null if the name is unknown.
+/// Names: "greedy", "coupled", "gumbel", "token", "block", "traversal", "typical". Null if the name is
+/// unknown.
 std::unique_ptr<acceptance_policy> make_acceptance_policy(std::string_view name);
-
-/// The tokens that one verification step emits: the accepted draft prefix, then one of the target's own.
-struct chain_verdict {
-  std::vector<token_id> tokens; ///< 1 ≤ size ≤ draft.size() + 1
-  int n_accepted = 0;           ///< how many of them were drafted
-};
-
-/// Walks a drafted chain. `target_row(i)` gives the processed distribution of row i (given draft[0..i)); it
-/// is asked in order and never beyond the first rejection. `uniform(i)` is the coin of row i.
-chain_verdict verify_chain(const acceptance_policy& policy, std::span<const token_id> draft,
-                           const std::function<const distribution&(int)>& target_row,
-                           const std::function<double(int)>& uniform);
 
 } // namespace souffleur
