@@ -15,12 +15,7 @@ draft_offer draft_book::answer(const draft_demand& demand) {
       const auto n_seen = table.size() - offset;
       if (n_seen < wish.appended.size())
         table.append(std::span{wish.appended}.subspan(n_seen));
-      const auto draft = table.propose(wish.n_max);
-      proposal.tokens = draft.tokens();
-      for (const auto& node : draft.nodes)
-        proposal.probabilities.push_back(node.probability);
-      proposal.match_length = draft.match_length;
-      proposal.origin = draft.origin;
+      proposal.draft = table.propose(wish.n_max);
     }
     proposal.n_known = static_cast<int>(table.size());
     offer.proposals.push_back(std::move(proposal));

@@ -45,15 +45,11 @@ int n_common_tokens(std::span<const token_id> prompt, std::span<const token_id> 
   return static_cast<int>(differs - prompt.begin()) / page_tokens * page_tokens;
 }
 
-draft_evidence evidence_of(const draft_proposal& proposal) {
-  return {proposal.origin, proposal.match_length, proposal.probabilities};
-}
-
-/// Tokens of a proposal that the sequence has pages and a view for.
-int n_that_fit(const sequence& who, const draft_proposal& proposal) {
-  const auto n_proposed = std::min(proposal.tokens.size(), proposal.probabilities.size());
+/// Tokens of a draft that the sequence has pages and a view for.
+int n_that_fit(const sequence& who, const draft_tree& draft) {
+  const auto n_drafted = static_cast<int>(draft.nodes.size());
   const int end = std::min(who.n_covered(), who.end_of_view(1 + who.n_draft_wished));
-  return std::max(0, std::min({static_cast<int>(n_proposed), who.n_draft_wished, end - who.n_tokens()}));
+  return std::max(0, std::min({n_drafted, who.n_draft_wished, end - who.n_tokens()}));
 }
 
 bool outgrows_its_window(const sequence& who) {
@@ -76,7 +72,7 @@ scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<con
                                std::span<const step_time> step_times)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
-      drafting_(make_draft_policy(config.drafter == "off" ? "off" : config.draft_policy, step_times)),
+      drafting_(make_draft_policy(config.draft_policy_in_force(), step_times)),
       tier_(std::move(tier), config.tier_step_bytes) {}
 
 void scheduler_core::admit(admitted_request request) {
@@ -297,7 +293,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   int budget = config_.max_batch_tokens;
   const auto add = [&](const sequence& who, int n_rows, const planned_draft& draft) {
     step.sequences.push_back(rows_of(who, n_rows, draft.tokens()));
-    planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.proposal});
+    planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.draft});
     budget -= n_rows + draft.n_tokens;
     report_.n_draft_rows += draft.n_tokens;
   };
@@ -351,10 +347,9 @@ std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
     const auto found = proposals.find(draft.who->id());
     if (found == proposals.end())
       continue;
-    draft.proposal = found->second;
     draft.who->n_known_to_drafter = found->second->n_known;
-    candidate.draft = evidence_of(*draft.proposal);
-    candidate.n_most = std::min(room, n_that_fit(*draft.who, *draft.proposal));
+    candidate.draft = draft.draft = &found->second->draft;
+    candidate.n_most = std::min(room, n_that_fit(*draft.who, *draft.draft));
     room -= candidate.n_most;
   }
   const int n_rows = std::min(n_decoding + n_prefill_rows, config_.max_batch_tokens);
@@ -516,7 +511,7 @@ void scheduler_core::preempt(std::vector<sequence_ptr>::iterator one) {
 }
 
 planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_rows,
-                                         std::span<const token_id> draft) const {
+                                         const std::vector<token_id>& draft) const {
   planned_sequence rows;
   rows.id = who.id();
   rows.pages = who.pages;
@@ -570,8 +565,7 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
     if (planned_[i].n_draft > 0) {
       who->usage.n_drafted_tokens += planned_[i].n_draft;
       who->usage.n_accepted_tokens += outcome.n_accepted;
-      drafting_->verified(evidence_of(*planned_[i].proposal), planned_[i].n_draft, outcome.n_accepted,
-                          who->drafts);
+      drafting_->verified(*planned_[i].draft, planned_[i].n_draft, outcome.n_accepted, who->drafts);
     }
     if (!outcome.tokens.empty())
       append(*who, outcome, now);

@@ -78,18 +78,19 @@ private:
     sequence_id id = 0;
     int n_committed_rows = 0;
     int n_draft = 0;
-    const draft_proposal* proposal = nullptr; ///< in offer_; null without draft
+    const draft_tree* draft = nullptr; ///< in offer_; null without one
   };
 
   /// What a sequence that decodes is to verify in this step.
   struct planned_draft {
     sequence* who;
-    const draft_proposal* proposal = nullptr;
-    int n_tokens = 0;
+    const draft_tree* draft = nullptr; ///< null: there is none
+    int n_tokens = 0;                  ///< that get rows, from its beginning
 
-    std::span<const token_id> tokens() const {
-      return proposal ? std::span{proposal->tokens}.first(static_cast<std::size_t>(n_tokens))
-                      : std::span<const token_id>{};
+    std::vector<token_id> tokens() const {
+      auto all = draft ? draft->tokens() : std::vector<token_id>{};
+      all.resize(static_cast<std::size_t>(n_tokens));
+      return all;
     }
   };
 
@@ -121,7 +122,8 @@ private:
   /// Ends a waiting request that no free pool could hold.
   void give_up(sequence_id waiting, steady_time now);
   void preempt(std::vector<sequence_ptr>::iterator one);
-  planned_sequence rows_of(const sequence& who, int n_committed_rows, std::span<const token_id> draft) const;
+  planned_sequence rows_of(const sequence& who, int n_committed_rows,
+                           const std::vector<token_id>& draft) const;
   /// Returns false if the sequence ended.
   bool append(sequence& who, const sequence_outcome& outcome, steady_time now);
   /// One of running_ is complete, or will not be.

@@ -33,6 +33,8 @@ struct serving_config {
   std::string acceptance_policy = "coupled";
   std::string draft_policy = "adaptive";
   std::string drafter = "prompt_lookup"; ///< or "off"
+  /// Without a drafter nothing is drafted, whatever the policy.
+  std::string draft_policy_in_force() const { return drafter == "off" ? "off" : draft_policy; }
   int max_draft = 8;
   std::chrono::microseconds draft_budget{2000};
 

@@ -55,7 +55,7 @@ public:
     parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length};
     parts.metrics = metrics_;
     parts.tier = tier_;
-    if (config.drafter != "off" && config.draft_policy == "adaptive")
+    if (make_draft_policy(config.draft_policy_in_force())->counts_costs())
       parts.step_times = measure_steps(*loaded.model);
     parts.give_up = [this, on_give_up](const std::string& why) {
       ready_ = false;

@@ -34,7 +34,7 @@ draft_estimate::draft_estimate() {
   }
 }
 
-int draft_estimate::index_of(const draft_evidence& draft, float probability) {
+int draft_estimate::index_of(const draft_tree& draft, float probability) {
   const int origin = static_cast<int>(draft.origin) % n_origins_;
   const int likelihood = std::clamp(static_cast<int>(probability * n_likelihoods_), 0, n_likelihoods_ - 1);
   return (origin * n_matches_ + match_class(draft.match_length, n_matches_)) * n_likelihoods_ + likelihood;
@@ -45,19 +45,18 @@ double draft_estimate::chance(int index) const {
   return found.n_accepted / found.n_tried;
 }
 
-std::vector<double> draft_estimate::survival(const draft_evidence& draft,
-                                             const draft_record& of_request) const {
+std::vector<double> draft_estimate::survival(const draft_tree& draft, const draft_record& of_request) const {
   const double fortune = (request_weight + of_request.n_accepted) / (request_weight + of_request.n_expected);
   std::vector<double> survival;
   double stands = 1;
-  for (const float probability : draft.probabilities) {
-    stands *= std::clamp(chance(index_of(draft, probability)) * fortune, least_chance, largest_chance);
+  for (const auto& token : draft.nodes) {
+    stands *= std::clamp(chance(index_of(draft, token.probability)) * fortune, least_chance, largest_chance);
     survival.push_back(stands);
   }
   return survival;
 }
 
-void draft_estimate::verified(const draft_evidence& draft, int n_verified, int n_accepted,
+void draft_estimate::verified(const draft_tree& draft, int n_verified, int n_accepted,
                               draft_record& of_request) {
   of_request.n_expected *= record_decay;
   of_request.n_accepted *= record_decay;
@@ -66,7 +65,7 @@ void draft_estimate::verified(const draft_evidence& draft, int n_verified, int n
   const int n_tried = std::min(n_accepted + 1, n_verified);
   for (int i = 0; i < n_tried; ++i) {
     const bool stood = i < n_accepted;
-    const int index = index_of(draft, draft.probabilities[static_cast<std::size_t>(i)]);
+    const int index = index_of(draft, draft.nodes[static_cast<std::size_t>(i)].probability);
     of_request.n_expected += chance(index);
     of_request.n_accepted += stood ? 1 : 0;
     auto& found = buckets_[static_cast<std::size_t>(index)];

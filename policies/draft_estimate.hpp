@@ -1,20 +1,12 @@
 // How likely drafted tokens are to stand.
 #pragma once
 
-#include "policies/token.hpp"
+#include "policies/draft_tree.hpp"
 
 #include <array>
-#include <span>
 #include <vector>
 
 namespace souffleur {
-
-/// A chain that a drafter proposes.
-struct draft_evidence {
-  token_origin origin = token_origin::prompt_lookup;
-  int match_length = 0;                 ///< tokens at the end of the text that were found elsewhere
-  std::span<const float> probabilities; ///< the drafter's own, of each token given those before it
-};
 
 /// How the drafts of one request have fared beside what was expected of them; fades with every draft.
 struct draft_record {
@@ -24,14 +16,14 @@ struct draft_record {
 };
 
 /// Acceptance by drafter, length of the match and the drafter's own estimate, counted over all requests and
-/// fading (Beta prior), times how far the request at hand does better or worse.
+/// fading (Beta prior), times how far the request at hand does better or worse. Drafts are chains.
 class draft_estimate {
 public:
   draft_estimate();
   /// Of each token, the probability that it and all before it stand: never rising.
-  std::vector<double> survival(const draft_evidence& draft, const draft_record& of_request) const;
+  std::vector<double> survival(const draft_tree& draft, const draft_record& of_request) const;
   /// The first `n_verified` tokens of a draft got rows, and the first `n_accepted` of them stood.
-  void verified(const draft_evidence& draft, int n_verified, int n_accepted, draft_record& of_request);
+  void verified(const draft_tree& draft, int n_verified, int n_accepted, draft_record& of_request);
 
 private:
   struct bucket {
@@ -42,7 +34,7 @@ private:
   static constexpr int n_matches_ = 6;
   static constexpr int n_likelihoods_ = 4;
 
-  static int index_of(const draft_evidence& draft, float probability);
+  static int index_of(const draft_tree& draft, float probability);
   double chance(int index) const;
 
   std::array<bucket, std::size_t{n_origins_} * n_matches_ * n_likelihoods_> buckets_;

@@ -34,6 +34,7 @@ public:
   explicit adaptive_policy(std::span<const step_time> measured) : cost_(measured) {}
 
   std::string_view name() const override { return "adaptive"; }
+  bool counts_costs() const override { return true; }
 
   /// Nothing where even drafts that are sure to stand would bring little: asking costs something, too.
   int n_wished(const draft_situation& now) const override {
@@ -52,7 +53,9 @@ public:
     };
     std::vector<token> tokens;
     for (std::size_t i = 0; i < drafts.size(); ++i) {
-      const auto survival = estimate_.survival(drafts[i].draft, *drafts[i].record);
+      if (drafts[i].n_most == 0)
+        continue;
+      const auto survival = estimate_.survival(*drafts[i].draft, *drafts[i].record);
       for (int t = 0; t < drafts[i].n_most; ++t)
         tokens.push_back({survival[static_cast<std::size_t>(t)], i});
     }
@@ -77,8 +80,7 @@ public:
     return planned;
   }
 
-  void verified(const draft_evidence& draft, int n_verified, int n_accepted,
-                draft_record& of_request) override {
+  void verified(const draft_tree& draft, int n_verified, int n_accepted, draft_record& of_request) override {
     estimate_.verified(draft, n_verified, n_accepted, of_request);
   }
 

@@ -20,9 +20,9 @@ struct draft_situation {
 
 /// A drafted chain, and how much of it may get rows.
 struct draft_candidate {
-  draft_evidence draft;
-  int n_most = 0;                 ///< ≤ draft.probabilities.size()
-  draft_record* record = nullptr; ///< the request's; never null
+  const draft_tree* draft = nullptr; ///< null: there is none
+  int n_most = 0;                    ///< at most the draft's tokens
+  draft_record* record = nullptr;    ///< the request's; never null
 };
 
 /// A step before drafts are added to it.
@@ -36,13 +36,15 @@ class draft_policy {
 public:
   virtual ~draft_policy() = default;
   virtual std::string_view name() const = 0;
+  /// Whether it is worth measuring what steps take before it is made.
+  virtual bool counts_costs() const { return false; }
   /// Number of tokens to ask the drafters for: 0 ≤ result ≤ min(max_draft_tokens, n_remaining_tokens - 1).
   virtual int n_wished(const draft_situation& now) const = 0;
   /// How many tokens of each draft, from its beginning, get rows: 0 ≤ result[i] ≤ drafts[i].n_most.
   virtual std::vector<int> n_planned(std::span<const draft_candidate> drafts,
                                      const step_shape& step) const = 0;
   /// A draft's first `n_verified` tokens got rows, `n_accepted` of them stood.
-  virtual void verified(const draft_evidence& /*draft*/, int /*n_verified*/, int /*n_accepted*/,
+  virtual void verified(const draft_tree& /*draft*/, int /*n_verified*/, int /*n_accepted*/,
                         draft_record& /*of_request*/) {}
   virtual void step_took(const step_time& /*step*/) {}
 };

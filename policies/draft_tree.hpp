@@ -24,17 +24,6 @@ struct draft_tree {
 
   bool is_chain() const;
   std::vector<token_id> tokens() const;
-  /// Of each token, the estimate that it and all before it on its path stand.
-  std::vector<float> path_probabilities() const;
-  /// Their sum: the number of tokens that are expected to stand (SuffixDecoding's score, arXiv 2411.04975).
-  float n_expected() const;
-};
-
-/// How much is asked of a drafter.
-struct draft_shape {
-  int n_max = 0;               ///< tokens
-  int n_branches = 1;          ///< most that may follow one token; 1: a chain
-  float least_probability = 0; ///< of a token and all before it on its path; less is left out
 };
 
 } // namespace souffleur

@@ -17,8 +17,6 @@ constexpr step_time unmeasured[] = {{1, 1}, {21, 2}};
 
 } // namespace
 
-step_cost::step_cost() : step_cost(unmeasured) {}
-
 step_cost::step_cost(std::span<const step_time> measured) {
   if (measured.empty())
     measured = unmeasured;

@@ -19,9 +19,8 @@ struct step_time {
 /// steps which are never taken stay comparable with those that are.
 class step_cost {
 public:
-  /// Until something was measured, a row more costs a twentieth of the first.
-  step_cost();
-  /// REQUIRES: n_rows ≥ 1 and us > 0 in each. Empty: nothing was measured.
+  /// REQUIRES: n_rows ≥ 1 and us > 0 in each. Empty: nothing was measured; a row more then costs a twentieth
+  /// of the first.
   explicit step_cost(std::span<const step_time> measured);
 
   /// REQUIRES: n_rows ≥ 1.

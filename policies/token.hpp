@@ -21,15 +21,7 @@ inline constexpr int page_tokens = 16;
 constexpr int pages_for(int n_tokens) { return n_tokens <= 0 ? 0 : (n_tokens - 1) / page_tokens + 1; }
 
 /// Who thought of a token first. The target model confirms each of them.
-enum class token_origin : std::uint8_t {
-  model,
-  prompt_lookup,
-  suffix,        ///< what the sequence itself said before
-  shared_suffix, ///< what its tenant was answered before
-  recycling,
-  draft_model,
-  cache
-};
+enum class token_origin : std::uint8_t { model, prompt_lookup, suffix, draft_model, cache };
 
 constexpr const char* to_string(token_origin origin) {
   switch (origin) {
@@ -39,10 +31,6 @@ constexpr const char* to_string(token_origin origin) {
     return "prompt_lookup";
   case token_origin::suffix:
     return "suffix";
-  case token_origin::shared_suffix:
-    return "shared_suffix";
-  case token_origin::recycling:
-    return "recycling";
   case token_origin::draft_model:
     return "draft";
   case token_origin::cache:

@@ -1,7 +1,7 @@
 // The conversation between scheduler and drafters.
 #pragma once
 
-#include "policies/token.hpp"
+#include "policies/draft_tree.hpp"
 
 #include <memory>
 #include <vector>
@@ -23,11 +23,8 @@ struct draft_demand {
 
 struct draft_proposal {
   sequence_id id = 0;
-  std::vector<token_id> tokens;     ///< a chain
-  std::vector<float> probabilities; ///< the drafter's own, of each token given those before it
-  int match_length = 0;             ///< tokens at the end of the sequence that were found elsewhere
-  token_origin origin = token_origin::prompt_lookup;
-  int n_known = 0; ///< tokens of the sequence that the drafter has now
+  draft_tree draft; ///< a chain
+  int n_known = 0;  ///< tokens of the sequence that the drafter has now
 };
 
 struct draft_offer {

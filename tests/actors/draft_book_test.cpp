@@ -53,9 +53,9 @@ RC_GTEST_PROP(DraftBook, ProposesLikeALookupThatSawEverything, ()) {
       prompt_lookup all;
       all.append(who.tokens);
       if (proposal.n_known == static_cast<int>(who.tokens.size()))
-        RC_ASSERT(proposal.tokens == all.propose(amount).tokens());
+        RC_ASSERT(proposal.draft.tokens() == all.propose(amount).tokens());
       else
-        RC_ASSERT(replaced && proposal.tokens.empty() && proposal.n_known == 0);
+        RC_ASSERT(replaced && proposal.draft.nodes.empty() && proposal.n_known == 0);
       if (kind == 1)
         who.n_known = proposal.n_known;
     }
@@ -74,7 +74,7 @@ TEST(DraftBook, AnswersInTheOrderOfTheWishes) {
   const auto offer = book.answer({{{7, 0, {1, 2, 1, 2, 1, 2}, 2}, {3, 0, {5, 5, 5}, 2}}, {}});
   ASSERT_EQ(offer.proposals.size(), 2U);
   EXPECT_EQ(offer.proposals[0].id, 7U);
-  EXPECT_EQ(offer.proposals[0].tokens, (std::vector<token_id>{1, 2}));
+  EXPECT_EQ(offer.proposals[0].draft.tokens(), (std::vector<token_id>{1, 2}));
   EXPECT_EQ(offer.proposals[1].id, 3U);
 }
 

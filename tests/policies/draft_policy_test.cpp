@@ -1,5 +1,7 @@
 #include "policies/draft_policy.hpp"
 
+#include "tests/policies/drafted_chain.hpp"
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -10,6 +12,7 @@
 #include <vector>
 
 using namespace souffleur;
+using souffleur::testing::drafted_chain;
 
 namespace {
 
@@ -18,28 +21,25 @@ const std::vector<step_time> all_rows_cost_alike{{1, 100}, {32, 3200}};
 
 /// A step's drafts, with what they point to.
 struct drafted_step {
-  std::vector<std::vector<float>> probabilities;
   std::vector<draft_record> records;
-  std::vector<draft_candidate> candidates;
 
-  void add(std::vector<float> of_draft, int match_length, int n_most) {
-    probabilities.push_back(std::move(of_draft));
+  void add(const std::vector<float>& probabilities, int match_length, int n_most) {
+    drafts_.push_back(drafted_chain(token_origin::prompt_lookup, match_length, probabilities));
     records.emplace_back();
-    matches_.push_back(match_length);
     most_.push_back(n_most);
   }
   std::span<const draft_candidate> all() {
-    candidates.clear();
-    for (std::size_t i = 0; i < probabilities.size(); ++i)
-      candidates.push_back(
-          {{token_origin::prompt_lookup, matches_[i], probabilities[i]}, most_[i], &records[i]});
-    return candidates;
+    candidates_.clear();
+    for (std::size_t i = 0; i < drafts_.size(); ++i)
+      candidates_.push_back({&drafts_[i], most_[i], &records[i]});
+    return candidates_;
   }
-  int n_decoding() const { return static_cast<int>(probabilities.size()); }
+  int n_decoding() const { return static_cast<int>(drafts_.size()); }
 
 private:
-  std::vector<int> matches_;
+  std::vector<draft_tree> drafts_;
   std::vector<int> most_;
+  std::vector<draft_candidate> candidates_;
 };
 
 drafted_step gen_step() {
@@ -50,7 +50,7 @@ drafted_step gen_step() {
     for (auto& one : draft)
       one = static_cast<float>(*rc::gen::inRange(0, 101)) / 100;
     const int most = *rc::gen::inRange(0, static_cast<int>(draft.size()) + 1);
-    step.add(std::move(draft), *rc::gen::inRange(0, 20), most);
+    step.add(draft, *rc::gen::inRange(0, 20), most);
   }
   return step;
 }
@@ -100,7 +100,7 @@ RC_GTEST_PROP(AdaptiveDraft, NoOtherChoiceIsExpectedToBeFaster, ()) {
   const auto drafts = step.all();
   std::vector<draft_candidate> whole{drafts.begin(), drafts.end()};
   for (auto& one : whole)
-    one.n_most = static_cast<int>(one.draft.probabilities.size());
+    one.n_most = static_cast<int>(one.draft->nodes.size());
   const step_shape shape{n, n};
   const auto planned = make_draft_policy("adaptive", flat_then_steep)->n_planned(whole, shape);
   const step_cost cost{flat_then_steep};
@@ -109,7 +109,7 @@ RC_GTEST_PROP(AdaptiveDraft, NoOtherChoiceIsExpectedToBeFaster, ()) {
     double tokens = n;
     int n_rows = n;
     for (std::size_t i = 0; i < choice.size(); ++i) {
-      const auto survival = estimate.survival(whole[i].draft, *whole[i].record);
+      const auto survival = estimate.survival(*whole[i].draft, *whole[i].record);
       for (int t = 0; t < choice[i]; ++t, ++n_rows)
         tokens += survival[static_cast<std::size_t>(t)];
     }
@@ -159,7 +159,7 @@ TEST(AdaptiveDraft, AfterManyFailuresItOnlyProbesAndComesBack) {
       const int n = policy->n_planned(drafts, {1, 1})[0];
       n_rows += n;
       if (n > 0)
-        policy->verified(drafts[0].draft, n, stands ? n : 0, step.records[0]);
+        policy->verified(*drafts[0].draft, n, stands ? n : 0, step.records[0]);
     }
   };
   run(400, false);
@@ -188,7 +188,7 @@ TEST(AdaptiveDraft, ItIsNeverMuchSlowerThanWithout) {
       while (n_accepted < n && std::bernoulli_distribution{chance}(random))
         ++n_accepted;
       if (n > 0)
-        policy->verified(drafts[0].draft, n, n_accepted, step.records[0]);
+        policy->verified(*drafts[0].draft, n, n_accepted, step.records[0]);
       us += cost.us(1 + n);
       n_tokens += 1 + n_accepted;
     }
