@@ -171,6 +171,14 @@ TEST(BlockVerification, GivesTheReferencesThresholdsAndLaws) {
   }
 }
 
+RC_GTEST_PROP(BlockVerification, EndsWithAProbability, ()) {
+  const double mass = any_below(1000) / 999.0;
+  const double stands = any_below(1000) / 999.0;
+  RC_ASSERT(ending_chance(mass, 1) == 1);
+  RC_ASSERT(ending_chance(mass, stands) >= 0);
+  RC_ASSERT(ending_chance(mass, stands) <= 1);
+}
+
 TEST(BlockVerification, GivesThePapersExample) {
   const next_law target = [](const sequence&) { return distribution{{0, 1}, {1.0 / 3, 2.0 / 3}}; };
   const next_law proposal = [](const sequence&) { return distribution{{0, 1}, {2.0 / 3, 1.0 / 3}}; };

@@ -45,6 +45,21 @@ found_draft proposed(const prompt_lookup& lookup, int n_max) {
   return {draft.tokens(), draft.match_length};
 }
 
+/// Of less than `n_most` tokens and something said again at its end, far from where it was said or near.
+std::vector<token_id> any_text(std::size_t n_most) {
+  const auto n_vocabulary = *rc::gen::element<token_id>(1, 2, 3, 6, 100, 50000);
+  std::vector<token_id> text(*rc::gen::inRange<std::size_t>(0, n_most));
+  for (auto& token : text)
+    token = *rc::gen::inRange<token_id>(0, n_vocabulary);
+  constexpr std::size_t n_again = 9;
+  if (text.size() > 2 * n_again && *rc::gen::arbitrary<bool>()) {
+    const auto begin = *rc::gen::inRange<std::size_t>(0, text.size() - n_again);
+    for (std::size_t i = 0; i < n_again; ++i)
+      text.push_back(text[begin + i]);
+  }
+  return text;
+}
+
 } // namespace
 
 RC_GTEST_PROP(PromptLookup, ProposesWhatASearchThroughTheContextFinds, ()) {
@@ -64,6 +79,28 @@ RC_GTEST_PROP(PromptLookup, ProposesWhatASearchThroughTheContextFinds, ()) {
   RC_ASSERT(at_once.propose(*rc::gen::element(-1, 0)).nodes.empty());
   RC_ASSERT(proposed(at_once, n_max) == searched(context, n_max));
   RC_ASSERT(proposed(in_chunks, n_max) == searched(context, n_max));
+}
+
+// Planted: a window that loses two tokens for each new one, or that finds what it has dropped; an index that
+// is not made anew when the text grows, or without its last token; a hash that is taken for a match.
+RC_GTEST_PROP(PromptLookup, KnowsNoMoreThanItsWindow, ()) {
+  constexpr std::size_t n_window = 64;
+  const auto text = any_text(250);
+  prompt_lookup lookup{n_window};
+  lookup.append(text);
+  RC_ASSERT(lookup.size() == text.size());
+  RC_ASSERT(lookup.bytes() <= n_window * 36);
+  const auto n_seen = static_cast<std::ptrdiff_t>(std::min(text.size(), n_window));
+  const int n_max = *rc::gen::inRange(1, 12);
+  RC_ASSERT(proposed(lookup, n_max) == searched({text.end() - n_seen, text.end()}, n_max));
+}
+
+RC_GTEST_PROP(PromptLookup, FindsTheSameInATextThatGrows, ()) {
+  const auto text = any_text(600);
+  prompt_lookup lookup;
+  for (std::size_t i = 0; i < text.size(); i += 50)
+    lookup.append(std::span(text).subspan(i, std::min<std::size_t>(50, text.size() - i)));
+  RC_ASSERT(proposed(lookup, 5) == searched(text, 5));
 }
 
 TEST(PromptLookup, ContinuesARepeatedPhrase) {
