@@ -26,4 +26,11 @@ struct draft_tree {
   std::vector<token_id> tokens() const;
 };
 
+/// How much is asked of a drafter.
+struct draft_shape {
+  int n_max = 0;               ///< tokens
+  int n_branches = 1;          ///< most that may follow one token; 1: a chain
+  float least_probability = 0; ///< of a token and all before it on its path; less is left out
+};
+
 } // namespace souffleur

@@ -1,6 +1,7 @@
 // The words that every layer shares.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace souffleur {
@@ -21,22 +22,21 @@ inline constexpr int page_tokens = 16;
 constexpr int pages_for(int n_tokens) { return n_tokens <= 0 ? 0 : (n_tokens - 1) / page_tokens + 1; }
 
 /// Who thought of a token first. The target model confirms each of them.
-enum class token_origin : std::uint8_t { model, prompt_lookup, suffix, draft_model, cache };
+enum class token_origin : std::uint8_t {
+  model,
+  prompt_lookup, ///< the last few tokens, found earlier in the same text
+  suffix,        ///< the longest suffix of the text that occurs in it earlier
+  answers,       ///< what its tenant was answered before
+  prediction,    ///< what the client expects
+  recycling,     ///< what the model thought likely when it last saw the token
+  draft_model,
+  cache
+};
 
 constexpr const char* to_string(token_origin origin) {
-  switch (origin) {
-  case token_origin::model:
-    return "model";
-  case token_origin::prompt_lookup:
-    return "prompt_lookup";
-  case token_origin::suffix:
-    return "suffix";
-  case token_origin::draft_model:
-    return "draft";
-  case token_origin::cache:
-    return "cache";
-  }
-  return "model";
+  constexpr const char* names[] = {"model",      "prompt_lookup", "suffix",      "answers",
+                                   "prediction", "recycling",     "draft_model", "cache"};
+  return names[static_cast<std::size_t>(origin)];
 }
 
 } // namespace souffleur

@@ -1,5 +1,7 @@
 #include "engine/drafting/prompt_lookup.hpp"
 
+#include "engine/drafting/match_trust.hpp"
+
 #include <algorithm>
 #include <bit>
 
@@ -44,14 +46,12 @@ draft_tree prompt_lookup::propose(int n_max) const {
   draft.origin = token_origin::prompt_lookup;
   for (std::size_t i = 0; i < orders_.size(); ++i) {
     if (const auto after = find(i)) {
-      const auto n_match = n_alike(*after, longest_match);
-      draft.match_length = static_cast<int>(n_match);
-      const auto probability = static_cast<float>(n_match) / static_cast<float>(n_match + 1);
+      draft.match_length = static_cast<int>(n_alike(*after, longest_match));
       for (auto n = 0; n < n_max; ++n) {
         const auto position = *after + static_cast<std::uint32_t>(n);
         const auto token =
             position < text_.end() ? text_[position] : draft.nodes[position - text_.end()].token;
-        draft.nodes.push_back({token, n - 1, probability});
+        draft.nodes.push_back({token, n - 1, match_trust(draft.match_length + n)});
       }
       break;
     }
