@@ -1,0 +1,56 @@
+#include "engine/drafting/sequence_suffixes.hpp"
+
+#include "naive_suffixes.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+using namespace souffleur;
+using namespace souffleur::testing;
+
+RC_GTEST_PROP(SequenceSuffixes, DraftsFromTheLastTokensInABoundedTree, ()) {
+  constexpr auto depth = 5;
+  const auto n_max = *rc::gen::inRange<std::size_t>(8, 60);
+  const auto n_text = n_max / 2 - 1;
+  const auto n_vocabulary = *rc::gen::element<token_id>(1, 2, 4);
+  sequence_suffixes drafts{n_max, depth};
+  naive_suffixes naive{depth};
+  tokens open;
+  if (*rc::gen::arbitrary<bool>()) {
+    auto expected = any_text(n_vocabulary, 60);
+    drafts.expect(expected);
+    expected.resize(std::min(expected.size(), n_text));
+    naive.append(expected);
+    naive.close();
+  }
+  for (auto n = *rc::gen::inRange(0, 30); n > 0; --n) {
+    const auto more = any_text(n_vocabulary, *rc::gen::element(2, 20));
+    drafts.append(more);
+    for (const auto token : more) {
+      open.push_back(token);
+      naive.append({token});
+      if (open.size() == n_text) {
+        naive.close();
+        open.clear();
+        while (naive.n_tokens() > n_text + 1) {
+          naive.remove_oldest();
+        }
+      }
+    }
+    RC_ASSERT(drafts.tree().n_tokens() <= n_max);
+    RC_ASSERT(drafts.tree().n_tokens() == naive.n_tokens());
+    const draft_shape shape{*rc::gen::inRange(0, 6), *rc::gen::inRange(1, 3)};
+    const auto found = drafts.propose(shape);
+    const auto expected = naive.propose(last_of(open, naive.n_repeated()), shape);
+    RC_ASSERT(found.match_length == expected.match_length);
+    RC_ASSERT(found.tokens() == expected.tokens());
+    RC_ASSERT(found.origin == token_origin::suffix);
+  }
+}
+
+TEST(SequenceSuffixes, DraftsAnExpectedAnswerFromItsFirstTokens) {
+  sequence_suffixes drafts{100};
+  drafts.expect(tokens{5, 6, 7, 8, 9});
+  drafts.append(tokens{1, 2, 5, 6});
+  EXPECT_EQ(drafts.propose({8}).tokens(), (tokens{7, 8, 9}));
+}
