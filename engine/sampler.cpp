@@ -108,14 +108,20 @@ void add_penalties(std::span<float> logits, const sampling_params& params, const
   }
 }
 
-/// A logit that at least `top_k` tokens reach: the k-th largest of the maxima of disjoint blocks.
-float lower_bound_of_kth(std::span<const float> logits, std::size_t top_k) {
-  constexpr std::size_t block = 64;
+constexpr std::size_t top_k_block = 64;
+
+/// Of each block of logits the largest.
+std::vector<float> maxima_of(std::span<const float> logits) {
   std::vector<float> maxima;
-  maxima.reserve(logits.size() / block + 1);
-  for (std::size_t i = 0; i < logits.size(); i += block) {
-    maxima.push_back(largest(logits.subspan(i, std::min(block, logits.size() - i))));
+  maxima.reserve(logits.size() / top_k_block + 1);
+  for (std::size_t i = 0; i < logits.size(); i += top_k_block) {
+    maxima.push_back(largest(logits.subspan(i, std::min(top_k_block, logits.size() - i))));
   }
+  return maxima;
+}
+
+/// A logit that at least `top_k` tokens reach.
+float lower_bound_of_kth(std::vector<float> maxima, std::size_t top_k) {
   if (top_k > maxima.size()) {
     return minus_infinity;
   }
@@ -126,11 +132,18 @@ float lower_bound_of_kth(std::span<const float> logits, std::size_t top_k) {
 
 /// Ids of the `top_k` largest logits, ascending; of equal logits the lower ids.
 std::vector<token_id> top_k_ids(std::span<const float> logits, std::size_t top_k) {
-  const float bound = lower_bound_of_kth(logits, top_k);
+  const auto maxima = maxima_of(logits);
+  const float bound = lower_bound_of_kth(maxima, top_k);
   std::vector<token_id> ids;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] >= bound) {
-      ids.push_back(static_cast<token_id>(i));
+  for (std::size_t block = 0; block < maxima.size(); ++block) {
+    if (maxima[block] < bound) {
+      continue;
+    }
+    const auto end = std::min(logits.size(), (block + 1) * top_k_block);
+    for (std::size_t i = block * top_k_block; i < end; ++i) {
+      if (logits[i] >= bound) {
+        ids.push_back(static_cast<token_id>(i));
+      }
     }
   }
   if (ids.size() > top_k) {
@@ -350,6 +363,29 @@ double counter_uniform(std::uint64_t seed, std::uint64_t position, rng_purpose p
 token_id argmax(std::span<const float> logits) {
   const float best = largest(logits);
   return best == minus_infinity ? 0 : static_cast<token_id>(index_of(logits, best));
+}
+
+std::vector<likely_token> likeliest(std::span<const float> logits, int n) {
+  std::vector<likely_token> found;
+  if (n <= 0) {
+    return found;
+  }
+  for (const token_id id : top_k_ids(logits, static_cast<std::size_t>(n))) {
+    found.push_back({id, logits[static_cast<std::size_t>(id)]});
+  }
+  const float best = std::ranges::max(found, {}, &likely_token::probability).probability;
+  if (!std::isfinite(best)) {
+    return {};
+  }
+  float sum = 0;
+  for (auto& one : found) {
+    one.probability = std::exp(one.probability - best);
+    sum += one.probability;
+  }
+  for (auto& one : found)
+    one.probability /= sum;
+  std::ranges::stable_sort(found, std::ranges::greater{}, &likely_token::probability);
+  return found;
 }
 
 distribution next_token_distribution(std::span<float> logits, const sampling_params& params,

@@ -40,6 +40,9 @@ struct token_logprobs {
 /// The lowest id among the largest logits; NaN counts as -inf, and 0 is given if nothing exceeds -inf.
 token_id argmax(std::span<const float> logits);
 
+/// The `n` likeliest tokens in descending order, with their shares in what these n have together.
+std::vector<likely_token> likeliest(std::span<const float> logits, int n);
+
 /// Applies, in this order: logit bias, penalties, mask of `forbidden` ids, temperature, top-k, top-p, min-p,
 /// softmax. `logits` (vocabulary,) is used as scratch and overwritten. Temperature 0 gives the one lowest-id
 /// maximum. Never empty, never NaN: if nothing finite is left, the result is the lowest-id maximum of what

@@ -16,6 +16,18 @@ struct distribution {
   std::vector<double> probabilities;
 };
 
+/// A token that a model thought likely, and how likely.
+struct likely_token {
+  token_id token = 0;
+  float probability = 0;
+};
+
+/// What a model thought likely after a token.
+struct token_successors {
+  token_id token = 0;
+  std::vector<likely_token> likely; ///< in descending order
+};
+
 /// All on one token.
 distribution point_mass(token_id token);
 
