@@ -35,9 +35,10 @@ kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int
                                   const std::string& eviction, double max_pinned_share);
 
 struct drafter_state {
-  draft_book book;
+  std::unique_ptr<draft_book> book;
 };
-drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self);
+drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self,
+                                     std::size_t answers_bytes, int vocabulary_size);
 
 struct cache_state {
   std::unique_ptr<answer_book> book;

@@ -1,10 +1,15 @@
-// Prompt-lookup tables of all running sequences: the drafter without its mailbox.
+// What is drafted from, of all running sequences and of their tenants: the drafter without its mailbox.
 #pragma once
 
 #include "actors/messages/draft.hpp"
-#include "engine/drafting/prompt_lookup.hpp"
+#include "engine/drafting/answer_trees.hpp"
+#include "engine/drafting/sequence_drafters.hpp"
 
+#include <cstddef>
+#include <list>
+#include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace souffleur {
 
@@ -12,11 +17,37 @@ namespace souffleur {
 /// says how many tokens are known, and the next wish starts there.
 class draft_book {
 public:
+  /// `answers_bytes` bounds what is kept of finished answers, of all tenants together; one tenant has half of
+  /// that at most.
+  explicit draft_book(std::size_t answers_bytes = std::size_t{32} << 20, int vocabulary_size = 1 << 18);
+
   draft_offer answer(const draft_demand& demand);
-  std::size_t size() const { return tables_.size(); }
+  std::size_t size() const { return known_.size(); }
+  std::size_t answers_bytes() const { return answers_.bytes(); }
 
 private:
-  std::unordered_map<sequence_id, prompt_lookup> tables_;
+  struct known_sequence {
+    std::shared_ptr<const draft_subject> subject;
+    sequence_drafters drafters;
+    std::vector<token_id> answer; ///< what came after the prompt
+  };
+  struct likely_of_tenant {
+    std::string tenant;
+    token_recycling table;
+  };
+  /// Tenants whose likely successors are kept: those that noted any last.
+  static constexpr std::size_t most_likely_tables_ = 4;
+
+  known_sequence& sequence_of(sequence_id id, const std::shared_ptr<const draft_subject>& subject);
+  static void append(known_sequence& who, int offset, const std::vector<token_id>& tokens);
+  void note(const draft_wish& wish);
+  const token_recycling* likely_of(const std::string& tenant) const;
+  void end(const draft_ending& ending);
+
+  int vocabulary_size_;
+  answer_trees answers_;
+  std::list<likely_of_tenant> likely_; ///< the one noted last comes first
+  std::unordered_map<sequence_id, known_sequence> known_;
 };
 
 } // namespace souffleur

@@ -26,8 +26,8 @@ struct memory_plan {
 
 /// Of the page tables and the prefix tree, by page. The worst case is a tree of one page a node.
 constexpr std::size_t kv_table_bytes_per_page = 768;
-/// Of a drafter's n-gram tables, by token of a sequence.
-constexpr std::size_t draft_bytes_per_token = 80;
+/// Of what a sequence is drafted from, by token of it.
+constexpr std::size_t draft_bytes_per_token = 128;
 /// Of a request's tokens, with the copies that travel in messages, by token.
 constexpr std::size_t request_bytes_per_token = 16;
 constexpr int least_kv_tokens = 256;

@@ -1,5 +1,8 @@
 #include "actors/request_preparation.hpp"
 
+#include "engine/drafting/sequence_drafters.hpp"
+#include "policies/acceptance_policy.hpp"
+
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
@@ -69,8 +72,9 @@ void put(std::string& key, const std::vector<token_id>& tokens) {
 
 std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
                             const std::vector<token_id>& prompt, const sampling_params& sampling,
-                            const window_limits& window) {
+                            const window_limits& window, const std::string& acceptance) {
   std::string key;
+  put(key, acceptance);
   put(key, tenant);
   put(key, fingerprint);
   put(key, prompt);
@@ -132,6 +136,32 @@ std::optional<generation_failed> set_window(const attention_options& wanted, con
   return std::nullopt;
 }
 
+std::optional<generation_failed> set_speculation(const generation_request& request,
+                                                 const prompt_format& format, const serving_config& config,
+                                                 admitted_request& admitted) {
+  admitted.speculation = request.speculation;
+  auto& acceptance = admitted.speculation.acceptance;
+  if (acceptance.empty())
+    acceptance = config.acceptance_policy;
+  const auto policy = make_acceptance_policy(acceptance);
+  if (!policy)
+    return bad_request("invalid_value",
+                       "There is no acceptance policy \"" + acceptance +
+                           "\"; known: " + std::string{acceptance_names} + ".",
+                       "souffleur.speculation.acceptance");
+  admitted.is_lossy = request.sampling.temperature > 0 && !policy->lossless();
+  if (request.sampling.temperature == 0)
+    acceptance = "greedy"; // every row has one token, so no other can do more
+  if (!request.prediction.empty())
+    admitted.prediction = format.vocabulary->encode(request.prediction, false);
+  const auto& drafter = request.speculation.drafter;
+  if (!drafter.empty() && !drafters_named(drafter))
+    return bad_request("invalid_value",
+                       "There is no drafter \"" + drafter + "\"; known: " + std::string{drafter_names} + ".",
+                       "souffleur.speculation.drafter");
+  return std::nullopt;
+}
+
 } // namespace
 
 std::variant<admitted_request, generation_failed> prepare(const generation_request& request,
@@ -180,15 +210,16 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
 
   admitted.id = request.id;
   admitted.tenant = request.tenant;
-  admitted.speculation = request.speculation;
+  if (auto failed = set_speculation(request, format, config, admitted))
+    return std::move(*failed);
   admitted.priority = request.priority;
   admitted.retention = request.retention;
   const auto caching = make_cache_policy(config.cache_policy);
   const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,
                                   sampling.n_logprobs >= 0, false};
-  if (caching->may_serve(candidate))
-    admitted.cache_key =
-        exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling, admitted.window);
+  if (caching->may_serve(candidate) && !admitted.is_lossy)
+    admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling,
+                                         admitted.window, admitted.speculation.acceptance);
   admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   return admitted;
 }

@@ -30,6 +30,6 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
 /// Everything that decides the answer, unambiguously encoded (lengths before contents).
 std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
                             const std::vector<token_id>& prompt, const sampling_params& sampling,
-                            const window_limits& window);
+                            const window_limits& window, const std::string& acceptance);
 
 } // namespace souffleur

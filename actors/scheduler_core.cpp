@@ -1,5 +1,7 @@
 #include "actors/scheduler_core.hpp"
 
+#include "engine/drafting/sequence_drafters.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -45,11 +47,13 @@ int n_common_tokens(std::span<const token_id> prompt, std::span<const token_id> 
   return static_cast<int>(differs - prompt.begin()) / page_tokens * page_tokens;
 }
 
-/// Tokens of a draft that the sequence has pages and a view for.
-int n_that_fit(const sequence& who, const draft_tree& draft) {
-  const auto n_drafted = static_cast<int>(draft.nodes.size());
+/// Tokens of the longest draft that the sequence has pages and a view for.
+int n_that_fit(const sequence& who, std::span<const draft_tree> drafts) {
+  std::size_t n_drafted = 0;
+  for (const auto& draft : drafts)
+    n_drafted = std::max(n_drafted, draft.nodes.size());
   const int end = std::min(who.n_covered(), who.end_of_view(1 + who.n_draft_wished));
-  return std::max(0, std::min({n_drafted, who.n_draft_wished, end - who.n_tokens()}));
+  return std::max(0, std::min({static_cast<int>(n_drafted), who.n_draft_wished, end - who.n_tokens()}));
 }
 
 bool outgrows_its_window(const sequence& who) {
@@ -76,7 +80,12 @@ scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<con
       tier_(std::move(tier), config.tier_step_bytes) {}
 
 void scheduler_core::admit(admitted_request request) {
-  waiting_.push_back(std::make_unique<sequence>(std::move(request), vocabulary_));
+  auto who = std::make_unique<sequence>(std::move(request), vocabulary_);
+  who->subject = subject_of(*who);
+  const bool recycles =
+      who->subject && drafters_named(who->subject->drafter).value_or(drafter_set{}).recycling;
+  who->n_successors = recycles ? static_cast<int>(token_recycling::n_successors) : 0;
+  waiting_.push_back(std::move(who));
   nothing_happened_ = false;
 }
 
@@ -166,7 +175,7 @@ void scheduler_core::demand_of_running(round& demand) {
       std::count_if(running_.begin(), running_.end(), [](auto& who) { return who->decodes(); }));
   for (auto& who : running_) {
     who->n_draft_wished = 0;
-    if (who->decodes() && who->request.speculation.enabled) {
+    if (who->decodes() && who->subject) {
       draft_situation now;
       now.n_rows = n_decoding;
       now.max_draft_tokens =
@@ -268,7 +277,25 @@ void scheduler_core::ask_about_waiting(kv_demand& demand) {
 
 draft_wish scheduler_core::wish_of(sequence& who) const {
   const int offset = std::min(who.n_known_to_drafter, who.n_tokens());
-  return {who.id(), offset, {who.tokens.begin() + offset, who.tokens.end()}, who.n_draft_wished};
+  return {who.id(),           offset,      {who.tokens.begin() + offset, who.tokens.end()},
+          who.n_draft_wished, who.subject, std::exchange(who.successors, {})};
+}
+
+std::shared_ptr<const draft_subject> scheduler_core::subject_of(const sequence& who) const {
+  const auto& wanted = who.request.speculation;
+  if (!wanted.enabled || config_.draft_policy_in_force() == "off")
+    return nullptr;
+  return std::make_shared<const draft_subject>(who.request.tenant, who.n_prompt,
+                                               wanted.drafter.empty() ? config_.drafter : wanted.drafter,
+                                               who.request.prediction);
+}
+
+draft_ending scheduler_core::ending_of(const sequence& who, bool is_answer) const {
+  const int offset = std::min(who.n_known_to_drafter, who.n_tokens());
+  draft_ending ending{who.id(), offset, {}, who.subject, is_answer};
+  if (is_answer)
+    ending.appended.assign(who.tokens.begin() + offset, who.tokens.end());
+  return ending;
 }
 
 kv_publication scheduler_core::publication_of(const sequence& who) {
@@ -293,7 +320,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   int budget = config_.max_batch_tokens;
   const auto add = [&](const sequence& who, int n_rows, const planned_draft& draft) {
     step.sequences.push_back(rows_of(who, n_rows, draft.tokens()));
-    planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.draft});
+    planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.draft, draft.proposals});
     budget -= n_rows + draft.n_tokens;
     report_.n_draft_rows += draft.n_tokens;
   };
@@ -348,14 +375,17 @@ std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
     if (found == proposals.end())
       continue;
     draft.who->n_known_to_drafter = found->second->n_known;
-    candidate.draft = draft.draft = &found->second->draft;
-    candidate.n_most = std::min(room, n_that_fit(*draft.who, *draft.draft));
+    candidate.drafts = draft.proposals = found->second->drafts;
+    candidate.n_most = std::min(room, n_that_fit(*draft.who, draft.proposals));
     room -= candidate.n_most;
   }
   const int n_rows = std::min(n_decoding + n_prefill_rows, config_.max_batch_tokens);
-  const auto planned = drafting_->n_planned(candidates, {n_rows, n_decoding});
+  const auto choices = drafting_->choose(candidates, {n_rows, n_decoding});
   for (std::size_t i = 0; i < drafts.size(); ++i)
-    drafts[i].n_tokens = planned[i];
+    if (choices[i].n_tokens > 0) {
+      drafts[i].draft = &drafts[i].proposals[static_cast<std::size_t>(choices[i].which)];
+      drafts[i].n_tokens = choices[i].n_tokens;
+    }
   return drafts;
 }
 
@@ -530,6 +560,8 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
   rows.n_draft = static_cast<int>(draft.size());
   rows.samples = n_committed_rows == who.n_pending();
   rows.n_output = who.n_output();
+  rows.n_successors = rows.samples ? who.n_successors : 0;
+  rows.acceptance = who.request.speculation.acceptance;
   rows.sampling = who.request.sampling;
   if (who.counts && rows.samples)
     rows.counts = std::make_shared<const token_counts>(*who.counts);
@@ -562,18 +594,24 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
       who->n_charged = who->n_computed;
     }
     report_.n_accepted += outcome.n_accepted;
-    if (planned_[i].n_draft > 0) {
-      who->usage.n_drafted_tokens += planned_[i].n_draft;
-      who->usage.n_accepted_tokens += outcome.n_accepted;
-      drafting_->verified(*planned_[i].draft, planned_[i].n_draft, outcome.n_accepted, who->drafts);
-    }
+    judge_drafts(*who, planned_[i], outcome);
     if (!outcome.tokens.empty())
-      append(*who, outcome, now);
+      append(*who, outcome, planned_[i].draft ? planned_[i].draft->origin : token_origin::model, now);
   }
   sweep();
 }
 
-bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, steady_time now) {
+void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
+                                  const sequence_outcome& outcome) {
+  who.usage.n_drafted_tokens += planned.n_draft;
+  who.usage.n_accepted_tokens += outcome.n_accepted;
+  for (const auto& draft : planned.proposals)
+    drafting_->observe(draft, outcome.tokens, who.drafts);
+  who.successors.insert(who.successors.end(), outcome.successors.begin(), outcome.successors.end());
+}
+
+bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, token_origin of_drafts,
+                            steady_time now) {
   const auto& sampling = *who.request.sampling;
   if (who.n_output() == 0) {
     who.first_token_at = now;
@@ -597,8 +635,7 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, stea
     }
     generated_token made;
     made.id = token;
-    made.origin =
-        static_cast<int>(i) < outcome.n_accepted ? token_origin::prompt_lookup : token_origin::model;
+    made.origin = static_cast<int>(i) < outcome.n_accepted ? of_drafts : token_origin::model;
     made.bytes = std::string{vocabulary_->piece(token)};
     if (i < outcome.logprobs.size())
       made.logprobs = outcome.logprobs[i];
@@ -647,7 +684,7 @@ void scheduler_core::tell_end(sequence& who, finish_reason reason, steady_time n
         {who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
   }
   who.request.reply->finish(end);
-  retire(who, to_string(reason), now);
+  retire(who, to_string(reason), now, reason == finish_reason::stop || reason == finish_reason::length);
 }
 
 void scheduler_core::fail(sequence& who, generation_failed why, steady_time now) {
@@ -658,8 +695,9 @@ void scheduler_core::fail(sequence& who, generation_failed why, steady_time now)
   retire(who, "error", now);
 }
 
-void scheduler_core::retire(sequence& who, const std::string& outcome, steady_time now) {
-  drafter_endings_.push_back(who.id());
+void scheduler_core::retire(sequence& who, const std::string& outcome, steady_time now, bool is_answer) {
+  if (who.subject)
+    drafter_endings_.push_back(ending_of(who, is_answer));
   const double ttft_ms = who.n_output() > 0 ? ms_between(who.request.arrival, who.first_token_at) : -1;
   reports_.push_back({outcome, who.usage, ttft_ms, ms_between(who.request.arrival, now)});
 }

@@ -78,14 +78,16 @@ private:
     sequence_id id = 0;
     int n_committed_rows = 0;
     int n_draft = 0;
-    const draft_tree* draft = nullptr; ///< in offer_; null without one
+    const draft_tree* draft = nullptr;       ///< of proposals; null without one
+    std::span<const draft_tree> proposals{}; ///< in offer_
   };
 
   /// What a sequence that decodes is to verify in this step.
   struct planned_draft {
     sequence* who;
-    const draft_tree* draft = nullptr; ///< null: there is none
-    int n_tokens = 0;                  ///< that get rows, from its beginning
+    std::span<const draft_tree> proposals{}; ///< of several drafters
+    const draft_tree* draft = nullptr;       ///< one of them; null: none
+    int n_tokens = 0;                        ///< that get rows, from its beginning
 
     std::vector<token_id> tokens() const {
       auto all = draft ? draft->tokens() : std::vector<token_id>{};
@@ -105,6 +107,9 @@ private:
   void ask_about_waiting(kv_demand& demand);
   std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
+  /// Null if nobody drafts for it.
+  std::shared_ptr<const draft_subject> subject_of(const sequence& who) const;
+  draft_ending ending_of(const sequence& who, bool is_answer) const;
   void apply_reservations(const kv_supply& supply);
   /// All that decode and have room for their row, in the order of running_.
   std::vector<planned_draft> plan_drafts();
@@ -125,12 +130,14 @@ private:
   planned_sequence rows_of(const sequence& who, int n_committed_rows,
                            const std::vector<token_id>& draft) const;
   /// Returns false if the sequence ended.
-  bool append(sequence& who, const sequence_outcome& outcome, steady_time now);
+  bool append(sequence& who, const sequence_outcome& outcome, token_origin of_drafts, steady_time now);
+  /// What the drafts for `who` were worth.
+  void judge_drafts(sequence& who, const planned_rows& planned, const sequence_outcome& outcome);
   /// One of running_ is complete, or will not be.
   void finish(sequence& who, finish_reason reason, steady_time now);
   void tell_end(sequence& who, finish_reason reason, steady_time now);
   void fail(sequence& who, generation_failed why, steady_time now);
-  void retire(sequence& who, const std::string& outcome, steady_time now);
+  void retire(sequence& who, const std::string& outcome, steady_time now, bool is_answer = false);
   void sweep();
   sequence* find_running(sequence_id id);
   std::deque<sequence_ptr>::iterator place_of_waiting(sequence_id id);
@@ -148,7 +155,7 @@ private:
   std::unordered_set<sequence_id> ended_;         ///< of running_, until swept
   std::vector<kv_publication> last_publications_; ///< of sequences that left running_
   std::vector<sequence_id> endings_;              ///< the kv manager is to release these
-  std::vector<sequence_id> drafter_endings_;
+  std::vector<draft_ending> drafter_endings_;
   std::vector<sequence_id> opened_; ///< in this round's order
   std::vector<sequence_id> reserved_;
   std::vector<sequence_id> asked_;

@@ -7,6 +7,7 @@ sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> v
       tokens(request.prompt), n_prompt(static_cast<int>(tokens.size())),
       window(make_window_policy(request.window_policy)) {
   usage.n_prompt_tokens = n_prompt;
+  usage.lossy = request.is_lossy;
   if (request.sampling->has_penalties()) {
     counts = std::make_shared<token_counts>();
     for (const auto token : tokens)

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/messages/admission.hpp"
+#include "actors/messages/draft.hpp"
 #include "actors/messages/response_cache.hpp"
 #include "engine/text_stream.hpp"
 #include "policies/draft_estimate.hpp"
@@ -54,7 +55,10 @@ struct sequence {
 
   int n_draft_wished = 0; ///< this round
   int n_known_to_drafter = 0;
-  draft_record drafts; ///< how they fared
+  std::shared_ptr<const draft_subject> subject; ///< null where nobody drafts
+  int n_successors = 0;                         ///< likely tokens that its drafter is to know of each row
+  std::vector<token_successors> successors;     ///< which it does not know yet
+  draft_record drafts;                          ///< how they fared
 
   std::shared_ptr<token_counts> counts; ///< null without penalties
   stored_answer answer;                 ///< filled only if it may be stored

@@ -32,10 +32,11 @@ struct serving_config {
 
   std::string acceptance_policy = "coupled";
   std::string draft_policy = "adaptive";
-  std::string drafter = "prompt_lookup"; ///< or "off"
+  std::string drafter = "auto"; ///< one of drafter_names
   /// Without a drafter nothing is drafted, whatever the policy.
   std::string draft_policy_in_force() const { return drafter == "off" ? "off" : draft_policy; }
   int max_draft = 8;
+  std::size_t draft_answers_bytes = std::size_t{32} << 20; ///< of finished answers that are drafted from
   std::chrono::microseconds draft_budget{2000};
 
   std::string cache_policy = "off";

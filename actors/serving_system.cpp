@@ -162,7 +162,7 @@ std::string first_complaint(const serving_config& config) {
         complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
                   "lhd, gdsf, lru, lfu, fifo, slru"),
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
-                  config.acceptance_policy, "coupled, greedy, gumbel, token, block, traversal, typical"),
+                  config.acceptance_policy, std::string{acceptance_names}),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
                   "fixed, adaptive, off"),
         complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy, "off, exact"),
@@ -170,8 +170,9 @@ std::string first_complaint(const serving_config& config) {
                   "full, sinks")})
     if (!text.empty())
       return text;
-  if (config.drafter != "off" && config.drafter != "prompt_lookup")
-    return "speculation.drafter: unknown drafter \"" + config.drafter + "\"; known: prompt_lookup, off";
+  if (!drafters_named(config.drafter))
+    return "speculation.drafter: unknown drafter \"" + config.drafter +
+           "\"; known: " + std::string{drafter_names};
   return "";
 }
 

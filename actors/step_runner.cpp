@@ -16,8 +16,7 @@ double us_since(std::chrono::steady_clock::time_point start) {
 
 step_runner::step_runner(std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
                          const std::string& acceptance)
-    : model_(std::move(model)), end_tokens_(std::move(end_tokens)), greedy_(make_acceptance_policy("greedy")),
-      sampled_(make_acceptance_policy(acceptance)) {}
+    : model_(std::move(model)), end_tokens_(std::move(end_tokens)), acceptance_(acceptance) {}
 
 step_result step_runner::run(const step_plan& plan) {
   std::vector<sequence_rows> batch;
@@ -62,6 +61,15 @@ saved_page step_runner::save(const page_save& wish) const {
   return {wish.claim, bytes};
 }
 
+const acceptance_policy& step_runner::policy_for(const planned_sequence& rows) {
+  const auto& of_sampled = rows.acceptance.empty() ? acceptance_ : rows.acceptance;
+  const auto name = rows.sampling->temperature == 0 ? std::string{"greedy"} : of_sampled;
+  auto& policy = policies_[name];
+  if (!policy)
+    policy = make_acceptance_policy(name);
+  return *policy;
+}
+
 sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<const float> logits) {
   sequence_outcome outcome;
   outcome.id = rows.id;
@@ -94,8 +102,10 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     const int position = rows.first_position + n_committed + which.offset;
     return counter_uniform(sampling.seed, static_cast<std::uint64_t>(position), which.purpose, which.index);
   }};
-  const auto& policy = sampling.temperature == 0 ? *greedy_ : *sampled_;
-  auto verdict = policy.decide(chain_of(draft), target_row, coins);
+  for (int row = 0; row <= rows.n_draft && rows.n_successors > 0; ++row)
+    outcome.successors.push_back({rows.tokens[static_cast<std::size_t>(n_committed - 1 + row)],
+                                  likeliest(row_logits(row), rows.n_successors)});
+  auto verdict = policy_for(rows).decide(chain_of(draft), target_row, coins);
   outcome.n_accepted = verdict.n_accepted();
   outcome.tokens = std::move(verdict.tokens);
   if (sampling.n_logprobs >= 0)

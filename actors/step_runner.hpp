@@ -5,6 +5,7 @@
 #include "engine/language_model.hpp"
 #include "policies/acceptance_policy.hpp"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -14,8 +15,9 @@ namespace souffleur {
 /// Keeps no state of any sequence; a step's result depends on the plan and the model's KV alone.
 class step_runner {
 public:
-  /// `acceptance` decides rows with temperature > 0; greedy rows are decided greedily. `end_tokens` are what
-  /// `min_tokens` forbids, with a request's own stop tokens. REQUIRES: `acceptance` is a known name.
+  /// `acceptance` decides rows with temperature > 0 whose plan names no other policy; greedy rows are decided
+  /// greedily. `end_tokens` are what `min_tokens` forbids, with a request's own stop tokens. REQUIRES: names
+  /// of policies are known ones, here and in plans.
   step_runner(std::shared_ptr<language_model> model, std::vector<token_id> end_tokens,
               const std::string& acceptance);
 
@@ -23,14 +25,15 @@ public:
 
 private:
   saved_page save(const page_save& wish) const;
+  const acceptance_policy& policy_for(const planned_sequence& rows);
   sequence_outcome verify(const planned_sequence& rows, std::span<const float> logits);
 
   std::shared_ptr<language_model> model_;
   std::vector<token_id> end_tokens_;
-  std::unique_ptr<acceptance_policy> greedy_;
-  std::unique_ptr<acceptance_policy> sampled_;
-  std::vector<float> logits_;  ///< (n_logit_rows, vocabulary)
-  std::vector<float> scratch_; ///< (vocabulary,)
+  std::string acceptance_;
+  std::map<std::string, std::unique_ptr<acceptance_policy>> policies_; ///< that were needed so far
+  std::vector<float> logits_;                                          ///< (n_logit_rows, vocabulary)
+  std::vector<float> scratch_;                                         ///< (vocabulary,)
 };
 
 } // namespace souffleur

@@ -60,7 +60,7 @@ void spawn_part(self_pointer self, const std::string& name) {
     if (state.scheduler)
       compat::urgent_send(state.scheduler, kv_reset{});
   } else if (name == "drafter") {
-    state.to.drafter = self->spawn(drafter);
+    state.to.drafter = self->spawn(drafter, config.draft_answers_bytes, state.parts.model->vocabulary_size());
     watch(self, name, state.to.drafter);
   } else if (name == "response_cache") {
     state.to.cache = self->spawn(response_cache, config.cache_max_bytes, config.cache_ttl);

@@ -48,6 +48,7 @@ struct plain_values {
   std::int64_t request_timeout_s = 600;
   std::int64_t step_timeout_s = 120;
   std::int64_t draft_budget_us = 2000;
+  std::size_t draft_answers_mib = 32;
   std::int64_t cache_ttl_s = 3600;
   int cache_max_mib = 64;
   int memory_budget_mib = 0;
@@ -216,7 +217,7 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
   app.add_option("--speculation.policy", c.draft_policy, "adaptive, fixed or off")
       ->capture_default_str()
       ->group("speculation");
-  app.add_option("--speculation.drafter", c.drafter, "prompt_lookup or off")
+  app.add_option("--speculation.drafter", c.drafter, "auto, prompt_lookup, suffix, recycling or off")
       ->capture_default_str()
       ->group("speculation");
   app.add_option("--speculation.acceptance", c.acceptance_policy,
@@ -225,6 +226,11 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
       ->group("speculation");
   app.add_option("--speculation.max_draft", c.max_draft, "drafted tokens of one generation in one step")
       ->check(CLI::Range(0, 64))
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.answers_mib", v.draft_answers_mib,
+                 "of finished answers that their tenant's next ones are drafted from")
+      ->check(CLI::Range(0, 1 << 20))
       ->capture_default_str()
       ->group("speculation");
   app.add_option("--speculation.budget_us", v.draft_budget_us, "a drafter that takes longer is skipped")
@@ -257,6 +263,7 @@ void take(const plain_values& v, server_settings& s) {
   s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
   s.serving.draft_budget = std::chrono::microseconds{v.draft_budget_us};
+  s.serving.draft_answers_bytes = v.draft_answers_mib << 20;
   s.serving.cache_ttl = std::chrono::seconds{v.cache_ttl_s};
   s.serving.tier_max_bytes = static_cast<std::size_t>(v.tier_max_mib) << 20;
   s.serving.cache_max_bytes = static_cast<std::size_t>(v.cache_max_mib) << 20;

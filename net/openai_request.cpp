@@ -191,10 +191,38 @@ void read_speculation(json_fields& ours, speculation_options& options) {
     options.enabled = fields.boolean("enabled").value_or(true);
     if (const auto n = fields.integer("max_draft", 0, 64))
       options.max_draft = static_cast<int>(*n);
+    options.drafter = fields.text("drafter").value_or("");
+    options.acceptance = fields.text("acceptance").value_or("");
     if (fields.error())
       ours.complain(*fields.error());
   } else {
     ours.complain("speculation", "must be a boolean or an object", "invalid_type");
+  }
+}
+
+/// OpenAI's predicted output.
+void read_prediction(json_fields& fields, std::string& prediction) {
+  const auto* object = fields.object("prediction");
+  if (object == nullptr)
+    return;
+  const auto* content = object->if_contains("content");
+  if (const auto* text = content != nullptr ? content->if_string() : nullptr) {
+    prediction = *text;
+    return;
+  }
+  const auto* parts = content != nullptr ? content->if_array() : nullptr;
+  if (parts == nullptr) {
+    fields.complain("prediction.content", "must be a string or an array of text parts", "invalid_type");
+    return;
+  }
+  for (const auto& part : *parts) {
+    const auto* one = part.if_object();
+    const auto* text = one != nullptr ? one->if_contains("text") : nullptr;
+    if (text == nullptr || !text->is_string()) {
+      fields.complain("prediction.content", "may have parts with a 'text' only");
+      return;
+    }
+    prediction += text->get_string();
   }
 }
 
@@ -391,6 +419,7 @@ parse_openai_request(openai_endpoint endpoint, const json::value& body, std::str
     form.sampling.seed = static_cast<std::uint64_t>(*seed);
   }
   read_own_options(fields, form);
+  read_prediction(fields, form.prediction);
   call.stream = fields.boolean("stream").value_or(false);
   if (const auto* options = fields.object("stream_options")) {
     json_fields inner{*options, "stream_options."};

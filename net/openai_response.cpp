@@ -67,7 +67,10 @@ json::object usage_object(const generation_usage& usage) {
   return {{"prompt_tokens", usage.n_prompt_tokens},
           {"completion_tokens", usage.n_output_tokens},
           {"total_tokens", usage.n_prompt_tokens + usage.n_output_tokens},
-          {"prompt_tokens_details", json::object{{"cached_tokens", usage.n_cached_tokens}}}};
+          {"prompt_tokens_details", json::object{{"cached_tokens", usage.n_cached_tokens}}},
+          {"completion_tokens_details",
+           json::object{{"accepted_prediction_tokens", usage.n_accepted_tokens},
+                        {"rejected_prediction_tokens", usage.n_drafted_tokens - usage.n_accepted_tokens}}}};
 }
 
 json::object timings_object(const generation_usage& usage) {
@@ -81,7 +84,8 @@ json::object timings_object(const generation_usage& usage) {
 json::object speculation_object(const generation_usage& usage) {
   return {{"drafted_tokens", usage.n_drafted_tokens},
           {"accepted_tokens", usage.n_accepted_tokens},
-          {"steps", usage.n_steps}};
+          {"steps", usage.n_steps},
+          {"lossy", usage.lossy}};
 }
 
 json::object cache_object(const generation_usage& usage) {
@@ -172,6 +176,7 @@ void openai_response::note_end(int choice, const generation_event& event) {
     usage_.n_drafted_tokens += end->usage.n_drafted_tokens;
     usage_.n_accepted_tokens += end->usage.n_accepted_tokens;
     usage_.n_steps += end->usage.n_steps;
+    usage_.lossy |= end->usage.lossy;
     if (choice % n_per_prompt_ == 0) { // a prompt counts once, whatever n is
       usage_.n_prompt_tokens += end->usage.n_prompt_tokens;
       usage_.n_cached_tokens += end->usage.n_cached_tokens;

@@ -43,8 +43,9 @@ public:
   virtual verdict decide(const verification_tree& draft, const target_rows& target, const coins& from) const;
 };
 
-/// Names: "greedy", "coupled", "gumbel", "token", "block", "traversal", "typical". Null if the name is
-/// unknown.
+inline constexpr std::string_view acceptance_names =
+    "coupled, greedy, gumbel, token, block, traversal, typical";
+/// Null if the name is none of these.
 std::unique_ptr<acceptance_policy> make_acceptance_policy(std::string_view name);
 
 } // namespace souffleur

@@ -10,8 +10,8 @@ namespace {
 constexpr double bucket_decay = 0.995;
 constexpr double record_decay = 0.9;
 constexpr double prior_weight = 4; ///< drafted tokens that a bucket's beginning counts as
-constexpr double request_weight =
-    2; ///< tokens after which a request's own fortune counts as much as all others'
+/// Tokens after which a request's own fortune counts as much as all others'.
+constexpr double request_weight = 2;
 constexpr double least_chance = 0.01;
 constexpr double largest_chance = 0.99;
 
@@ -34,44 +34,54 @@ draft_estimate::draft_estimate() {
   }
 }
 
-int draft_estimate::index_of(const draft_tree& draft, float probability) {
-  const int origin = static_cast<int>(draft.origin) % n_origins_;
+std::size_t draft_estimate::index_of(const draft_tree& draft, float probability) {
   const int likelihood = std::clamp(static_cast<int>(probability * n_likelihoods_), 0, n_likelihoods_ - 1);
-  return (origin * n_matches_ + match_class(draft.match_length, n_matches_)) * n_likelihoods_ + likelihood;
-}
-
-double draft_estimate::chance(int index) const {
-  const auto& found = buckets_[static_cast<std::size_t>(index)];
-  return found.n_accepted / found.n_tried;
+  const int within = match_class(draft.match_length, n_matches_) * n_likelihoods_ + likelihood;
+  return static_cast<std::size_t>(draft.origin) * n_matches_ * n_likelihoods_ +
+         static_cast<std::size_t>(within);
 }
 
 std::vector<double> draft_estimate::survival(const draft_tree& draft, const draft_record& of_request) const {
-  const double fortune = (request_weight + of_request.n_accepted) / (request_weight + of_request.n_expected);
+  const auto& own = of_request.by_origin[static_cast<std::size_t>(draft.origin)];
+  const double fortune = (request_weight + own.n_stood) / (request_weight + own.n_expected);
   std::vector<double> survival;
-  double stands = 1;
-  for (const auto& token : draft.nodes) {
-    stands *= std::clamp(chance(index_of(draft, token.probability)) * fortune, least_chance, largest_chance);
-    survival.push_back(stands);
+  survival.reserve(draft.nodes.size());
+  for (const auto& node : draft.nodes) {
+    const double above = node.parent < 0 ? 1 : survival[static_cast<std::size_t>(node.parent)];
+    survival.push_back(above * std::clamp(chance(index_of(draft, node.probability)) * fortune, least_chance,
+                                          largest_chance));
   }
   return survival;
 }
 
-void draft_estimate::verified(const draft_tree& draft, int n_verified, int n_accepted,
-                              draft_record& of_request) {
-  of_request.n_expected *= record_decay;
-  of_request.n_accepted *= record_decay;
-  of_request.n_steps_without = 0;
-  // What comes after the first that fell was not tried.
-  const int n_tried = std::min(n_accepted + 1, n_verified);
-  for (int i = 0; i < n_tried; ++i) {
-    const bool stood = i < n_accepted;
-    const int index = index_of(draft, draft.nodes[static_cast<std::size_t>(i)].probability);
-    of_request.n_expected += chance(index);
-    of_request.n_accepted += stood ? 1 : 0;
-    auto& found = buckets_[static_cast<std::size_t>(index)];
-    found.n_tried = bucket_decay * found.n_tried + 1;
-    found.n_accepted = bucket_decay * found.n_accepted + (stood ? 1 : 0);
+void draft_estimate::observe(const draft_tree& draft, std::span<const token_id> emitted,
+                             draft_record& of_request) {
+  auto& own = of_request.by_origin[static_cast<std::size_t>(draft.origin)];
+  own.n_expected *= record_decay;
+  own.n_stood *= record_decay;
+  int parent = -1;
+  for (const auto token : emitted) {
+    int stood = -1;
+    for (int i = parent + 1; i < static_cast<int>(draft.nodes.size()); ++i) {
+      const auto& node = draft.nodes[static_cast<std::size_t>(i)];
+      if (node.parent != parent)
+        continue;
+      count(index_of(draft, node.probability), node.token == token, own);
+      if (node.token == token)
+        stood = i;
+    }
+    if (stood < 0)
+      return;
+    parent = stood;
   }
+}
+
+void draft_estimate::count(std::size_t index, bool stood, draft_record::fortune& of_request) {
+  of_request.n_expected += chance(index);
+  of_request.n_stood += stood ? 1 : 0;
+  auto& found = buckets_[index];
+  found.n_tried = bucket_decay * found.n_tried + 1;
+  found.n_stood = bucket_decay * found.n_stood + (stood ? 1 : 0);
 }
 
 } // namespace souffleur

@@ -13,22 +13,32 @@ int cap(const draft_situation& now) {
   return std::max(0, std::min(now.max_draft_tokens, now.n_remaining_tokens - 1));
 }
 
+int n_of(const draft_candidate& candidate, const draft_tree& draft) {
+  return std::min(candidate.n_most, static_cast<int>(draft.nodes.size()));
+}
+
+/// All of the draft with the longest match; of equals the first.
 class fixed_policy final : public draft_policy {
 public:
   std::string_view name() const override { return "fixed"; }
   int n_wished(const draft_situation& now) const override { return cap(now); }
-  std::vector<int> n_planned(std::span<const draft_candidate> drafts, const step_shape&) const override {
-    std::vector<int> all;
-    for (const auto& one : drafts)
-      all.push_back(one.n_most);
-    return all;
+  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
+                                   const step_shape&) const override {
+    std::vector<draft_choice> choices;
+    for (const auto& candidate : candidates) {
+      const auto best = std::ranges::max_element(candidate.drafts, {}, &draft_tree::match_length);
+      choices.push_back({static_cast<int>(best - candidate.drafts.begin()),
+                         best == candidate.drafts.end() ? 0 : n_of(candidate, *best)});
+    }
+    return choices;
   }
 };
 
 /// Spends rows on the drafted tokens that are most likely to stand, of all sequences together, as long as
 /// the step's tokens per second grow: (n_decoding + sum of survival) / T(rows). Source: the batch-level
-/// budget of vLLM's adaptive verification; goodput, arXiv 2406.14066. A request whose drafts get no row for
-/// long is tried again with one token, where that costs little.
+/// budget of vLLM's adaptive verification; goodput, arXiv 2406.14066. Of several drafts for one sequence it
+/// takes the one that brings most beyond what its rows cost. Whatever is proposed is compared with what was
+/// emitted in the end, so a drafter that was given up comes back without ever costing a row.
 class adaptive_policy final : public draft_policy {
 public:
   explicit adaptive_policy(std::span<const step_time> measured) : cost_(measured) {}
@@ -46,42 +56,27 @@ public:
     return 0;
   }
 
-  std::vector<int> n_planned(std::span<const draft_candidate> drafts, const step_shape& step) const override {
-    struct token {
-      double survival;
-      std::size_t draft;
-    };
-    std::vector<token> tokens;
-    for (std::size_t i = 0; i < drafts.size(); ++i) {
-      if (drafts[i].n_most == 0)
-        continue;
-      const auto survival = estimate_.survival(*drafts[i].draft, *drafts[i].record);
-      for (int t = 0; t < drafts[i].n_most; ++t)
-        tokens.push_back({survival[static_cast<std::size_t>(t)], i});
-    }
-    // Survival never rises along a draft, so whatever is taken from the front is its beginning.
-    std::ranges::stable_sort(tokens, std::ranges::greater{}, &token::survival);
+  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
+                                   const step_shape& step) const override {
     const int n_rows = std::max(1, step.n_rows);
-    double expected = step.n_decoding;
-    double best = least_gain * expected / cost_.us(n_rows);
-    std::size_t n_best = 0;
-    for (std::size_t n = 1; n <= tokens.size(); ++n) {
-      expected += tokens[n - 1].survival;
-      const double speed = expected / cost_.us(n_rows + static_cast<int>(n));
-      if (speed > best) {
-        best = speed;
-        n_best = n;
-      }
+    const double price = price_of_row(n_rows, step.n_decoding);
+    std::vector<draft_choice> choices(candidates.size());
+    std::vector<token> tokens;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const auto best = best_of(candidates[i], price);
+      choices[i].which = best.which;
+      for (const double worth : best.worths)
+        tokens.push_back({worth, i});
     }
-    std::vector<int> planned(drafts.size());
-    for (std::size_t n = 0; n < n_best; ++n)
-      ++planned[tokens[n].draft];
-    probe(drafts, n_rows + static_cast<int>(n_best), planned);
-    return planned;
+    std::ranges::stable_sort(tokens, std::ranges::greater{}, &token::worth);
+    for (std::size_t n = n_worth_their_rows(tokens, n_rows, step.n_decoding); n > 0; --n)
+      ++choices[tokens[n - 1].candidate].n_tokens;
+    return choices;
   }
 
-  void verified(const draft_tree& draft, int n_verified, int n_accepted, draft_record& of_request) override {
-    estimate_.verified(draft, n_verified, n_accepted, of_request);
+  void observe(const draft_tree& draft, std::span<const token_id> emitted,
+               draft_record& of_request) override {
+    estimate_.observe(draft, emitted, of_request);
   }
 
   void step_took(const step_time& step) override { cost_.observe(step); }
@@ -89,20 +84,58 @@ public:
 private:
   static constexpr double least_gain = 1.02; ///< less is not worth the doubt
   static constexpr double least_hope = 1.08;
-  static constexpr int steps_between_probes = 32;
-  static constexpr double largest_probe_cost = 1.2;
+  static constexpr int rows_of_a_draft = 4; ///< for the price of one
 
-  void probe(std::span<const draft_candidate> drafts, int n_rows, std::vector<int>& planned) const {
-    bool is_cheap = cost_.us(n_rows + 1) <= largest_probe_cost * cost_.us(n_rows);
-    for (std::size_t i = 0; i < drafts.size(); ++i) {
-      auto& waits = drafts[i].record->n_steps_without;
-      if (planned[i] > 0 || drafts[i].n_most == 0)
-        continue;
-      if (++waits < steps_between_probes || !is_cheap)
-        continue;
-      planned[i] = 1;
-      is_cheap = false; // one in a step
+  struct token {
+    double worth; ///< probability that it stands, and no more than that of any before it in its draft
+    std::size_t candidate;
+  };
+  struct valued_draft {
+    int which = 0;
+    std::vector<double> worths; ///< never rising, so whatever is best of them is the draft's beginning
+  };
+
+  /// In tokens that the step without it makes in the same time.
+  double price_of_row(int n_rows, int n_decoding) const {
+    const double more_us = cost_.us(n_rows + rows_of_a_draft) - cost_.us(n_rows);
+    return more_us / rows_of_a_draft * n_decoding / cost_.us(n_rows);
+  }
+
+  valued_draft best_of(const draft_candidate& candidate, double price) const {
+    valued_draft best;
+    double most = 0;
+    for (std::size_t which = 0; which < candidate.drafts.size(); ++which) {
+      const auto& draft = candidate.drafts[which];
+      auto worths = estimate_.survival(draft, *candidate.record);
+      worths.resize(static_cast<std::size_t>(n_of(candidate, draft)));
+      double least = 1;
+      double gain = 0;
+      for (auto& worth : worths) {
+        worth = least = std::min(least, worth);
+        gain += std::max(0.0, worth - price);
+      }
+      if (gain > most || best.worths.empty()) {
+        most = gain;
+        best = {static_cast<int>(which), std::move(worths)};
+      }
     }
+    return best;
+  }
+
+  /// How many of the tokens, which come in descending order, make the step's speed greatest.
+  std::size_t n_worth_their_rows(std::span<const token> tokens, int n_rows, int n_decoding) const {
+    double expected = n_decoding;
+    double best = least_gain * expected / cost_.us(n_rows);
+    std::size_t n_best = 0;
+    for (std::size_t n = 1; n <= tokens.size(); ++n) {
+      expected += tokens[n - 1].worth;
+      const double speed = expected / cost_.us(n_rows + static_cast<int>(n));
+      if (speed > best) {
+        best = speed;
+        n_best = n;
+      }
+    }
+    return n_best;
   }
 
   step_cost cost_;
@@ -113,8 +146,9 @@ class off_policy final : public draft_policy {
 public:
   std::string_view name() const override { return "off"; }
   int n_wished(const draft_situation&) const override { return 0; }
-  std::vector<int> n_planned(std::span<const draft_candidate> drafts, const step_shape&) const override {
-    return std::vector<int>(drafts.size());
+  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
+                                   const step_shape&) const override {
+    return std::vector<draft_choice>(candidates.size());
   }
 };
 

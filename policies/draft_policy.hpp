@@ -1,4 +1,4 @@
-// How many rows a step spends on drafts, and on whose.
+// Which drafts get rows in a step, and how many.
 #pragma once
 
 #include "policies/draft_estimate.hpp"
@@ -18,11 +18,17 @@ struct draft_situation {
   int n_remaining_tokens = 0; ///< output tokens that the request may still get
 };
 
-/// A drafted chain, and how much of it may get rows.
+/// What several drafters propose for one sequence, and how many tokens of it may get rows.
 struct draft_candidate {
-  const draft_tree* draft = nullptr; ///< null: there is none
-  int n_most = 0;                    ///< at most the draft's tokens
-  draft_record* record = nullptr;    ///< the request's; never null
+  std::span<const draft_tree> drafts;
+  int n_most = 0;
+  const draft_record* record = nullptr; ///< the request's; never null
+};
+
+/// One of a candidate's drafts, from its beginning.
+struct draft_choice {
+  int which = 0;
+  int n_tokens = 0; ///< 0: none of them
 };
 
 /// A step before drafts are added to it.
@@ -40,12 +46,12 @@ public:
   virtual bool counts_costs() const { return false; }
   /// Number of tokens to ask the drafters for: 0 ≤ result ≤ min(max_draft_tokens, n_remaining_tokens - 1).
   virtual int n_wished(const draft_situation& now) const = 0;
-  /// How many tokens of each draft, from its beginning, get rows: 0 ≤ result[i] ≤ drafts[i].n_most.
-  virtual std::vector<int> n_planned(std::span<const draft_candidate> drafts,
-                                     const step_shape& step) const = 0;
-  /// A draft's first `n_verified` tokens got rows, `n_accepted` of them stood.
-  virtual void verified(const draft_tree& /*draft*/, int /*n_verified*/, int /*n_accepted*/,
-                        draft_record& /*of_request*/) {}
+  /// What gets rows: one draft of each candidate, n_tokens ≤ n_most.
+  virtual std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
+                                           const step_shape& step) const = 0;
+  /// `emitted` is what followed the text that the draft was proposed for, chosen or not.
+  virtual void observe(const draft_tree& /*draft*/, std::span<const token_id> /*emitted*/,
+                       draft_record& /*of_request*/) {}
   virtual void step_took(const step_time& /*step*/) {}
 };
 

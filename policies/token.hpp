@@ -32,10 +32,11 @@ enum class token_origin : std::uint8_t {
   draft_model,
   cache
 };
+inline constexpr std::size_t n_token_origins = 8;
 
 constexpr const char* to_string(token_origin origin) {
-  constexpr const char* names[] = {"model",      "prompt_lookup", "suffix",      "answers",
-                                   "prediction", "recycling",     "draft_model", "cache"};
+  constexpr const char* names[n_token_origins] = {"model",      "prompt_lookup", "suffix",      "answers",
+                                                  "prediction", "recycling",     "draft_model", "cache"};
   return names[static_cast<std::size_t>(origin)];
 }
 

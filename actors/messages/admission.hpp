@@ -20,7 +20,9 @@ struct admitted_request {
   std::string tenant;
   std::vector<token_id> prompt;
   std::shared_ptr<const sampling_params> sampling;
-  speculation_options speculation;
+  speculation_options speculation;  ///< with the acceptance policy that is in force
+  bool is_lossy = false;            ///< its acceptance policy may change what is said
+  std::vector<token_id> prediction; ///< what the client expects to be answered
   std::string window_policy = "full";
   window_limits window; ///< its limits
   retention_wish retention{};

@@ -1,12 +1,22 @@
 // The conversation between scheduler and drafters.
 #pragma once
 
+#include "policies/distribution.hpp"
 #include "policies/draft_tree.hpp"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace souffleur {
+
+/// What stays the same of a sequence.
+struct draft_subject {
+  std::string tenant;
+  int n_prompt = 0;                 ///< how many of its tokens are the prompt
+  std::string drafter;              ///< one of drafter_names
+  std::vector<token_id> prediction; ///< what its client expects to be answered; empty: nothing
+};
 
 /// Committed tokens that the drafter has not seen, and how many tokens it may propose after them.
 struct draft_wish {
@@ -14,17 +24,27 @@ struct draft_wish {
   int offset = 0; ///< index in the sequence of appended.front()
   std::vector<token_id> appended;
   int n_max = 0;
+  std::shared_ptr<const draft_subject> subject;
+  std::vector<token_successors> successors; ///< of the last step's rows, where token recycling is in force
+};
+
+struct draft_ending {
+  sequence_id id = 0;
+  int offset = 0; ///< as in a wish
+  std::vector<token_id> appended;
+  std::shared_ptr<const draft_subject> subject;
+  bool is_answer = false; ///< it is complete: its tenant's next answers may be drafted from it
 };
 
 struct draft_demand {
   std::vector<draft_wish> wishes;
-  std::vector<sequence_id> ended;
+  std::vector<draft_ending> ended;
 };
 
 struct draft_proposal {
   sequence_id id = 0;
-  draft_tree draft; ///< a chain
-  int n_known = 0;  ///< tokens of the sequence that the drafter has now
+  std::vector<draft_tree> drafts; ///< of several drafters; none is empty
+  int n_known = 0;                ///< tokens of the sequence that the drafters have now
 };
 
 struct draft_offer {

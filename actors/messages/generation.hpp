@@ -41,6 +41,8 @@ struct token_prompt {
 struct speculation_options {
   bool enabled = true;
   std::optional<int> max_draft;
+  std::string drafter;    ///< one of drafter_names; empty: the server's
+  std::string acceptance; ///< name of an acceptance_policy; empty: the server's
 };
 
 /// `souffleur.attention_sinks` and `souffleur.attention_window` of a request: what it may see, in positions.
@@ -58,6 +60,7 @@ struct generation_request {
   bool max_tokens_given = false; ///< else: as many as the context allows, bounded by configuration
   bool seed_given = false;
   speculation_options speculation;
+  std::string prediction; ///< what the answer is expected to be
   attention_options attention;
   retention_wish retention{}; ///< of its prompt and its answer in the prefix cache
   bool cache = true;          ///< `souffleur.cache.mode` other than "off"
@@ -119,6 +122,7 @@ struct generation_usage {
   double queue_ms = 0;
   double prefill_ms = 0;
   double decode_ms = 0;
+  bool lossy = false;               ///< drafts may have changed what was said
   bool answered_from_cache = false; ///< response cache hit
 };
 

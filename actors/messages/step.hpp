@@ -26,6 +26,8 @@ struct planned_sequence {
   int n_draft = 0;              ///< how many of `tokens`, at the end, are drafted
   bool samples = true;          ///< false for a prefill chunk that does not reach the last committed token
   int n_output = 0;             ///< tokens sampled so far
+  int n_successors = 0;         ///< likely tokens to be told of each row that is judged
+  std::string acceptance;       ///< name of the acceptance_policy
   std::shared_ptr<const sampling_params> sampling;
   std::shared_ptr<const token_counts> counts; ///< of the committed tokens; null without penalties
 };
@@ -51,9 +53,10 @@ struct step_plan {
 
 struct sequence_outcome {
   sequence_id id = 0;
-  std::vector<token_id> tokens;         ///< sampled in this step; empty if the sequence did not sample
-  int n_accepted = 0;                   ///< how many of `tokens`, at the front, were drafted
-  std::vector<token_logprobs> logprobs; ///< one per token, if asked for
+  std::vector<token_id> tokens;             ///< sampled in this step; empty if the sequence did not sample
+  int n_accepted = 0;                       ///< how many of `tokens`, at the front, were drafted
+  std::vector<token_logprobs> logprobs;     ///< one per token, if asked for
+  std::vector<token_successors> successors; ///< of each row that was judged, if asked for
 };
 
 struct saved_page {

@@ -8,11 +8,6 @@ namespace souffleur {
 sequence_suffixes::sequence_suffixes(std::size_t n_max, int depth)
     : n_text_(std::max<std::size_t>(n_max / 2, 2) - 1), tree_(depth) {}
 
-void sequence_suffixes::expect(std::span<const token_id> text) {
-  tree_.append(text.first(std::min(text.size(), n_text_)));
-  close();
-}
-
 void sequence_suffixes::append(std::span<const token_id> tokens) {
   while (!tokens.empty()) {
     const auto n = std::min(tokens.size(), n_text_ - n_open_);

@@ -14,9 +14,6 @@ class sequence_suffixes {
 public:
   explicit sequence_suffixes(std::size_t n_max, int depth = suffix_tree::default_depth);
 
-  /// What the sequence may come to say: an answer that its client predicts, or one to a similar question.
-  /// REQUIRES: nothing was appended yet.
-  void expect(std::span<const token_id> text);
   void append(std::span<const token_id> tokens);
   draft_tree propose(const draft_shape& shape) const { return tree_.propose(tree_.repeated(), shape); }
 

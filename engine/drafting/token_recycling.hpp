@@ -1,6 +1,7 @@
 // Drafts from the tokens that the model thought likely after a token when it last saw it.
 #pragma once
 
+#include "policies/distribution.hpp"
 #include "policies/draft_tree.hpp"
 
 #include <array>
@@ -10,12 +11,6 @@
 #include <vector>
 
 namespace souffleur {
-
-/// A token that the model thought likely, and how likely.
-struct likely_token {
-  token_id token = 0;
-  float probability = 0;
-};
 
 /// Adjacency matrix of Token Recycling (arXiv 2408.08696). One row of 64 bytes for each token that was seen,
 /// whose content is what one sequence was likely to say: share it no further than that may be known.

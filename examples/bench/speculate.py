@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What speculation brings: the same requests to one server with and without it, one after the other.
 
-Each prompt is first computed once, so that what is compared is decoding; then every variant answers it, in an order that
-turns. Prints by category: tokens a second without and with, their ratio, the least and the largest ratio of a group of
+Every variant answers every prompt, in an order that turns. Each is a tenant of its own, so that none drafts from what
+another was answered, and has the prompt computed once before, so that what is compared is decoding. Prints by category: tokens a second without and with, their ratio, the least and the largest ratio of a group of
 `--batch` prompts, the share of drafted tokens that stood, and the tokens of a step. The answers must be the same, bit by
 bit: it counts those that are not, and then fails.
 
@@ -59,11 +59,11 @@ def random_prompts():
 
 
 class Answer:
-    def __init__(self, server, prompt, speculation, given, max_tokens):
+    def __init__(self, server, prompt, tenant, speculation, given, max_tokens):
         body = {"messages": [{"role": "user", "content": prompt}], "max_tokens": max_tokens,
                 "temperature": given.temperature, "seed": 1, "ignore_eos": given.ignore_eos,
                 "souffleur": {"speculation": speculation}}
-        with server.post("/v1/chat/completions", body) as answer:
+        with server.post("/v1/chat/completions", body, tenant) as answer:
             found = json.loads(answer.read())
         self.text = found["choices"][0]["message"]["content"]
         self.n_tokens = found["usage"]["completion_tokens"]
@@ -98,16 +98,16 @@ def measure(server, prompts, variants, given):
     batches = [(category, group[i:i + given.batch]) for category, group in groups.items()
                for i in range(0, len(group), given.batch)]
     with ThreadPoolExecutor(given.batch) as pool:
-        def ask(batch, speculation, max_tokens):
-            return list(pool.map(lambda prompt: Answer(server, prompt, speculation, given, max_tokens), batch))
+        def ask(batch, name, max_tokens):
+            return list(pool.map(lambda prompt: Answer(server, prompt, name, variants[name], given, max_tokens), batch))
 
         for n, (category, batch) in enumerate(batches):
             print(f"\r{n} of {len(batches)} groups: {category:20s}", end="", file=sys.stderr)
-            ask(batch, False, 1)
             names = list(variants)
             for name in names[n % len(names):] + names[:n % len(names)]:
+                ask(batch, name, 1)
                 start = time.perf_counter()
-                answers = ask(batch, variants[name], given.tokens)
+                answers = ask(batch, name, given.tokens)
                 tallies[category][name].add(time.perf_counter() - start, answers)
     print(file=sys.stderr)
     return tallies

@@ -1,6 +1,6 @@
 #include "actors/memory_plan.hpp"
 
-#include "engine/drafting/prompt_lookup.hpp"
+#include "engine/drafting/sequence_drafters.hpp"
 #include "engine/kv_manager.hpp"
 #include "policies/token.hpp"
 
@@ -93,9 +93,13 @@ TEST(MemoryPlan, tables_take_no_more_than_what_is_counted_for_a_page) {
 TEST(MemoryPlan, a_drafter_takes_no_more_than_what_is_counted_for_a_token) {
   constexpr int n_tokens = 20000;
   const auto before = heap_bytes();
-  prompt_lookup tables;
-  for (token_id token = 0; token < n_tokens; ++token) // no two n-grams alike
-    tables.append(std::span{&token, 1});
+  sequence_drafters drafters{{.prompt_lookup = true, .suffix = true, .answers = true}, {}};
+  unsigned state = 1;
+  for (int i = 0; i < n_tokens; ++i) { // few n-grams alike
+    state = state * 1664525U + 1013904223U;
+    const auto token = static_cast<token_id>(state >> 20);
+    drafters.append(std::span{&token, 1});
+  }
   const auto per_token = (heap_bytes() - before) / n_tokens;
   RecordProperty("bytes_per_token", static_cast<int>(per_token));
   EXPECT_LE(per_token, draft_bytes_per_token);

@@ -187,22 +187,24 @@ TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
   for (std::size_t i = 0; i < changes.size(); ++i) {
     sampling_params sampling;
     changes[i](sampling);
-    EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, sampling, {}))) << "change " << i;
+    EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, sampling, {}, "coupled"))) << "change " << i;
   }
-  EXPECT_TRUE(add(exact_cache_key("u", "f", {1, 2}, {}, {})));
-  EXPECT_TRUE(add(exact_cache_key("t", "g", {1, 2}, {}, {})));
-  EXPECT_TRUE(add(exact_cache_key("tf", "", {1, 2}, {}, {})));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1}, {}, {})));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2, 3}, {}, {})));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {16, 128})));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {128, 16})));
+  EXPECT_TRUE(add(exact_cache_key("u", "f", {1, 2}, {}, {}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("t", "g", {1, 2}, {}, {}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("tf", "", {1, 2}, {}, {}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1}, {}, {}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2, 3}, {}, {}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {16, 128}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {128, 16}, "coupled")));
+  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {}, "token")));
 }
 
 TEST(RequestPreparation, GreedyAnswersShareTheirKeyAcrossSeeds) {
   sampling_params one, other;
   one.temperature = other.temperature = 0;
   other.seed = 99;
-  EXPECT_EQ(exact_cache_key("t", "f", {1}, one, {}), exact_cache_key("t", "f", {1}, other, {}));
+  EXPECT_EQ(exact_cache_key("t", "f", {1}, one, {}, "coupled"),
+            exact_cache_key("t", "f", {1}, other, {}, "coupled"));
 }
 
 } // namespace

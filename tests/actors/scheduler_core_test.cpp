@@ -84,7 +84,7 @@ serving_config any_config() {
   config.join_prefill_tokens = *rc::gen::element(page_tokens, 4 * page_tokens);
   config.prefix_cache = *rc::gen::arbitrary<bool>();
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
-  config.drafter = *rc::gen::element<std::string>("prompt_lookup", "prompt_lookup", "off");
+  config.drafter = *rc::gen::element<std::string>("auto", "prompt_lookup", "recycling", "off");
   config.max_draft = *rc::gen::inRange(0, 9);
   config.scheduling_policy = *rc::gen::element<std::string>("fcfs", "fcfs", "priority", "lpm", "deficit_lpm",
                                                             "deficit_lpm", "deadline", whimsical, whimsical);
@@ -263,7 +263,7 @@ private:
       kv_lost();
       break;
     case drafter_gone:
-      book_ = {};
+      book_ = draft_book{};
       core_.drafter_lost();
       break;
     default:

@@ -183,7 +183,7 @@ serving_config any_config() {
   config.prefill_chunk = *rc::gen::inRange(1, 30);
   config.prefix_cache = *rc::gen::arbitrary<bool>();
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
-  config.drafter = *rc::gen::element<std::string>("prompt_lookup", "prompt_lookup", "off");
+  config.drafter = *rc::gen::element<std::string>("auto", "suffix", "recycling", "off");
   config.cache_policy = *rc::gen::element<std::string>("exact", "off");
   config.max_restarts = 1'000'000;
   if (config.prefix_cache && *rc::gen::arbitrary<bool>()) {

@@ -86,5 +86,5 @@ def test_output_is_the_same_with_and_without_speculation(start_server):
     plain, plain_origins = asyncio.run(all_tokens(server, speculation=False))
     off, _ = asyncio.run(all_tokens(start_server("smollm2", "--speculation.drafter", "off")))
     assert drafted == plain == off
-    assert "prompt_lookup" in origins
+    assert "suffix" in origins
     assert set(plain_origins) == {"model"}

@@ -6,11 +6,13 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <random>
 #include <vector>
 
 using namespace souffleur;
 using souffleur::testing::drafted_chain;
+using souffleur::testing::emitted_where;
 
 namespace {
 
@@ -32,8 +34,8 @@ RC_GTEST_PROP(DraftEstimate, SurvivalNeverRisesAndIsAProbability, ()) {
   const int n_before = *rc::gen::inRange(0, 30);
   for (int i = 0; i < n_before; ++i) {
     const auto draft = gen_draft();
-    const int n = *rc::gen::inRange(1, static_cast<int>(draft.nodes.size()) + 1);
-    estimate.verified(draft, n, *rc::gen::inRange(0, n + 1), record);
+    estimate.observe(draft, emitted_where(*rc::gen::inRange(0, static_cast<int>(draft.nodes.size()) + 1)),
+                     record);
   }
   const auto draft = gen_draft();
   const auto survival = estimate.survival(draft, record);
@@ -55,7 +57,7 @@ RC_GTEST_PROP(DraftEstimate, LearnsEachDraftersChanceAlone, ()) {
     int n_accepted = 0;
     while (n_accepted < 3 && std::bernoulli_distribution{chances[which]}(random))
       ++n_accepted;
-    estimate.verified(drafted_chain(origins[which], 3, probabilities), 3, n_accepted, record);
+    estimate.observe(drafted_chain(origins[which], 3, probabilities), emitted_where(n_accepted), record);
   }
   for (const std::size_t which : {0U, 1U}) {
     const auto survival = estimate.survival(drafted_chain(origins[which], 3, probabilities), {});
@@ -70,19 +72,20 @@ TEST(DraftEstimate, OfWhatCameAfterTheFirstThatFellNothingIsLearned) {
   const auto before = estimate.survival(drafted_chain(token_origin::suffix, 4, {0.1F}), {});
   draft_record record;
   for (int i = 0; i < 50; ++i)
-    estimate.verified(drafted_chain(token_origin::suffix, 4, sure_then_unsure), 2, 0, record);
+    estimate.observe(drafted_chain(token_origin::suffix, 4, sure_then_unsure), emitted_where(0), record);
   const auto after = estimate.survival(drafted_chain(token_origin::suffix, 4, {0.1F}), {});
   EXPECT_EQ(before, after);
 }
 
-TEST(DraftEstimate, OfATokenThatGotNoRowNothingIsLearned) {
+TEST(DraftEstimate, OfWhatIsBeyondTheEmittedTokensNothingIsLearned) {
   const std::vector<float> sure_then_unsure{1.0F, 0.1F};
   const auto unsure = drafted_chain(token_origin::suffix, 4, {sure_then_unsure.back()});
   draft_estimate estimate;
   const auto before = estimate.survival(unsure, {});
   draft_record record;
   for (int i = 0; i < 50; ++i)
-    estimate.verified(drafted_chain(token_origin::suffix, 4, sure_then_unsure), 1, 1, record);
+    estimate.observe(drafted_chain(token_origin::suffix, 4, sure_then_unsure), std::vector<token_id>{0},
+                     record);
   EXPECT_EQ(before, estimate.survival(unsure, {}));
 }
 
@@ -92,10 +95,78 @@ TEST(DraftEstimate, ARequestThatDoesWorseThanOthersIsTrustedLess) {
   draft_record rich;
   const std::vector<float> probabilities{1.0F, 1.0F};
   for (int i = 0; i < 200; ++i) {
-    estimate.verified(drafted_chain(token_origin::prompt_lookup, 5, probabilities), 2, 0, poor);
-    estimate.verified(drafted_chain(token_origin::prompt_lookup, 5, probabilities), 2, 2, rich);
+    estimate.observe(drafted_chain(token_origin::prompt_lookup, 5, probabilities), emitted_where(0), poor);
+    estimate.observe(drafted_chain(token_origin::prompt_lookup, 5, probabilities), emitted_where(2), rich);
   }
   const auto draft = drafted_chain(token_origin::prompt_lookup, 5, probabilities);
   EXPECT_LT(estimate.survival(draft, poor)[0], 0.3);
   EXPECT_GT(estimate.survival(draft, rich)[0], 0.8);
+}
+
+TEST(DraftEstimate, ARequestsFortuneWithOneDrafterIsNotThatWithAnother) {
+  draft_estimate estimate;
+  draft_record record;
+  const std::vector<float> probabilities{1.0F};
+  const auto other = drafted_chain(token_origin::answers, 5, probabilities);
+  const auto before = estimate.survival(other, record);
+  for (int i = 0; i < 20; ++i)
+    estimate.observe(drafted_chain(token_origin::suffix, 5, probabilities), emitted_where(0), record);
+  EXPECT_EQ(estimate.survival(other, record), before);
+}
+
+/// Of a tree, whose siblings differ: a walk along what was emitted tries the children of each token on it.
+RC_GTEST_PROP(DraftEstimate, LearnsOfATreeWhatItLearnsOfItsPathsWithTheSiblingsThatFell, ()) {
+  // Every token has a bucket of its own by its likelihood, so that the counts tell who was tried.
+  const std::vector<float> likelihoods{0.1F, 0.3F, 0.6F, 0.9F};
+  draft_tree tree{{}, 3, token_origin::suffix};
+  for (int i = 0; i < 4; ++i)
+    tree.nodes.push_back({static_cast<token_id>(10 + i), i == 0 ? -1 : *rc::gen::inRange(-1, i),
+                          likelihoods[static_cast<std::size_t>(i)]});
+  std::vector<token_id> emitted;
+  std::vector<std::optional<bool>> stood(4); // nothing: not tried
+  for (int parent = -1; emitted.size() < 3;) {
+    std::vector<int> children;
+    for (int i = 0; i < 4; ++i)
+      if (tree.nodes[static_cast<std::size_t>(i)].parent == parent)
+        children.push_back(i);
+    const int next = children.empty() || *rc::gen::inRange(0, 3) == 0 ? -2 : *rc::gen::elementOf(children);
+    emitted.push_back(next < 0 ? 99 : tree.nodes[static_cast<std::size_t>(next)].token);
+    for (const int child : children)
+      stood[static_cast<std::size_t>(child)] = child == next;
+    if (next < 0)
+      break;
+    parent = next;
+  }
+  draft_estimate estimate;
+  draft_record record;
+  const auto chance = [&](int i) {
+    return estimate.survival(
+        drafted_chain(token_origin::suffix, 3, {likelihoods[static_cast<std::size_t>(i)]}), {})[0];
+  };
+  std::vector<double> before;
+  for (int i = 0; i < 4; ++i)
+    before.push_back(chance(i));
+  estimate.observe(tree, emitted, record);
+  for (int i = 0; i < 4; ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    const double now = chance(i);
+    const bool is_right = !stood[k] ? now == before[k] : *stood[k] ? now > before[k] : now < before[k];
+    RC_ASSERT(is_right);
+  }
+}
+
+RC_GTEST_PROP(DraftEstimate, OfATokenInATreeSurvivalIsItsPathsAlone, ()) {
+  draft_tree tree{{}, 3, token_origin::suffix};
+  for (int i = 0; i < 6; ++i)
+    tree.nodes.push_back({static_cast<token_id>(i), *rc::gen::inRange(-1, i),
+                          static_cast<float>(*rc::gen::inRange(0, 101)) / 100});
+  const draft_estimate estimate;
+  const auto survival = estimate.survival(tree, {});
+  for (int i = 0; i < 6; ++i) {
+    std::vector<float> path;
+    for (int at = i; at >= 0; at = tree.nodes[static_cast<std::size_t>(at)].parent)
+      path.insert(path.begin(), tree.nodes[static_cast<std::size_t>(at)].probability);
+    const auto alone = estimate.survival(drafted_chain(token_origin::suffix, 3, path), {});
+    RC_ASSERT(survival[static_cast<std::size_t>(i)] == alone.back());
+  }
 }

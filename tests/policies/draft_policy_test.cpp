@@ -13,6 +13,7 @@
 
 using namespace souffleur;
 using souffleur::testing::drafted_chain;
+using souffleur::testing::emitted_where;
 
 namespace {
 
@@ -23,36 +24,57 @@ const std::vector<step_time> all_rows_cost_alike{{1, 100}, {32, 3200}};
 struct drafted_step {
   std::vector<draft_record> records;
 
+  /// Another sequence, with one draft.
   void add(const std::vector<float>& probabilities, int match_length, int n_most) {
-    drafts_.push_back(drafted_chain(token_origin::prompt_lookup, match_length, probabilities));
+    drafts_.emplace_back();
     records.emplace_back();
     most_.push_back(n_most);
+    add_draft(probabilities, match_length);
+  }
+  /// Another draft for the sequence that was added last.
+  void add_draft(const std::vector<float>& probabilities, int match_length,
+                 token_origin origin = token_origin::suffix) {
+    drafts_.back().push_back(drafted_chain(origin, match_length, probabilities));
   }
   std::span<const draft_candidate> all() {
     candidates_.clear();
     for (std::size_t i = 0; i < drafts_.size(); ++i)
-      candidates_.push_back({&drafts_[i], most_[i], &records[i]});
+      candidates_.push_back({drafts_[i], most_[i], &records[i]});
     return candidates_;
   }
   int n_decoding() const { return static_cast<int>(drafts_.size()); }
+  const draft_tree& draft(std::size_t sequence) const { return drafts_[sequence].front(); }
 
 private:
-  std::vector<draft_tree> drafts_;
+  std::vector<std::vector<draft_tree>> drafts_;
   std::vector<int> most_;
   std::vector<draft_candidate> candidates_;
 };
+
+std::vector<float> gen_probabilities() {
+  std::vector<float> draft(static_cast<std::size_t>(*rc::gen::inRange(0, 9)));
+  for (auto& one : draft)
+    one = static_cast<float>(*rc::gen::inRange(0, 101)) / 100;
+  return draft;
+}
 
 drafted_step gen_step() {
   drafted_step step;
   const int n = *rc::gen::inRange(1, 12);
   for (int i = 0; i < n; ++i) {
-    std::vector<float> draft(static_cast<std::size_t>(*rc::gen::inRange(0, 9)));
-    for (auto& one : draft)
-      one = static_cast<float>(*rc::gen::inRange(0, 101)) / 100;
-    const int most = *rc::gen::inRange(0, static_cast<int>(draft.size()) + 1);
-    step.add(draft, *rc::gen::inRange(0, 20), most);
+    step.add(gen_probabilities(), *rc::gen::inRange(0, 20), *rc::gen::inRange(0, 9));
+    for (int more = *rc::gen::inRange(0, 3); more > 0; --more)
+      step.add_draft(gen_probabilities(), *rc::gen::inRange(0, 20),
+                     *rc::gen::element(token_origin::answers, token_origin::recycling));
   }
   return step;
+}
+
+std::vector<int> n_of(const std::vector<draft_choice>& choices) {
+  std::vector<int> all;
+  for (const auto& choice : choices)
+    all.push_back(choice.n_tokens);
+  return all;
 }
 
 } // namespace
@@ -75,18 +97,29 @@ RC_GTEST_PROP(DraftPolicy, GivesNoDraftMoreRowsThanItMayHave, ()) {
   const int n_prefill_rows = *rc::gen::inRange(0, 100);
   const step_shape shape{step.n_decoding() + n_prefill_rows, step.n_decoding()};
   for (const char* name : {"fixed", "adaptive", "off"}) {
-    const auto drafts = step.all();
-    const auto planned = make_draft_policy(name, flat_then_steep)->n_planned(drafts, shape);
-    RC_ASSERT(planned.size() == drafts.size());
-    for (std::size_t i = 0; i < planned.size(); ++i) {
-      RC_ASSERT(planned[i] >= 0);
-      RC_ASSERT(planned[i] <= drafts[i].n_most);
+    const auto candidates = step.all();
+    const auto choices = make_draft_policy(name, flat_then_steep)->choose(candidates, shape);
+    RC_ASSERT(choices.size() == candidates.size());
+    for (std::size_t i = 0; i < choices.size(); ++i) {
+      const auto& [which, n_tokens] = choices[i];
+      RC_ASSERT(which >= 0 && which < static_cast<int>(candidates[i].drafts.size()));
+      const auto n_drafted =
+          static_cast<int>(candidates[i].drafts[static_cast<std::size_t>(which)].nodes.size());
+      RC_ASSERT(n_tokens >= 0);
+      RC_ASSERT(n_tokens <= std::min(candidates[i].n_most, n_drafted));
       if (std::string_view{name} == "fixed")
-        RC_ASSERT(planned[i] == drafts[i].n_most);
+        RC_ASSERT(n_tokens == std::min(candidates[i].n_most, n_drafted));
       if (std::string_view{name} == "off")
-        RC_ASSERT(planned[i] == 0);
+        RC_ASSERT(n_tokens == 0);
     }
   }
+}
+
+TEST(DraftPolicy, HasNothingToChooseWhereNobodyDrafted) {
+  draft_record record;
+  const draft_candidate nothing{{}, 8, &record};
+  for (const char* name : {"fixed", "adaptive", "off"})
+    EXPECT_EQ(make_draft_policy(name)->choose(std::span{&nothing, 1}, {1, 1})[0].n_tokens, 0) << name;
 }
 
 /// Against all choices of beginnings, with the same estimates: none brings more tokens a second.
@@ -100,16 +133,16 @@ RC_GTEST_PROP(AdaptiveDraft, NoOtherChoiceIsExpectedToBeFaster, ()) {
   const auto drafts = step.all();
   std::vector<draft_candidate> whole{drafts.begin(), drafts.end()};
   for (auto& one : whole)
-    one.n_most = static_cast<int>(one.draft->nodes.size());
+    one.n_most = static_cast<int>(one.drafts.front().nodes.size());
   const step_shape shape{n, n};
-  const auto planned = make_draft_policy("adaptive", flat_then_steep)->n_planned(whole, shape);
+  const auto planned = n_of(make_draft_policy("adaptive", flat_then_steep)->choose(whole, shape));
   const step_cost cost{flat_then_steep};
   const draft_estimate estimate;
   const auto speed = [&](const std::vector<int>& choice) {
     double tokens = n;
     int n_rows = n;
     for (std::size_t i = 0; i < choice.size(); ++i) {
-      const auto survival = estimate.survival(*whole[i].draft, *whole[i].record);
+      const auto survival = estimate.survival(whole[i].drafts.front(), *whole[i].record);
       for (int t = 0; t < choice[i]; ++t, ++n_rows)
         tokens += survival[static_cast<std::size_t>(t)];
     }
@@ -128,13 +161,34 @@ RC_GTEST_PROP(AdaptiveDraft, NoOtherChoiceIsExpectedToBeFaster, ()) {
   try_all(0);
 }
 
+TEST(AdaptiveDraft, OfSeveralDraftsTakesTheOneWhoseTokensAreLikelierToStand) {
+  const auto policy = make_draft_policy("adaptive", flat_then_steep);
+  drafted_step step;
+  step.add({0.2F, 0.2F, 0.2F}, 2, 8);
+  step.add_draft({1.0F, 1.0F, 1.0F}, 20, token_origin::answers);
+  step.add_draft({1.0F}, 20, token_origin::recycling);
+  EXPECT_EQ(policy->choose(step.all(), {1, 1})[0].which, 1);
+}
+
+TEST(AdaptiveDraft, LearnsWhichDrafterIsRightWhicheverHadTheRows) {
+  const auto policy = make_draft_policy("adaptive", flat_then_steep);
+  drafted_step step;
+  step.add({1.0F, 1.0F}, 20, 8);
+  step.add_draft({1.0F, 1.0F}, 2, token_origin::answers);
+  ASSERT_EQ(policy->choose(step.all(), {1, 1})[0].which, 0);
+  for (int i = 0; i < 100; ++i) {
+    policy->observe(step.all()[0].drafts[0], emitted_where(0), step.records[0]);
+    policy->observe(step.all()[0].drafts[1], emitted_where(2), step.records[0]);
+  }
+  EXPECT_EQ(policy->choose(step.all(), {1, 1})[0].which, 1);
+}
+
 TEST(AdaptiveDraft, DraftsNothingWhereEveryRowCostsAsMuchAsTheFirst) {
   const auto policy = make_draft_policy("adaptive", all_rows_cost_alike);
   EXPECT_EQ(policy->n_wished({1, 8, 100}), 0);
   drafted_step step;
   step.add({1.0F, 1.0F}, 30, 2);
-  for (int i = 0; i < 200; ++i) // not even to probe
-    EXPECT_EQ(policy->n_planned(step.all(), {1, 1}), std::vector<int>{0});
+  EXPECT_EQ(n_of(policy->choose(step.all(), {1, 1})), std::vector<int>{0});
 }
 
 TEST(AdaptiveDraft, TakesWhatIsLikelyAndLeavesWhatIsNot) {
@@ -142,33 +196,32 @@ TEST(AdaptiveDraft, TakesWhatIsLikelyAndLeavesWhatIsNot) {
   drafted_step step;
   step.add({1.0F, 1.0F, 1.0F, 1.0F}, 30, 4);
   step.add({0.1F, 0.1F, 0.1F, 0.1F}, 1, 4);
-  const auto planned = policy->n_planned(step.all(), {2, 2});
+  const auto planned = n_of(policy->choose(step.all(), {2, 2}));
   EXPECT_GE(planned[0], 2);
   EXPECT_EQ(planned[1], 0);
 }
 
-TEST(AdaptiveDraft, AfterManyFailuresItOnlyProbesAndComesBack) {
+/// Tokens that are emitted while drafts of `step` have rows or not, where `n_standing` of each stand.
+int rows_spent(draft_policy& policy, drafted_step& step, int n_steps, int n_standing) {
+  int n_rows = 0;
+  for (int i = 0; i < n_steps; ++i) {
+    const int n = policy.choose(step.all(), {1, 1})[0].n_tokens;
+    n_rows += n;
+    auto emitted = emitted_where(n_standing);
+    emitted.resize(static_cast<std::size_t>(std::min(n, n_standing)) + 1);
+    policy.observe(step.draft(0), emitted, step.records[0]);
+  }
+  return n_rows;
+}
+
+TEST(AdaptiveDraft, AfterManyFailuresItSpendsNothingAndComesBackByItself) {
   const auto policy = make_draft_policy("adaptive", flat_then_steep);
   drafted_step step;
   step.add({1.0F, 1.0F, 1.0F, 1.0F}, 4, 4);
-  int n_rows = 0;
-  const auto run = [&](int n_steps, bool stands) {
-    n_rows = 0;
-    for (int i = 0; i < n_steps; ++i) {
-      const auto drafts = step.all();
-      const int n = policy->n_planned(drafts, {1, 1})[0];
-      n_rows += n;
-      if (n > 0)
-        policy->verified(*drafts[0].draft, n, stands ? n : 0, step.records[0]);
-    }
-  };
-  run(400, false);
-  run(320, false);
-  EXPECT_GE(n_rows, 5); // it goes on trying
-  EXPECT_LE(n_rows, 12);
-  run(1000, true);
-  run(100, true);
-  EXPECT_GE(n_rows, 300);
+  rows_spent(*policy, step, 400, 0);
+  EXPECT_EQ(rows_spent(*policy, step, 300, 0), 0);
+  rows_spent(*policy, step, 400, 4);
+  EXPECT_GE(rows_spent(*policy, step, 100, 4), 300);
 }
 
 /// Where drafts stand by chance alone, at a rate that nobody tells, what it loses by trying is bounded.
@@ -182,13 +235,14 @@ TEST(AdaptiveDraft, ItIsNeverMuchSlowerThanWithout) {
     double us = 0;
     double n_tokens = 0;
     for (int i = 0; i < 3000; ++i) {
-      const auto drafts = step.all();
-      const int n = policy->n_planned(drafts, {1, 1})[0];
-      int n_accepted = 0;
-      while (n_accepted < n && std::bernoulli_distribution{chance}(random))
-        ++n_accepted;
-      if (n > 0)
-        policy->verified(*drafts[0].draft, n, n_accepted, step.records[0]);
+      int n_right = 0;
+      while (n_right < 8 && std::bernoulli_distribution{chance}(random))
+        ++n_right;
+      const int n = policy->choose(step.all(), {1, 1})[0].n_tokens;
+      const int n_accepted = std::min(n, n_right);
+      auto emitted = emitted_where(n_right);
+      emitted.resize(static_cast<std::size_t>(n_accepted) + 1);
+      policy->observe(step.draft(0), emitted, step.records[0]);
       us += cost.us(1 + n);
       n_tokens += 1 + n_accepted;
     }

@@ -16,4 +16,11 @@ inline draft_tree drafted_chain(token_origin origin, int match_length,
   return draft;
 }
 
+/// What is emitted where `n` of a drafted_chain's tokens stand: then comes another.
+inline std::vector<token_id> emitted_where(int n) {
+  std::vector<token_id> tokens(static_cast<std::size_t>(n), 0);
+  tokens.push_back(1);
+  return tokens;
+}
+
 } // namespace souffleur::testing

@@ -16,13 +16,6 @@ RC_GTEST_PROP(SequenceSuffixes, DraftsFromTheLastTokensInABoundedTree, ()) {
   sequence_suffixes drafts{n_max, depth};
   naive_suffixes naive{depth};
   tokens open;
-  if (*rc::gen::arbitrary<bool>()) {
-    auto expected = any_text(n_vocabulary, 60);
-    drafts.expect(expected);
-    expected.resize(std::min(expected.size(), n_text));
-    naive.append(expected);
-    naive.close();
-  }
   for (auto n = *rc::gen::inRange(0, 30); n > 0; --n) {
     const auto more = any_text(n_vocabulary, *rc::gen::element(2, 20));
     drafts.append(more);
@@ -46,11 +39,4 @@ RC_GTEST_PROP(SequenceSuffixes, DraftsFromTheLastTokensInABoundedTree, ()) {
     RC_ASSERT(found.tokens() == expected.tokens());
     RC_ASSERT(found.origin == token_origin::suffix);
   }
-}
-
-TEST(SequenceSuffixes, DraftsAnExpectedAnswerFromItsFirstTokens) {
-  sequence_suffixes drafts{100};
-  drafts.expect(tokens{5, 6, 7, 8, 9});
-  drafts.append(tokens{1, 2, 5, 6});
-  EXPECT_EQ(drafts.propose({8}).tokens(), (tokens{7, 8, 9}));
 }

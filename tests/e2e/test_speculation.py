@@ -1,0 +1,71 @@
+"""What a client sees of speculation: its wishes, where each token came from, what it cost."""
+import asyncio
+
+import openai
+import pytest
+
+from stream_client import StreamClient, origins_of, text_of
+
+QUESTION = [{"role": "user", "content": "Name the planets of the solar system, one per line."}]
+
+
+def ask(server, speculation=None, **options):
+    ours = {"cache": {"mode": "off"}} | ({} if speculation is None else {"speculation": speculation})
+    options = {"model": server.model, "messages": QUESTION, "max_tokens": 64, "temperature": 0} | options
+    return server.client().chat.completions.create(**options, extra_body={"souffleur": ours})
+
+
+def speculation_of(answer):
+    return answer.model_extra["souffleur"]["speculation"]
+
+
+def test_a_prediction_of_the_exact_answer_needs_a_quarter_of_the_steps(server):
+    plain = ask(server, False)
+    text = plain.choices[0].message.content
+    predicted = ask(server, {"max_draft": 16}, prediction={"type": "content", "content": text})
+    assert predicted.choices[0].message.content == text
+    assert speculation_of(predicted)["steps"] * 4 <= speculation_of(plain)["steps"]
+    details = predicted.usage.completion_tokens_details
+    assert details.accepted_prediction_tokens == speculation_of(predicted)["accepted_tokens"] > 0
+
+
+def test_a_wrong_prediction_changes_nothing(server):
+    text = ask(server, False).choices[0].message.content
+    parts = [{"type": "text", "text": text[:20]}, {"type": "text", "text": " and then something else entirely"}]
+    assert ask(server, prediction={"type": "content", "content": parts}).choices[0].message.content == text
+
+
+def test_origins_name_the_prediction(server):
+    text = ask(server, False).choices[0].message.content
+
+    async def conversation():
+        client = await StreamClient.connect(server.stream_url)
+        await client.send(type="generate", id="p", messages=QUESTION, max_tokens=64, temperature=0,
+                          prediction={"type": "content", "content": text},
+                          souffleur={"cache": {"mode": "off"}})
+        frames = await client.frames("p")
+        assert text_of(frames) == text
+        assert "prediction" in origins_of(frames)
+        details = frames[-1]["usage"]["completion_tokens_details"]
+        assert details["accepted_prediction_tokens"] == frames[-1]["speculation"]["accepted_tokens"]
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(conversation(), 300))
+
+
+@pytest.mark.parametrize("acceptance, temperature, lossy", [
+    ("typical", 0.8, True), ("typical", 0, False), ("token", 0.8, False), ("coupled", 0.8, False)])
+def test_an_answer_says_whether_it_is_lossy(server, acceptance, temperature, lossy):
+    answer = ask(server, {"acceptance": acceptance}, temperature=temperature, seed=1)
+    assert speculation_of(answer)["lossy"] is lossy
+
+
+@pytest.mark.parametrize("speculation, parameter", [
+    ({"drafter": "oracle"}, "souffleur.speculation.drafter"),
+    ({"acceptance": "wishful"}, "souffleur.speculation.acceptance"),
+    ({"max_draft": -1}, "souffleur.speculation.max_draft"),
+    ("yes", "souffleur.speculation")])
+def test_what_is_not_offered_is_refused(server, speculation, parameter):
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(server, speculation)
+    assert refused.value.param == parameter
