@@ -1,0 +1,28 @@
+#include "engine/drafting/shared_vocabulary.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace souffleur {
+
+namespace {
+
+std::string quoted(const tokenizer& vocabulary, token_id token) {
+  return (vocabulary.is_control(token) ? "control token \"" : "\"") + std::string{vocabulary.piece(token)} +
+         "\"";
+}
+
+} // namespace
+
+result<int> shared_vocabulary(const tokenizer& target, const tokenizer& draft) {
+  const int n_shared = std::min(target.vocabulary_size(), draft.vocabulary_size());
+  for (token_id token = 0; token < n_shared; ++token)
+    if (target.piece(token) != draft.piece(token) || target.is_control(token) != draft.is_control(token))
+      return failure{"the draft model has another vocabulary than the model: token " + std::to_string(token) +
+                     " is " + quoted(draft, token) + " instead of " + quoted(target, token)};
+  if (n_shared == 0)
+    return failure{"the draft model has another vocabulary than the model: one of them has no tokens"};
+  return n_shared;
+}
+
+} // namespace souffleur

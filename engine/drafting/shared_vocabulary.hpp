@@ -1,0 +1,14 @@
+// Whether one model can draft for another.
+#pragma once
+
+#include "engine/result.hpp"
+#include "engine/tokenizer.hpp"
+
+namespace souffleur {
+
+/// How many ids, from 0 on, mean the same to both; what only the larger vocabulary has beyond them (models of
+/// one family are padded differently) is never drafted. A failure names the first id that means something
+/// else to each.
+result<int> shared_vocabulary(const tokenizer& target, const tokenizer& draft);
+
+} // namespace souffleur
