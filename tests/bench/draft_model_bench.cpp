@@ -1,5 +1,5 @@
-// What a draft model brings: a target drafted for by a smaller model of its family, taking turns, at
-// temperature 0, over prompts of one category. No server; the time is that of both models' passes, after the
+// What a draft model brings: a target drafted for by a smaller model of its family, taking turns,
+// over prompts of one category. No server; the time is that of both models' passes, after the
 // prompt. Prints T(M) of both, what each way of drafting reached, and what acceptance and T(M) allow.
 // usage: souffleur_draft_model_bench TARGET.gguf DRAFT.gguf PROMPTS.jsonl [CATEGORY N_PROMPTS N_TOKENS]
 #include "engine/drafting/model_drafter.hpp"
@@ -67,6 +67,9 @@ std::vector<std::string> prompts_of(const char* path, const std::string& categor
 struct way {
   int max_draft = 0; ///< 0: speculation off
   double least_probability = 0;
+  float temperature = 0;
+  const char* acceptance = "greedy"; ///< greedy, coupled or gumbel: how the target takes its tokens
+  draft_draw draw = draft_draw::most_likely;
 };
 
 struct outcome {
@@ -84,17 +87,19 @@ public:
       : target_(target.model), draft_(draft.model), n_shared_(n_shared),
         pages_(static_cast<std::size_t>(n_pages)) {
     std::iota(pages_.begin(), pages_.end(), 0);
-    sampling_.temperature = 0;
+    sampling_.seed = 17;
   }
 
   outcome run(const std::vector<token_id>& prompt, int n_tokens, const way& how) {
-    model_drafter drafter{draft_,
-                          n_shared_,
-                          {},
-                          make_eviction_policy("lru"),
-                          {.n_catch_up_rows = chunk, .least_probability = how.least_probability}};
+    sampling_.temperature = how.temperature;
+    model_drafter drafter{
+        draft_,
+        n_shared_,
+        {},
+        make_eviction_policy("lru"),
+        {.n_catch_up_rows = chunk, .least_probability = how.least_probability, .draw = how.draw}};
     auto text = prompt;
-    text.push_back(prefill(prompt));
+    text.push_back(prefill(prompt, how));
     const auto n_all = prompt.size() + static_cast<std::size_t>(n_tokens);
     if (how.max_draft > 0)
       for (std::size_t i = 0; i <= prompt.size() / chunk; ++i)
@@ -115,7 +120,7 @@ public:
       }
       const auto logits = forward(rows, static_cast<int>(text.size()) - 1, static_cast<int>(rows.size()));
       for (std::size_t i = 0; i < rows.size(); ++i) {
-        text.push_back(argmax(logits.subspan(i * vocabulary(), vocabulary())));
+        text.push_back(taken(logits.subspan(i * vocabulary(), vocabulary()), text.size(), how));
         if (i + 1 == rows.size())
           break;
         ++made.n_drafted[i];
@@ -141,14 +146,26 @@ private:
     return logits;
   }
 
-  token_id prefill(const std::vector<token_id>& prompt) {
+  token_id taken(std::span<const float> logits, std::size_t position, const way& how) {
+    if (how.temperature == 0)
+      return argmax(logits);
+    scratch_.assign(logits.begin(), logits.end());
+    const auto law = next_token_distribution(scratch_, sampling_, nullptr, {});
+    const uniform_coins coins{[&](const coin& which) {
+      return counter_uniform(sampling_.seed, position, which.purpose, which.index);
+    }};
+    return how.acceptance == std::string_view{"gumbel"} ? coins.race(0, law)
+                                                        : draw(coins, {0, rng_purpose::sample}, law);
+  }
+
+  token_id prefill(const std::vector<token_id>& prompt, const way& how) {
     token_id next = 0;
     for (std::size_t at = 0; at < prompt.size(); at += chunk) {
       const auto part = std::span{prompt}.subspan(at, std::min<std::size_t>(chunk, prompt.size() - at));
       const bool last = at + part.size() == prompt.size();
       const auto logits = forward(part, static_cast<int>(at), last ? 1 : 0);
       if (last)
-        next = argmax(logits);
+        next = taken(logits, prompt.size(), how);
     }
     return next;
   }
@@ -170,6 +187,7 @@ private:
   int n_shared_;
   std::vector<page_id> pages_;
   std::vector<float> logits_;
+  std::vector<float> scratch_;
   sampling_params sampling_;
 };
 
@@ -215,7 +233,17 @@ int main(int n_arguments, char** arguments) {
   print_times("target", target_times);
   print_times("draft model", draft_times);
 
-  const std::vector<way> ways{{0, 0}, {1, 0}, {2, 0}, {4, 0}, {8, 0.8}};
+  using enum draft_draw;
+  const std::vector<way> ways{{0},
+                              {1},
+                              {2},
+                              {4},
+                              {8, 0.8},
+                              {0, 0, 0.8F, "coupled", coupled},
+                              {4, 0, 0.8F, "coupled", coupled},
+                              {4, 0, 0.8F, "coupled", most_likely},
+                              {0, 0, 0.8F, "gumbel", gumbel},
+                              {4, 0, 0.8F, "gumbel", gumbel}};
   std::vector<outcome> sums(ways.size());
   runner run{target, draft, *n_shared};
   bool identical = true;
@@ -225,7 +253,7 @@ int main(int n_arguments, char** arguments) {
     std::vector<token_id> plain;
     for (std::size_t i = 0; i < ways.size(); ++i) {
       const auto made = run.run(tokens, n_tokens, ways[i]);
-      if (i == 0)
+      if (ways[i].max_draft == 0)
         plain = made.tokens;
       // A step may bring more than was left to bring, never fewer.
       identical = identical && made.tokens.size() >= plain.size() &&
@@ -241,13 +269,18 @@ int main(int n_arguments, char** arguments) {
     }
   }
   std::printf("texts with drafts are those without: %s\n", identical ? "yes" : "NO");
-  std::printf("%5s %9s %9s %9s %11s %9s  acceptance by place\n", "draft", "least p", "ratio", "steps",
-              "draft time", "verify/T1");
+  std::printf("%5s %8s %4s %10s %12s %7s %6s %11s %10s  acceptance by place\n", "draft", "least p", "T",
+              "acceptance", "drawn", "ratio", "steps", "draft time", "verify/T1");
+  const char* const drawn[] = {"most likely", "coupled", "gumbel"};
+  std::size_t off = 0;
   for (std::size_t i = 0; i < ways.size(); ++i) {
+    off = ways[i].max_draft == 0 ? i : off;
     const auto& one = sums[i];
-    std::printf("%5d %9.2f %9.3f %9d %10.0f%% %9.2f ", ways[i].max_draft, ways[i].least_probability,
-                sums[0].s / one.s, one.n_steps, 100 * one.draft_s / one.s,
-                (one.s - one.draft_s) / one.n_steps / (sums[0].s / sums[0].n_steps));
+    std::printf("%5d %8.2f %4.1f %10s %12s %7.3f %6d %10.0f%% %10.2f ", ways[i].max_draft,
+                ways[i].least_probability, static_cast<double>(ways[i].temperature), ways[i].acceptance,
+                drawn[static_cast<int>(ways[i].draw)], sums[off].s / one.s, one.n_steps,
+                100 * one.draft_s / one.s,
+                (one.s - one.draft_s) / one.n_steps / (sums[off].s / sums[off].n_steps));
     for (std::size_t k = 0; k < one.n_drafted.size() && one.n_drafted[k] > 0; ++k)
       std::printf(" %.2f", static_cast<double>(one.n_accepted[k]) / one.n_drafted[k]);
     std::printf("\n");
