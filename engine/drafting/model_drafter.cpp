@@ -206,8 +206,8 @@ bool model_drafter::take(drafting& one, std::span<const float> logits) {
   if (likeliest <= options_.least_probability)
     return false;
   const uniform_coins coins{[&](const coin& which) {
-    return counter_uniform(sampling.seed, static_cast<std::uint64_t>(n_before + which.offset), which.purpose,
-                           which.index);
+    const int position = n_before + which.offset;
+    return counter_uniform(sampling.seed, static_cast<std::uint64_t>(position), which.purpose, which.index);
   }};
   const auto draw_of = greedy ? draft_draw::most_likely : options_.draw;
   one.last = draw_of == draft_draw::most_likely ? most_likely(law)

@@ -367,6 +367,41 @@ TEST_F(ModelDrafting, WhoIsNotWishedForGivesWayToWhoIs) {
   EXPECT_EQ(both[0].draft.nodes.size() + both[1].draft.nodes.size(), 2U);
 }
 
+TEST_F(ModelDrafting, TheLastDraftedTokenNeedsNoPage) {
+  model_drafter narrow{std::make_shared<counted_model>(2),
+                       fake_vocabulary,
+                       {},
+                       make_eviction_policy("lru"),
+                       {.n_catch_up_rows = 64, .least_probability = 0, .draw = draft_draw::coupled}};
+  const auto tokens = a_text(30);
+  EXPECT_EQ(narrow.propose(std::vector{wish(1, tokens, 3)})[0].draft.nodes.size(), 3U);
+  EXPECT_TRUE(narrow.propose(std::vector{wish(1, tokens, 4)})[0].draft.nodes.empty());
+  EXPECT_EQ(narrow.occupancy().n_owned + narrow.occupancy().n_pinned, 0);
+}
+
+TEST_F(ModelDrafting, TheLastTokenIsNeverComputedIntoAPageThatOthersUse) {
+  const auto tokens = a_text(32);
+  const std::vector both{wish(1, tokens, 1), wish(2, tokens, 1)};
+  drafter.propose(both);
+  drafter.propose(both);
+  EXPECT_EQ(model->complaint(), "");
+}
+
+TEST_F(ModelDrafting, WhatIsComputedAgainIsPublishedAgain) {
+  const auto small = std::make_shared<counted_model>(4);
+  model_drafter narrow{small, fake_vocabulary, {}, make_eviction_policy("lru")};
+  const auto one = a_text(40);
+  const auto other = text(60, 5);
+  narrow.propose(std::vector{wish(1, one, 1)});
+  narrow.propose(std::vector{wish(2, other, 1)});
+  narrow.end(2);
+  narrow.propose(std::vector{wish(1, one, 1)});
+  narrow.end(1);
+  small->n_rows = 0;
+  narrow.propose(std::vector{wish(3, one, 1)});
+  EXPECT_EQ(small->n_rows, 40 - 32);
+}
+
 TEST_F(ModelDrafting, ATokenThatTheModelDoesNotHaveEndsTheDraftingForItsText) {
   auto tokens = a_text(20);
   rows_for(1, tokens, 1);
