@@ -593,6 +593,8 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
       scheduling_->served(who->request.tenant, who->n_computed - who->n_charged);
       who->n_charged = who->n_computed;
     }
+    if (planned_[i].n_draft > 0)
+      report_.drafts.push_back({planned_[i].draft->origin, planned_[i].n_draft, outcome.n_accepted});
     report_.n_accepted += outcome.n_accepted;
     judge_drafts(*who, planned_[i], outcome);
     if (!outcome.tokens.empty())

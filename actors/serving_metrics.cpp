@@ -8,6 +8,8 @@
 
 #include <map>
 #include <mutex>
+#include <string>
+#include <vector>
 
 namespace souffleur {
 
@@ -56,6 +58,7 @@ struct serving_metrics::registry {
   Counter& prefix_hits{counter("vllm:prefix_cache_hits_total", "Prompt tokens found in the prefix tree.")};
   Counter& prompt_tokens{counter("vllm:prompt_tokens_total", "Prompt tokens of finished requests.")};
   Counter& generation_tokens{counter("vllm:generation_tokens_total", "Tokens generated.")};
+  Counter& drafts{counter("vllm:spec_decode_num_drafts_total", "Drafts that were verified.")};
   Counter& draft_tokens{counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted.")};
   Counter& accepted_tokens{counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted.")};
   Counter& steps{counter("souffleur_steps_total", "Forward passes of the target model.")};
@@ -76,9 +79,26 @@ struct serving_metrics::registry {
   Histogram& scheduling{part("scheduling")};
   Histogram& messages{part("messages")};
   kv_counters seen;
+  std::vector<Counter*> accepted_at; ///< by position in the draft
 
   std::mutex tier_mutex; ///< of the next
   file_tier_counters tier_seen;
+
+  void record_draft(const draft_report& draft) {
+    drafts.Increment();
+    const labels drafter{{"drafter", to_string(draft.drafter)}};
+    counter("souffleur_draft_tokens_total", "Tokens drafted, by who drafted them.", drafter)
+        .Increment(draft.n_drafted);
+    counter("souffleur_accepted_draft_tokens_total", "Drafted tokens accepted, by who drafted them.", drafter)
+        .Increment(draft.n_accepted);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(draft.n_accepted); ++i) {
+      if (i == accepted_at.size())
+        accepted_at.push_back(&counter("vllm:spec_decode_num_accepted_tokens_per_pos_total",
+                                       "Drafted tokens accepted, by their position in the draft.",
+                                       {{"position", std::to_string(i)}}));
+      accepted_at[i]->Increment();
+    }
+  }
 
   Histogram& part(const std::string& name) {
     return histogram("souffleur_step_seconds", "Where a step's time goes.", {{"part", name}}, step_buckets_s);
@@ -115,6 +135,8 @@ void serving_metrics::record(const step_report& report) {
   r.generation_tokens.Increment(report.n_output_tokens);
   r.draft_tokens.Increment(report.n_draft_rows);
   r.accepted_tokens.Increment(report.n_accepted);
+  for (const auto& draft : report.drafts)
+    r.record_draft(draft);
   r.forward.Observe(report.forward_us * 1e-6);
   r.sampling.Observe(report.sampling_us * 1e-6);
   r.scheduling.Observe(report.scheduling_us * 1e-6);

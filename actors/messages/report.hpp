@@ -3,8 +3,19 @@
 
 #include "actors/messages/generation.hpp"
 #include "engine/kv_manager.hpp"
+#include "policies/token.hpp"
+
+#include <string>
+#include <vector>
 
 namespace souffleur {
+
+/// A draft that got rows, and how it fared.
+struct draft_report {
+  token_origin drafter = token_origin::model;
+  int n_drafted = 0;
+  int n_accepted = 0;
+};
 
 /// One step, where its time went. Wall microseconds.
 struct step_report {
@@ -20,6 +31,7 @@ struct step_report {
   double scheduling_us = 0; ///< planning and committing in the scheduler
   double messages_us = 0;   ///< the rest: hops, kv manager, drafter
   bool idle = false;        ///< no forward pass took place; only gauges count
+  std::vector<draft_report> drafts;
   kv_occupancy kv;
   kv_counters kv_counters_now;
 };

@@ -300,7 +300,23 @@ private:
       books_.computed(plan, result);
       core_.commit(result, now_);
       books_.committed();
+      check_draft_reports();
     }
+  }
+
+  /// Each drafted row is one drafter's; what the step drafted for a sequence that is gone is nobody's.
+  void check_draft_reports() {
+    const auto& step = core_.last_step();
+    int n_drafted = 0;
+    int n_accepted = 0;
+    for (const auto& draft : step.drafts) {
+      RC_ASSERT(draft.drafter == token_origin::prompt_lookup);
+      RC_ASSERT(draft.n_accepted <= draft.n_drafted);
+      n_drafted += draft.n_drafted;
+      n_accepted += draft.n_accepted;
+    }
+    RC_ASSERT(n_drafted <= step.n_draft_rows);
+    RC_ASSERT(n_accepted == step.n_accepted);
   }
 
   void kv_lost() {

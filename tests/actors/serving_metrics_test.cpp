@@ -1,0 +1,69 @@
+// Counters of speculation, as Prometheus reads them.
+
+#include "actors/serving_metrics.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <iterator>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace souffleur {
+namespace {
+
+/// 0 if there is no such counter yet.
+double value_of(const std::string& text, const std::string& name, const std::string& label = "") {
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);)
+    if (line.starts_with(name + "{") && line.find(label) != std::string::npos)
+      return std::stod(line.substr(line.rfind(' ') + 1));
+  return 0;
+}
+
+/// Caught: per position counted one too far, or the last position only; drafters counted as one; drafts
+/// counted by their tokens.
+RC_GTEST_PROP(ServingMetrics, CountDraftsByPositionAndByDrafter, ()) {
+  constexpr token_origin drafters[] = {token_origin::prompt_lookup, token_origin::suffix,
+                                       token_origin::draft_model};
+  constexpr int most = 6;
+  serving_metrics metrics{"m"};
+  int n_drafts = 0;
+  std::vector<int> accepted_at(most + 1);
+  std::map<token_origin, draft_report> by_drafter;
+  const int n_steps = *rc::gen::inRange(0, 8);
+  for (int step = 0; step < n_steps; ++step) {
+    step_report report;
+    const int n = *rc::gen::inRange(0, 4);
+    for (int i = 0; i < n; ++i) {
+      draft_report draft{
+          *rc::gen::elementOf(std::vector<token_origin>(std::begin(drafters), std::end(drafters))),
+          *rc::gen::inRange(1, most + 1), 0};
+      draft.n_accepted = *rc::gen::inRange(0, draft.n_drafted + 1);
+      report.drafts.push_back(draft);
+      ++n_drafts;
+      by_drafter[draft.drafter].n_drafted += draft.n_drafted;
+      by_drafter[draft.drafter].n_accepted += draft.n_accepted;
+      for (int at = 0; at < draft.n_accepted; ++at)
+        ++accepted_at[static_cast<std::size_t>(at)];
+    }
+    metrics.record(report);
+  }
+  const auto text = metrics.text();
+  RC_ASSERT(value_of(text, "vllm:spec_decode_num_drafts_total") == n_drafts);
+  for (int at = 0; at <= most; ++at)
+    RC_ASSERT(value_of(text, "vllm:spec_decode_num_accepted_tokens_per_pos_total",
+                       "position=\"" + std::to_string(at) + "\"") ==
+              accepted_at[static_cast<std::size_t>(at)]);
+  for (const auto drafter : drafters) {
+    const auto label = std::string{"drafter=\""} + to_string(drafter) + "\"";
+    RC_ASSERT(value_of(text, "souffleur_draft_tokens_total", label) == by_drafter[drafter].n_drafted);
+    RC_ASSERT(value_of(text, "souffleur_accepted_draft_tokens_total", label) ==
+              by_drafter[drafter].n_accepted);
+  }
+}
+
+} // namespace
+} // namespace souffleur
