@@ -18,6 +18,9 @@ std::string_view page_html() {
   #talk { flex: 1; }
   .turn { white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem .8rem; margin: .5rem 0; border-radius: .5rem; }
   .user { background: color-mix(in srgb, CanvasText 10%, Canvas); margin-left: 3rem; }
+  .drafted { background: color-mix(in srgb, #1565c0 18%, Canvas); }
+  .drafted.suffix, .drafted.answers, .drafted.prediction { background: color-mix(in srgb, #2e7d32 18%, Canvas); }
+  .drafted.recycling, .drafted.draft_model { background: color-mix(in srgb, #ef6c00 18%, Canvas); }
   .error { color: #c62828; }
   .note { font-size: .8rem; opacity: .7; padding: 0 .8rem; }
   form { display: flex; gap: .5rem; position: sticky; bottom: 0; padding: .5rem 0; background: Canvas; }
@@ -67,10 +70,23 @@ function when_open(action) {
   else there.addEventListener("open", () => action(there), {once: true});
 }
 
+// One step's text, coloured by who drafted of it: the pieces of a delta's text do not pair up with its tokens.
+function show_delta(stream, frame) {
+  const origins = [...new Set(frame.tokens.map(token => token.origin))];
+  const piece = document.createElement("span");
+  piece.textContent = frame.text;
+  const drafted = origins.filter(origin => origin !== "model");
+  if (drafted.length) {
+    piece.className = `drafted ${drafted[0]}`;
+    piece.title = `${frame.tokens.filter(token => token.origin !== "model").length} of ${frame.tokens.length} tokens: ${drafted.join(", ")}`;
+  }
+  stream.element.append(piece);
+}
+
 function receive(frame) {
   if (!live || (frame.id && frame.id !== live.id)) return;
   if (frame.type === "delta") {
-    live.element.textContent += frame.text;
+    show_delta(live, frame);
     live.element.scrollIntoView({block: "end"});
   } else if (frame.type === "done") {
     messages.push({role: "assistant", content: live.element.textContent});
