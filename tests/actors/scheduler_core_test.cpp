@@ -310,7 +310,6 @@ private:
     int n_drafted = 0;
     int n_accepted = 0;
     for (const auto& draft : step.drafts) {
-      RC_ASSERT(draft.drafter == token_origin::prompt_lookup);
       RC_ASSERT(draft.n_accepted <= draft.n_drafted);
       n_drafted += draft.n_drafted;
       n_accepted += draft.n_accepted;

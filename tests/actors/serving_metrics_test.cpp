@@ -23,7 +23,7 @@ double value_of(const std::string& text, const std::string& name, const std::str
   return 0;
 }
 
-/// Caught: per position counted one too far, or the last position only; drafters counted as one; drafts
+/// Caught: per position counted one too far; drafters counted as one; drafts
 /// counted by their tokens.
 RC_GTEST_PROP(ServingMetrics, CountDraftsByPositionAndByDrafter, ()) {
   constexpr token_origin drafters[] = {token_origin::prompt_lookup, token_origin::suffix,
