@@ -64,8 +64,6 @@ void check_alike(const std::vector<draft_tree>& found, const std::vector<draft_t
   }
 }
 
-/// Planted: tokens sent twice are appended twice; an ended sequence keeps its tables; a gap is ignored; the
-/// prompt is taken for answer; one tenant drafts from another's answers; what was cut off is an answer.
 RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
   // (kind, sequence, amount)
   const auto commands = *rc::gen::container<std::vector<std::tuple<int, int, int>>>(
