@@ -360,6 +360,13 @@ double counter_uniform(std::uint64_t seed, std::uint64_t position, rng_purpose p
   return (static_cast<double>(bits) + 0.5) * 0x1p-52;
 }
 
+uniform_coins coins_at(std::uint64_t seed, std::uint64_t position) {
+  return uniform_coins{[=](const coin& which) {
+    return counter_uniform(seed, position + static_cast<std::uint64_t>(which.offset), which.purpose,
+                           which.index);
+  }};
+}
+
 token_id argmax(std::span<const float> logits) {
   const float best = largest(logits);
   return best == minus_infinity ? 0 : static_cast<token_id>(index_of(logits, best));

@@ -25,6 +25,9 @@ std::array<std::uint32_t, 4> philox4x32_10(std::array<std::uint32_t, 4> counter,
 double counter_uniform(std::uint64_t seed, std::uint64_t position, rng_purpose purpose,
                        std::uint32_t index = 0);
 
+/// The coins of a step whose first token is at `position`.
+uniform_coins coins_at(std::uint64_t seed, std::uint64_t position);
+
 /// Occurrences of tokens in a context, for the penalties.
 struct token_counts {
   std::unordered_map<token_id, int> prompt;

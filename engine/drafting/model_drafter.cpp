@@ -205,10 +205,7 @@ bool model_drafter::take(drafting& one, std::span<const float> logits) {
   const double likeliest = greedy ? largest_probability(known) : *std::ranges::max_element(law.probabilities);
   if (likeliest <= options_.least_probability)
     return false;
-  const uniform_coins coins{[&](const coin& which) {
-    const int position = n_before + which.offset;
-    return counter_uniform(sampling.seed, static_cast<std::uint64_t>(position), which.purpose, which.index);
-  }};
+  const auto coins = coins_at(sampling.seed, static_cast<std::uint64_t>(n_before));
   const auto draw_of = greedy ? draft_draw::most_likely : options_.draw;
   one.last = draw_of == draft_draw::most_likely ? most_likely(law)
              : draw_of == draft_draw::gumbel    ? coins.race(0, law)

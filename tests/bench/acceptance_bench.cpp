@@ -98,12 +98,6 @@ drafted make_draft(const draft_kind& kind, std::size_t n_vocabulary, std::uint64
   return made;
 }
 
-uniform_coins coins_of(std::uint64_t seed) {
-  return uniform_coins{[seed](const coin& which) {
-    return counter_uniform(seed, static_cast<std::uint64_t>(which.offset), which.purpose, which.index);
-  }};
-}
-
 int n_accepted(const acceptance_policy& policy, const drafted& what, const coins& from) {
   const auto target = [&what](int row) { return what.rows[static_cast<std::size_t>(row)].target; };
   return policy.decide(what.draft, target, from).n_accepted();
@@ -115,7 +109,7 @@ double median_us(const acceptance_policy& policy, const drafted& what) {
     auto rows = what.rows;
     const auto target = [&rows](int row) { return std::move(rows[static_cast<std::size_t>(row)].target); };
     const auto start = std::chrono::steady_clock::now();
-    policy.decide(what.draft, target, coins_of(i));
+    policy.decide(what.draft, target, coins_at(i, 0));
     times.push_back(
         std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count());
   }
@@ -135,7 +129,7 @@ void print_accepted() {
     for (const auto& kind : kinds) {
       int sum = 0;
       for (std::uint64_t seed = 0; seed < n_drafts; ++seed) {
-        const auto from = coins_of(seed);
+        const auto from = coins_at(seed, 0);
         sum += n_accepted(*policy, make_draft(kind, 50, seed, from), from);
       }
       std::printf("  %16.2f", sum / static_cast<double>(n_drafts));
@@ -145,8 +139,8 @@ void print_accepted() {
 }
 
 void print_times() {
-  const auto chosen = make_draft(kinds[2], 49152, 1, coins_of(1));
-  const auto drawn = make_draft(kinds[0], 49152, 1, coins_of(1));
+  const auto chosen = make_draft(kinds[2], 49152, 1, coins_at(1, 0));
+  const auto drawn = make_draft(kinds[0], 49152, 1, coins_at(1, 0));
   std::printf("\n%-10s  %16s  %16s\n", "median us", "chain, drawn", "chain, chosen");
   for (const char* name : policies) {
     const auto policy = make_acceptance_policy(name);

@@ -151,9 +151,7 @@ private:
       return argmax(logits);
     scratch_.assign(logits.begin(), logits.end());
     const auto law = next_token_distribution(scratch_, sampling_, nullptr, {});
-    const uniform_coins coins{[&](const coin& which) {
-      return counter_uniform(sampling_.seed, position, which.purpose, which.index);
-    }};
+    const auto coins = coins_at(sampling_.seed, position);
     return how.acceptance == std::string_view{"gumbel"} ? coins.race(0, law)
                                                         : draw(coins, {0, rng_purpose::sample}, law);
   }

@@ -78,12 +78,6 @@ std::shared_ptr<language_model> smollm2() {
   return *model;
 }
 
-uniform_coins coins_after(const text& made, std::uint64_t seed) {
-  return uniform_coins{[seed, at = made.size()](const coin& which) {
-    return counter_uniform(seed, at + static_cast<std::size_t>(which.offset), which.purpose, which.index);
-  }};
-}
-
 /// How a drafter finds its tokens.
 enum class drafting { chosen, drawn, raced };
 
@@ -107,7 +101,7 @@ text answer(speaker& who, const acceptance_policy& policy, drafting how, std::ui
             int& n_accepted) {
   text made;
   while (made.size() < n_tokens) {
-    const auto from = coins_after(made, seed);
+    const auto from = coins_at(seed, made.size());
     const auto draft = draft_of(who.drafter, made, how, from);
     const auto law_of_row = [&](int row) {
       auto context = made;
@@ -190,7 +184,7 @@ TEST(SpeculationLaw, OfThreeTokensOfARealModelIsThatOfPlainSamplingUnderEveryLos
   const auto plain = fit_of(who, [&](std::uint64_t seed) {
     text made;
     while (made.size() < n_tokens)
-      made.push_back(draw(coins_after(made, seed), {0, rng_purpose::sample}, who.target.after(made)));
+      made.push_back(draw(coins_at(seed, made.size()), {0, rng_purpose::sample}, who.target.after(made)));
     return made;
   });
   std::printf("plain: chi-square %.1f of %d, z %.2f\n", plain.chi_square, plain.n_free, plain.z());
