@@ -239,16 +239,21 @@ RC_GTEST_PROP(ModelDrafter, DraftsWhatTheModelSaysOfTheExactTextWhateverCameBefo
 namespace {
 
 /// A drafter of greedy drafts that are as long as they may be, and one sequence of it.
+/// Drafts whatever is asked of it.
+model_drafter drafter_of(std::shared_ptr<counted_model> model) {
+  return {std::move(model),
+          fake_vocabulary,
+          {},
+          make_eviction_policy("lru"),
+          {.n_catch_up_rows = 64, .least_probability = 0, .draw = draft_draw::coupled}};
+}
+
 struct ModelDrafting : ::testing::Test {
   std::shared_ptr<counted_model> model = std::make_shared<counted_model>(40);
   sampling_params sampling;
   text tokens;
   int n_known = 0;
-  model_drafter drafter{model,
-                        fake_vocabulary,
-                        {},
-                        make_eviction_policy("lru"),
-                        {.n_catch_up_rows = 64, .least_probability = 0, .draw = draft_draw::coupled}};
+  model_drafter drafter = drafter_of(model);
 
   ModelDrafting() { sampling.temperature = 0; }
 
@@ -354,11 +359,7 @@ TEST_F(ModelDrafting, ALongPromptDoesNotHoldUpWhoLacksLittle) {
 }
 
 TEST_F(ModelDrafting, WhoIsNotWishedForGivesWayToWhoIs) {
-  model_drafter narrow{std::make_shared<counted_model>(4),
-                       fake_vocabulary,
-                       {},
-                       make_eviction_policy("lru"),
-                       {.n_catch_up_rows = 64, .least_probability = 0, .draw = draft_draw::coupled}};
+  auto narrow = drafter_of(std::make_shared<counted_model>(4));
   const auto one = a_text(40);
   const auto other = text(40, 5);
   EXPECT_EQ(narrow.propose(std::vector{wish(1, one, 2)})[0].draft.nodes.size(), 2U);
@@ -368,11 +369,7 @@ TEST_F(ModelDrafting, WhoIsNotWishedForGivesWayToWhoIs) {
 }
 
 TEST_F(ModelDrafting, TheLastDraftedTokenNeedsNoPage) {
-  model_drafter narrow{std::make_shared<counted_model>(2),
-                       fake_vocabulary,
-                       {},
-                       make_eviction_policy("lru"),
-                       {.n_catch_up_rows = 64, .least_probability = 0, .draw = draft_draw::coupled}};
+  auto narrow = drafter_of(std::make_shared<counted_model>(2));
   const auto tokens = a_text(30);
   EXPECT_EQ(narrow.propose(std::vector{wish(1, tokens, 3)})[0].draft.nodes.size(), 3U);
   EXPECT_TRUE(narrow.propose(std::vector{wish(1, tokens, 4)})[0].draft.nodes.empty());

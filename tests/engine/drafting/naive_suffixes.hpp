@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/drafting/match_trust.hpp"
+#include "engine/drafting/suffix_tree.hpp"
 #include "policies/draft_tree.hpp"
 
 #include <rapidcheck.h>
@@ -226,5 +227,13 @@ private:
   std::deque<tokens> closed_;
   tokens open_;
 };
+
+/// A whole text for both.
+inline void add_text(suffix_tree& tree, naive_suffixes& naive, const tokens& text) {
+  tree.append(text);
+  tree.close();
+  naive.append(text);
+  naive.close();
+}
 
 } // namespace souffleur::testing

@@ -25,10 +25,7 @@ RC_GTEST_PROP(SuffixMatch, ContinuesWhatASearchThroughTheTreesTextsFinds, ()) {
     case 0: {
       const auto text = any_text_like(texts, n_vocabulary);
       texts.push_back(text);
-      trees[which].append(text);
-      trees[which].close();
-      naive[which].append(text);
-      naive[which].close();
+      add_text(trees[which], naive[which], text);
       break;
     }
     case 1:

@@ -52,10 +52,7 @@ RC_GTEST_PROP(SuffixTree, CountsAndContinuesAsASearchThroughItsTextsDoes, ()) {
       naive.remove_oldest();
     } else {
       texts.push_back(any_text_like(texts, n_vocabulary));
-      tree.append(texts.back());
-      tree.close();
-      naive.append(texts.back());
-      naive.close();
+      add_text(tree, naive, texts.back());
     }
     RC_ASSERT(tree.check() == "");
     RC_ASSERT(tree.n_texts() == static_cast<int>(naive.n_texts()));
@@ -81,10 +78,7 @@ RC_GTEST_PROP(SuffixTree, CountsAndContinuesATextThatGrows, ()) {
   std::vector<tokens> texts;
   for (auto n = *rc::gen::inRange(0, 3); n > 0; --n) {
     texts.push_back(any_text_like(texts, n_vocabulary));
-    tree.append(texts.back());
-    tree.close();
-    naive.append(texts.back());
-    naive.close();
+    add_text(tree, naive, texts.back());
   }
   texts.emplace_back();
   for (auto n = *rc::gen::inRange(0, 20); n > 0; --n) {
