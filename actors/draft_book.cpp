@@ -31,8 +31,8 @@ draft_book::known_sequence& draft_book::sequence_of(sequence_id id,
   const auto found = known_.find(id);
   if (found != known_.end())
     return found->second;
-  const auto which = drafters_named(subject->drafter).value_or(drafter_set{});
-  return known_.emplace(id, known_sequence{subject, sequence_drafters{which, subject->prediction}, {}})
+  return known_
+      .emplace(id, known_sequence{subject, sequence_drafters{subject->drafters, subject->prediction}, {}})
       .first->second;
 }
 
@@ -71,8 +71,7 @@ const token_recycling* draft_book::likely_of(const std::string& tenant) const {
 }
 
 void draft_book::end(const draft_ending& ending) {
-  const auto which = drafters_named(ending.subject->drafter).value_or(drafter_set{});
-  if (ending.is_answer && which.answers) {
+  if (ending.is_answer && ending.subject->drafters.answers) {
     // It may never have been drafted for, and yet others are to draft from it.
     auto& who = sequence_of(ending.id, ending.subject);
     append(who, ending.offset, ending.appended);

@@ -19,11 +19,10 @@ class draft_book {
 public:
   /// `answers_bytes` bounds what is kept of finished answers, of all tenants together; one tenant has half of
   /// that at most.
-  explicit draft_book(std::size_t answers_bytes = std::size_t{32} << 20, int vocabulary_size = 1 << 18);
+  draft_book(std::size_t answers_bytes, int vocabulary_size);
 
   draft_offer answer(const draft_demand& demand);
   std::size_t size() const { return known_.size(); }
-  std::size_t answers_bytes() const { return answers_.bytes(); }
 
 private:
   struct known_sequence {

@@ -1,6 +1,6 @@
 #include "actors/scheduler_core.hpp"
 
-#include "engine/drafting/sequence_drafters.hpp"
+#include "engine/drafting/token_recycling.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -82,8 +82,7 @@ scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<con
 void scheduler_core::admit(admitted_request request) {
   auto who = std::make_unique<sequence>(std::move(request), vocabulary_);
   who->subject = subject_of(*who);
-  const bool recycles =
-      who->subject && drafters_named(who->subject->drafter).value_or(drafter_set{}).recycling;
+  const bool recycles = who->subject && who->subject->drafters.recycling;
   who->n_successors = recycles ? static_cast<int>(token_recycling::n_successors) : 0;
   waiting_.push_back(std::move(who));
   nothing_happened_ = false;
@@ -285,9 +284,9 @@ std::shared_ptr<const draft_subject> scheduler_core::subject_of(const sequence& 
   const auto& wanted = who.request.speculation;
   if (!wanted.enabled || config_.draft_policy_in_force() == "off")
     return nullptr;
+  const auto drafters = drafters_named(wanted.drafter.empty() ? config_.drafter : wanted.drafter);
   return std::make_shared<const draft_subject>(who.request.tenant, who.n_prompt,
-                                               wanted.drafter.empty() ? config_.drafter : wanted.drafter,
-                                               who.request.prediction);
+                                               drafters.value_or(drafter_set{}), who.request.prediction);
 }
 
 draft_ending scheduler_core::ending_of(const sequence& who, bool is_answer) const {
@@ -593,9 +592,6 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
       scheduling_->served(who->request.tenant, who->n_computed - who->n_charged);
       who->n_charged = who->n_computed;
     }
-    if (planned_[i].n_draft > 0)
-      report_.drafts.push_back({planned_[i].draft->origin, planned_[i].n_draft, outcome.n_accepted});
-    report_.n_accepted += outcome.n_accepted;
     judge_drafts(*who, planned_[i], outcome);
     if (!outcome.tokens.empty())
       append(*who, outcome, planned_[i].draft ? planned_[i].draft->origin : token_origin::model, now);
@@ -605,6 +601,9 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
 
 void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
                                   const sequence_outcome& outcome) {
+  if (planned.n_draft > 0)
+    report_.drafts.push_back({planned.draft->origin, planned.n_draft, outcome.n_accepted});
+  report_.n_accepted += outcome.n_accepted;
   who.usage.n_drafted_tokens += planned.n_draft;
   who.usage.n_accepted_tokens += outcome.n_accepted;
   for (const auto& draft : planned.proposals)

@@ -1,6 +1,7 @@
 // The conversation between scheduler and drafters.
 #pragma once
 
+#include "engine/drafting/drafter_set.hpp"
 #include "policies/distribution.hpp"
 #include "policies/draft_tree.hpp"
 
@@ -14,7 +15,7 @@ namespace souffleur {
 struct draft_subject {
   std::string tenant;
   int n_prompt = 0;                 ///< how many of its tokens are the prompt
-  std::string drafter;              ///< one of drafter_names
+  drafter_set drafters;             ///< those that draft for it
   std::vector<token_id> prediction; ///< what its client expects to be answered; empty: nothing
 };
 

@@ -1,6 +1,7 @@
 // All drafters of one sequence that draft from texts.
 #pragma once
 
+#include "engine/drafting/drafter_set.hpp"
 #include "engine/drafting/expected_text.hpp"
 #include "engine/drafting/prompt_lookup.hpp"
 #include "engine/drafting/sequence_suffixes.hpp"
@@ -10,25 +11,9 @@
 #include <cstddef>
 #include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
 
 namespace souffleur {
-
-/// Who drafts.
-struct drafter_set {
-  bool prompt_lookup = false;
-  bool suffix = false; ///< the sequence's own
-  bool answers = false;
-  bool recycling = false;
-
-  bool operator==(const drafter_set&) const = default;
-};
-
-/// "auto", "prompt_lookup", "suffix" (its own and its tenant's answers), "recycling", "off". A predicted text
-/// is drafted from under every name but "off". Nothing if the name is unknown.
-std::optional<drafter_set> drafters_named(std::string_view name);
-inline constexpr std::string_view drafter_names = "auto, prompt_lookup, suffix, recycling, off";
 
 /// What others know that a sequence may draft from; null: nothing.
 struct shared_texts {

@@ -14,10 +14,12 @@ using testing::mixed;
 using tokens = std::vector<token_id>;
 
 std::shared_ptr<const draft_subject> subject_of(std::string tenant, int n_prompt,
-                                                std::string drafter = "suffix", tokens prediction = {}) {
-  return std::make_shared<const draft_subject>(std::move(tenant), n_prompt, std::move(drafter),
+                                                const char* drafter = "suffix", tokens prediction = {}) {
+  return std::make_shared<const draft_subject>(std::move(tenant), n_prompt, *drafters_named(drafter),
                                                std::move(prediction));
 }
+
+draft_book empty_book() { return {std::size_t{32} << 20, 1 << 18}; }
 
 struct shadow {
   tokens text;
@@ -49,7 +51,7 @@ struct told_at_once {
     answers.add(who.subject->tenant, std::span{who.text}.subspan(n_prompt));
   }
   std::vector<draft_tree> drafts(const shadow& who, int n_max) {
-    sequence_drafters drafters{*drafters_named(who.subject->drafter), who.subject->prediction};
+    sequence_drafters drafters{who.subject->drafters, who.subject->prediction};
     drafters.append(who.text);
     return drafters.propose({answers.find(who.subject->tenant), nullptr}, {n_max});
   }
@@ -69,7 +71,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
   const auto commands = *rc::gen::container<std::vector<std::tuple<int, int, int>>>(
       rc::gen::tuple(rc::gen::weightedElement<int>({{6, 0}, {6, 1}, {2, 2}, {1, 3}, {1, 4}, {2, 5}}),
                      rc::gen::inRange(0, 4), rc::gen::inRange(0, 12)));
-  draft_book book;
+  auto book = empty_book();
   told_at_once all;
   std::map<sequence_id, shadow> shadows;
   sequence_id n_ids = 0;
@@ -95,7 +97,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
       shadows.erase(id);
       ids.erase(number);
     } else if (kind == 4) { // the book is replaced, and the scheduler is not told
-      book = draft_book{};
+      book = empty_book();
       all = {};
       for (auto& [_, each] : shadows)
         each.n_in_book = 0;
@@ -121,7 +123,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
 }
 
 TEST(DraftBook, AnswersInTheOrderOfTheWishes) {
-  draft_book book;
+  auto book = empty_book();
   const auto subject = subject_of("", 0);
   const auto offer =
       book.answer({{{7, 0, {1, 2, 1, 2, 1, 2}, 2, subject, {}}, {3, 0, {5, 5, 5}, 2, subject, {}}}, {}});
@@ -132,7 +134,7 @@ TEST(DraftBook, AnswersInTheOrderOfTheWishes) {
 }
 
 TEST(DraftBook, DraftsFromWhatTheClientPredicts) {
-  draft_book book;
+  auto book = empty_book();
   const auto subject = subject_of("", 2, "auto", {7, 8, 9, 10});
   const auto offer = book.answer({{{1, 0, {4, 5, 7}, 3, subject, {}}}, {}});
   ASSERT_EQ(offer.proposals.front().drafts.size(), 1U);
@@ -141,7 +143,7 @@ TEST(DraftBook, DraftsFromWhatTheClientPredicts) {
 }
 
 TEST(DraftBook, DraftsFromAnAnswerThatNothingWasDraftedFor) {
-  draft_book book;
+  auto book = empty_book();
   const tokens text{1, 2, 3, 4, 5, 6};
   book.answer({{}, {{1, 0, text, subject_of("a", 2), true}}});
   EXPECT_EQ(book.size(), 0U);
@@ -156,7 +158,7 @@ TEST(DraftBook, DraftsFromAnAnswerThatNothingWasDraftedFor) {
 }
 
 TEST(DraftBook, RecyclesWhatTheModelThoughtLikelyForItsTenantAlone) {
-  draft_book book;
+  auto book = empty_book();
   const auto of = [&](sequence_id id, const char* tenant, std::vector<token_successors> successors) {
     return book.answer({{{id, 0, {3}, 2, subject_of(tenant, 0, "recycling"), std::move(successors)}}, {}})
         .proposals.front()

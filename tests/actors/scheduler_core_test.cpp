@@ -75,6 +75,8 @@ rc::Gen<event> any_event() {
 
 const std::string whimsical = "whimsical";
 
+draft_book empty_book() { return {std::size_t{32} << 20, fake_vocabulary}; }
+
 serving_config any_config() {
   serving_config config;
   config.n_kv_pages = *rc::gen::inRange(min_pages, 20);
@@ -263,7 +265,7 @@ private:
       kv_lost();
       break;
     case drafter_gone:
-      book_ = draft_book{};
+      book_ = empty_book();
       core_.drafter_lost();
       break;
     default:
@@ -450,7 +452,7 @@ private:
   std::shared_ptr<const tokenizer> vocabulary_;
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
   std::unique_ptr<kv_manager> kv_;
-  draft_book book_;
+  draft_book book_ = empty_book();
   step_runner runner_;
   std::map<request_id, client> clients_;
   int n_failed_steps_ = 0;
