@@ -1,6 +1,6 @@
 #include "actors/request_preparation.hpp"
 
-#include "engine/drafting/sequence_drafters.hpp"
+#include "engine/drafting/drafter_set.hpp"
 #include "policies/acceptance_policy.hpp"
 
 #include <algorithm>
@@ -74,7 +74,6 @@ std::string exact_cache_key(const std::string& tenant, const std::string& finger
                             const std::vector<token_id>& prompt, const sampling_params& sampling,
                             const window_limits& window, const std::string& acceptance) {
   std::string key;
-  put(key, acceptance);
   put(key, tenant);
   put(key, fingerprint);
   put(key, prompt);
@@ -90,8 +89,10 @@ std::string exact_cache_key(const std::string& tenant, const std::string& finger
     put(key, token);
     put(key, bias);
   }
-  // A greedy answer is the same for every seed.
-  put(key, sampling.temperature == 0 ? std::uint64_t{0} : sampling.seed);
+  // A greedy answer is the same for every seed and every acceptance policy.
+  const bool is_greedy = sampling.temperature == 0;
+  put(key, is_greedy ? std::uint64_t{0} : sampling.seed);
+  put(key, is_greedy ? std::string{} : acceptance);
   put(key, sampling.max_tokens);
   put(key, sampling.min_tokens);
   put(key, static_cast<int>(sampling.ignore_eos));
@@ -150,8 +151,6 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
                            "\"; known: " + std::string{acceptance_names} + ".",
                        "souffleur.speculation.acceptance");
   admitted.is_lossy = request.sampling.temperature > 0 && !policy->lossless();
-  if (request.sampling.temperature == 0)
-    acceptance = "greedy"; // every row has one token, so no other can do more
   if (!request.prediction.empty())
     admitted.prediction = format.vocabulary->encode(request.prediction, false);
   const auto& drafter = request.speculation.drafter;

@@ -205,6 +205,8 @@ TEST(RequestPreparation, GreedyAnswersShareTheirKeyAcrossSeeds) {
   other.seed = 99;
   EXPECT_EQ(exact_cache_key("t", "f", {1}, one, {}, "coupled"),
             exact_cache_key("t", "f", {1}, other, {}, "coupled"));
+  EXPECT_EQ(exact_cache_key("t", "f", {1}, one, {}, "token"),
+            exact_cache_key("t", "f", {1}, one, {}, "coupled"));
 }
 
 } // namespace
