@@ -15,13 +15,22 @@ namespace souffleur {
 /// A stream without end drops whole pages after its first ones, the sinks (StreamingLLM, arXiv 2309.17453).
 /// What follows the gap keeps its positions; the sinks' keys are turned on by n_dropped, so that every
 /// distance is what it would be without the gap.
+///
+/// With `parents` the rows are a tree: a row stands one position after its parent and attends to what is
+/// before the tree and to its ancestors alone. `pages` then have the keys and values of the path down the
+/// first children; any other path's can be kept instead.
 struct sequence_rows {
-  std::span<const page_id> pages;   ///< kept, in order: of position p, [(p - n_dropped) / page_tokens]
-  int first_position = 0;           ///< those before are already in the pages, or dropped
-  std::span<const token_id> tokens; ///< (n_rows,)
-  int n_logit_rows = 0;             ///< the last n rows get logits
-  int n_dropped = 0;                ///< positions between the sinks and what follows; whole pages
+  std::span<const page_id> pages;    ///< kept, in order: of position p, [(p - n_dropped) / page_tokens]
+  int first_position = 0;            ///< those before are already in the pages, or dropped
+  std::span<const token_id> tokens;  ///< (n_rows,)
+  int n_logit_rows = 0;              ///< the last n rows get logits
+  int n_dropped = 0;                 ///< positions between the sinks and what follows; whole pages
+  std::span<const int> parents = {}; ///< (n_rows,): an earlier row, -1: what is before; empty: a chain
 };
+
+/// Pages that all trees of a step may take beside their sequences' own: tree_lines says how many one takes.
+/// A model has them for itself, since what lies there is of no use to anybody after the step.
+constexpr int n_scratch_pages = 64;
 
 /// Page `to` becomes a copy of page `from`, whose keys are `n_positions` further on; with 0, bit by bit.
 struct page_turn {
@@ -33,7 +42,7 @@ struct page_turn {
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
 ///
 /// Invariant (batch invariance): the logits of a row are bit-identical whatever other sequences share the
-/// batch and however the earlier positions were split into calls.
+/// batch, however the earlier positions were split into calls, and whether it is of a chain or a tree.
 class language_model {
 public:
   virtual ~language_model() = default;
@@ -45,6 +54,9 @@ public:
   virtual const std::string& fingerprint() const = 0;
   /// `logits` is (sum of n_logit_rows, vocabulary_size), row-major, in batch order.
   virtual void forward(std::span<const sequence_rows> batch, std::span<float> logits) = 0;
+  /// In the pages of the last call's sequence `sequence`, whose rows were a tree, the keys and values of the
+  /// path to `row` replace those of the path that is there. What is after its end is void.
+  virtual void keep(std::size_t sequence, int row) = 0;
   /// Carries out the turns in order.
   virtual void turn(std::span<const page_turn> turns) = 0;
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace souffleur {
@@ -24,7 +26,7 @@ struct tile_place {
   int first_part, last_part;
 };
 
-/// A tile's queries, gathered and scaled.
+/// A tile's queries, gathered and scaled. The pages are those of its first row.
 struct gathered_tile {
   attention_tile tile;
   alignas(64) float q[max_tile_queries * max_head_dim];
@@ -57,7 +59,7 @@ private:
   void place_tiles() {
     for (int row = 0; row < places_.n_rows;) {
       int last = row + 1;
-      while (last < places_.n_rows && places_.sequences[last] == places_.sequences[row])
+      while (last < places_.n_rows && places_.owner_of(last) == places_.owner_of(row))
         ++last;
       place_tiles_of_sequence(row, last);
       row = last;
@@ -89,7 +91,7 @@ private:
   }
 
   bool read_the_same(const tile_place& a, const tile_place& b) const {
-    return a.kv_head == b.kv_head && places_.sequences[a.first_row] == places_.sequences[b.first_row];
+    return a.kv_head == b.kv_head && places_.owner_of(a.first_row) == places_.owner_of(b.first_row);
   }
 
   /// One task for each part of the keys and values that some tiles read, so that they are read once. Whoever
@@ -138,7 +140,7 @@ private:
       return;
     thread_local gathered_tile gathered;
     gather(place, gathered);
-    attend_part(gathered, part, *states[part - place.first_part]);
+    attend_part(place, gathered, part, *states[part - place.first_part]);
     if (n_missing.fetch_sub(1, std::memory_order_acq_rel) > 1)
       return;
     for (int p = 1; p < place.last_part - place.first_part; ++p)
@@ -146,11 +148,14 @@ private:
     scatter(place, gathered, *states[0]);
   }
 
+  int tile_size_for(int n_used) const {
+    return *std::ranges::find_if(kernels_.tile_sizes, [&](int size) { return size >= n_used; });
+  }
+
   void gather(const tile_place& place, gathered_tile& gathered) const {
     const int n_heads = place.last_head - place.first_head;
     const int n_used = n_heads * (place.last_row - place.first_row);
-    const int n = *std::find_if(kernels_.tile_sizes.begin(), kernels_.tile_sizes.end(),
-                                [&](int size) { return size >= n_used; });
+    const int n = tile_size_for(n_used);
     gathered.tile = {
         &layer_,     places_.pages_of(place.first_row), place.kv_head, n, gathered.q, gathered.first,
         gathered.end};
@@ -166,7 +171,82 @@ private:
     }
   }
 
-  void attend_part(const gathered_tile& gathered, int part, attention_state& state) const {
+  void attend_part(const tile_place& place, const gathered_tile& gathered, int part,
+                   attention_state& state) const {
+    if (places_.owners && !reads_one_line(place, part))
+      return attend_branches(place, gathered, part, state);
+    attend_one_line(gathered, part, state);
+  }
+
+  /// Whether the pages of the part are the same for all rows.
+  bool reads_one_line(const tile_place& place, int part) const {
+    const std::ptrdiff_t from = std::ptrdiff_t{part} * (part_tokens / page_tokens);
+    const std::ptrdiff_t n = std::min<std::ptrdiff_t>(part_tokens / page_tokens, places_.table_width - from);
+    const auto* pages = places_.pages_of(place.first_row) + from;
+    for (int row = place.first_row + 1; row < place.last_row; ++row)
+      if (places_.sequences[row] != places_.sequences[place.first_row] &&
+          !std::equal(pages, pages + n, places_.pages_of(row) + from))
+        return false;
+    return true;
+  }
+
+  /// The rows of each line have a tile of their own there.
+  void attend_branches(const tile_place& place, const gathered_tile& gathered, int part,
+                       attention_state& state) const {
+    const int dim = layer_.head_dim;
+    const int n_heads = place.last_head - place.first_head;
+    for (int j = 0; j < gathered.tile.n_queries; ++j) { // those that fill up
+      state.largest[j] = -std::numeric_limits<float>::infinity();
+      std::ranges::fill(state.masses[j], 0.0F);
+    }
+    std::fill_n(state.totals, gathered.tile.n_queries * dim, 0.0F);
+    bool is_done[max_tile_queries] = {};
+    for (int row = place.first_row; row < place.last_row; ++row) {
+      if (is_done[row - place.first_row])
+        continue;
+      int queries[max_tile_queries];
+      int n = 0;
+      for (int other = row; other < place.last_row; ++other)
+        if (places_.sequences[other] == places_.sequences[row]) {
+          is_done[other - place.first_row] = true;
+          for (int h = 0; h < n_heads; ++h)
+            queries[n++] = (other - place.first_row) * n_heads + h;
+        }
+      attend_branch(gathered, {queries, static_cast<std::size_t>(n)}, places_.pages_of(row), part, state);
+    }
+  }
+
+  void attend_branch(const gathered_tile& gathered, std::span<const int> queries, const page_id* pages,
+                     int part, attention_state& state) const {
+    thread_local gathered_tile branch;
+    thread_local attention_state branch_state;
+    const int dim = layer_.head_dim;
+    const int n_used = static_cast<int>(queries.size());
+    const int n = tile_size_for(n_used);
+    branch.tile = gathered.tile;
+    branch.tile.pages = pages;
+    branch.tile.n_queries = n;
+    branch.tile.q = branch.q;
+    branch.tile.first = branch.first;
+    branch.tile.end = branch.end;
+    for (int j = 0; j < n; ++j) {
+      const bool is_used = j < n_used;
+      const int query = queries[static_cast<std::size_t>(is_used ? j : 0)];
+      branch.first[j] = gathered.first[query];
+      branch.end[j] = is_used ? gathered.end[query] : 0;
+      for (int d = 0; d < dim; ++d)
+        branch.q[d * n + j] = is_used ? gathered.q[d * gathered.tile.n_queries + query] : 0.0F;
+    }
+    attend_one_line(branch, part, branch_state);
+    for (int j = 0; j < n_used; ++j) {
+      const int query = queries[static_cast<std::size_t>(j)];
+      state.largest[query] = branch_state.largest[j];
+      std::ranges::copy(branch_state.masses[j], state.masses[query]);
+      std::copy_n(branch_state.totals + j * dim, dim, state.totals + query * dim);
+    }
+  }
+
+  void attend_one_line(const gathered_tile& gathered, int part, attention_state& state) const {
     int end = 0;
     for (int j = 0; j < gathered.tile.n_queries; ++j)
       end = std::max(end, gathered.end[j]);
@@ -177,9 +257,9 @@ private:
     thread_local gathered_tile gathered;
     thread_local attention_state states[2];
     gather(place, gathered);
-    attend_part(gathered, place.first_part, states[0]);
+    attend_part(place, gathered, place.first_part, states[0]);
     for (int part = place.first_part + 1; part < place.last_part; ++part) {
-      attend_part(gathered, part, states[1]);
+      attend_part(place, gathered, part, states[1]);
       kernels_.merge(gathered.tile, states[1], states[0]);
     }
     scatter(place, gathered, states[0]);

@@ -17,7 +17,11 @@ struct row_places {
   const std::int32_t* positions = nullptr; ///< (n_rows,)
   const page_id* page_table = nullptr;     ///< page of position p is [sequence][p / page_tokens]
   std::ptrdiff_t table_width = 0;
+  /// (n_lines,): which lines are of one sequence: where they have the same pages, those are read once for the
+  /// rows of all. Null: each line is a sequence of its own.
+  const std::int32_t* owners = nullptr;
 
+  int owner_of(int row) const { return owners ? owners[sequences[row]] : sequences[row]; }
   const page_id* pages_of(int row) const { return page_table + sequences[row] * table_width; }
 };
 

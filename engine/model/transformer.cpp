@@ -6,6 +6,7 @@
 #include "engine/model/rope_angles.hpp"
 #include "engine/operators/execution.hpp"
 #include "engine/operators/model_operators.hpp"
+#include "engine/tree_lines.hpp"
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace souffleur {
 
@@ -158,8 +160,8 @@ public:
               const model_options& options)
       : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
         team_(options.n_threads), level_(options.level), operators_(default_operator_set()),
-        page_format_(page_format_of(fingerprint_, level_)), pool_(config, options.kv, options.n_kv_pages),
-        weights_bytes_(bytes_of(weights)) {
+        page_format_(page_format_of(fingerprint_, level_)),
+        pool_(config, options.kv, options.n_kv_pages + n_scratch_pages), weights_bytes_(bytes_of(weights)) {
     // The kernels run on team_; a second pool of threads would only be in its way.
     at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
     const c10::InferenceMode no_gradients;
@@ -186,6 +188,8 @@ public:
     if (tokens_.empty())
       return;
     use_rows(static_cast<std::int64_t>(tokens_.size()));
+    for (const auto& tree : trees_)
+      begin_side_lines(tree);
     operators_.embedding(int_view(tokens_), embedding_, step_.x);
     if (config_.embedding_scale != 1)
       step_.x.mul_(config_.embedding_scale);
@@ -194,6 +198,18 @@ public:
       feed_forward_block(layer.operands);
     }
     project_logits(batch, logits);
+  }
+
+  void keep(std::size_t sequence, int row) override {
+    const auto tree = std::ranges::find(trees_, sequence, &placed_tree::sequence);
+    if (tree == trees_.end())
+      return;
+    const auto line = static_cast<std::size_t>(tree->lines.line_of(row));
+    const auto& from = tree->lines.lines()[line];
+    const int last_page = (tree->first_place + tree->lines.depth(row)) / page_tokens;
+    for (int i = 0; i < from.n_own_pages && from.first_own_page + i <= last_page; ++i)
+      std::ranges::copy(pool_.page(tree->scratch[line] + i),
+                        pool_.page(tree->pages[static_cast<std::size_t>(from.first_own_page + i)]).begin());
   }
 
   void turn(std::span<const page_turn> turns) override {
@@ -235,32 +251,87 @@ private:
     return at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kInt);
   }
 
+  /// A sequence whose rows are a tree, in the step under way or the last one.
+  struct placed_tree {
+    std::size_t sequence; ///< in the batch
+    tree_lines lines;
+    int first_place;
+    std::vector<page_id> pages;
+    std::vector<page_id> scratch; ///< by line, the first of its own pages; of the main line none
+  };
+
   void collect(std::span<const sequence_rows> batch) {
-    tokens_.clear();
-    places_.clear();
-    positions_.clear();
-    sequences_.clear();
+    for (auto* list : {&tokens_, &places_, &positions_, &sequences_, &page_table_, &owners_, &copies_})
+      list->clear();
+    trees_.clear();
+    next_scratch_ = n_pages_;
     std::size_t width = 0;
     for (const auto& sequence : batch)
       width = std::max(width, sequence.pages.size());
-    page_table_.assign(batch.size() * width, 0);
     for (std::size_t s = 0; s < batch.size(); ++s) {
       const auto& sequence = batch[s];
-      std::copy(sequence.pages.begin(), sequence.pages.end(),
-                page_table_.begin() + static_cast<std::ptrdiff_t>(s * width));
-      for (std::size_t i = 0; i < sequence.tokens.size(); ++i) {
-        tokens_.push_back(sequence.tokens[i]);
-        positions_.push_back(sequence.first_position + static_cast<int>(i));
+      const auto first_line = static_cast<std::int32_t>(owners_.size());
+      add_line(s, sequence.pages, width);
+      const tree_lines* tree = sequence.parents.empty() ? nullptr : &add_tree(s, sequence, width).lines;
+      for (int i = 0; i < static_cast<int>(sequence.tokens.size()); ++i) {
+        tokens_.push_back(sequence.tokens[static_cast<std::size_t>(i)]);
+        positions_.push_back(sequence.first_position + (tree ? tree->depth(i) : i));
         places_.push_back(positions_.back() - sequence.n_dropped);
-        sequences_.push_back(static_cast<std::int32_t>(s));
+        sequences_.push_back(first_line + (tree ? tree->line_of(i) : 0));
       }
     }
     for (auto& rope : ropes_)
       rope.set(positions_);
+    const auto n_lines = static_cast<std::int64_t>(owners_.size());
     layout_ = {int_view(sequences_), int_view(places_),
-               at::from_blob(page_table_.data(),
-                             {static_cast<std::int64_t>(batch.size()), static_cast<std::int64_t>(width)},
-                             at::kInt)};
+               at::from_blob(page_table_.data(), {n_lines, static_cast<std::int64_t>(width)}, at::kInt)};
+    if (trees_.empty())
+      return;
+    layout_.owners = int_view(owners_);
+    layout_.copies =
+        at::from_blob(copies_.data(), {static_cast<std::int64_t>(copies_.size()) / 2, 2}, at::kInt);
+  }
+
+  void add_line(std::size_t sequence, std::span<const page_id> pages, std::size_t width) {
+    owners_.push_back(static_cast<std::int32_t>(sequence));
+    page_table_.insert(page_table_.end(), pages.begin(), pages.end());
+    page_table_.resize(owners_.size() * width, 0);
+  }
+
+  /// The side lines, and the copies of rows in them that have another line. Called before the sequence's rows
+  /// are collected.
+  placed_tree& add_tree(std::size_t s, const sequence_rows& sequence, std::size_t width) {
+    const int first_place = sequence.first_position - sequence.n_dropped;
+    auto& tree = trees_.emplace_back(placed_tree{s,
+                                                 tree_lines{sequence.parents, first_place},
+                                                 first_place,
+                                                 {sequence.pages.begin(), sequence.pages.end()},
+                                                 {-1}});
+    const auto& lines = tree.lines.lines();
+    for (std::size_t l = 1; l < lines.size(); ++l) {
+      const auto& line = lines[l];
+      const auto index = static_cast<std::int32_t>(owners_.size());
+      add_line(s, sequence.pages, width);
+      auto* pages = page_table_.data() + page_table_.size() - width;
+      std::iota(pages + line.first_own_page, pages + line.first_own_page + line.n_own_pages, next_scratch_);
+      tree.scratch.push_back(next_scratch_);
+      next_scratch_ += line.n_own_pages;
+      for (const int row : line.rows)
+        if (tree.lines.line_of(row) != static_cast<int>(l) &&
+            first_place + tree.lines.depth(row) >= line.first_own_page * page_tokens)
+          copies_.insert(copies_.end(), {static_cast<std::int32_t>(tokens_.size()) + row, index});
+    }
+    TORCH_CHECK(next_scratch_ <= n_pages_ + n_scratch_pages, "the step's trees take too many pages");
+    return tree;
+  }
+
+  /// What is before the tree in the first of their own pages.
+  void begin_side_lines(const placed_tree& tree) {
+    const auto& lines = tree.lines.lines();
+    for (std::size_t l = 1; l < lines.size(); ++l)
+      if (lines[l].first_own_page * page_tokens < tree.first_place)
+        std::ranges::copy(pool_.page(tree.pages[static_cast<std::size_t>(lines[l].first_own_page)]),
+                          pool_.page(tree.scratch[l]).begin());
   }
 
   /// Makes step_ views of `n` rows, on larger storage if needed.
@@ -352,7 +423,10 @@ private:
   std::vector<rope_angles> ropes_;
   std::vector<layer_state> layers_; ///< their KV views pool_'s memory
   std::vector<std::int32_t> positions_;
-  std::vector<std::int32_t> tokens_, places_, sequences_, page_table_; ///< what layout_ views
+  std::vector<std::int32_t> tokens_, places_, sequences_, page_table_, owners_,
+      copies_; ///< layout_ views them
+  std::vector<placed_tree> trees_;
+  page_id next_scratch_ = 0; ///< pages after the pool's own
   batch_layout layout_;
   step_tensors storage_, step_;
   at::Tensor attended_heads_; ///< step_.attended as (n_rows, n_heads, head_dim)

@@ -68,18 +68,20 @@ void for_rows(std::int64_t n_rows, std::int64_t row_floats, const F& task) {
 /// The page table, and which line of it each row reads.
 class page_lookup {
 public:
-  page_lookup(const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table)
+  page_lookup(const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
+              const std::int32_t* owners = nullptr)
       : sequences_(ints_of(sequences, "sequences")), positions_(ints_of(positions, "positions")),
         table_(ints_of(page_table, "page_table")), width_(static_cast<std::size_t>(page_table.size(1))),
-        n_rows_(static_cast<int>(positions.size(0))) {
+        n_rows_(static_cast<int>(positions.size(0))), owners_(owners) {
     TORCH_CHECK(sequences.size(0) == positions.size(0), "sequences and positions differ in length");
   }
   int position(std::int64_t row) const { return positions_[row]; }
   row_places places() const {
-    return {n_rows_, sequences_, positions_, table_, static_cast<std::ptrdiff_t>(width_)};
+    return {n_rows_, sequences_, positions_, table_, static_cast<std::ptrdiff_t>(width_), owners_};
   }
-  std::span<const page_id> pages(std::int64_t row) const {
-    return {table_ + static_cast<std::size_t>(sequences_[row]) * width_, width_};
+  int line(std::int64_t row) const { return sequences_[row]; }
+  page_id page(int line, int position) const {
+    return table_[static_cast<std::size_t>(line) * width_ + static_cast<std::size_t>(position / page_tokens)];
   }
 
 private:
@@ -88,6 +90,7 @@ private:
   const std::int32_t* table_;
   std::size_t width_;
   int n_rows_;
+  const std::int32_t* owners_;
 };
 
 kv_type kv_type_of(at::ScalarType type) {
@@ -208,8 +211,9 @@ void rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon, at:
 
 void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Tensor& k_norm, double epsilon,
                       const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& sequences,
-                      const at::Tensor& positions, const at::Tensor& page_table, at::Tensor& key_pages,
-                      at::Tensor& value_pages, at::Tensor& key_scales, at::Tensor& value_scales) {
+                      const at::Tensor& positions, const at::Tensor& page_table, const at::Tensor& copies,
+                      at::Tensor& key_pages, at::Tensor& value_pages, at::Tensor& key_scales,
+                      at::Tensor& value_scales) {
   const page_lookup lookup{sequences, positions, page_table};
   const auto layer = layer_of(key_pages, value_pages, key_scales, value_scales);
   const auto x = rows_of(heads, "heads");
@@ -226,8 +230,13 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
   const auto* q_weight = norm_of(q_norm, dim);
   const auto* k_weight = norm_of(k_norm, dim);
   const auto& kernels = kernels_of(current_execution().level);
-  for_rows(heads.size(0), heads.size(1) * dim, [&](std::int64_t row) {
+  const auto write = [&](std::int64_t row, int line) {
     const int position = lookup.position(row);
+    const float* keys = x[row] + static_cast<std::ptrdiff_t>(n_q) * dim;
+    kernels.write_kv(layer, lookup.page(line, position), position % page_tokens, keys,
+                     keys + static_cast<std::ptrdiff_t>(n_kv) * dim);
+  };
+  for_rows(heads.size(0), heads.size(1) * dim, [&](std::int64_t row) {
     for (int h = 0; h < n_q + n_kv; ++h) {
       float* head = x[row] + static_cast<std::ptrdiff_t>(h) * dim;
       if (const auto* weight = h < n_q ? q_weight : k_weight)
@@ -236,10 +245,11 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
     }
     for (int h = 0; is_spread && h < n_q + n_kv; ++h)
       kernels.spread(x[row] + static_cast<std::ptrdiff_t>(h) * dim, dim);
-    const float* keys = x[row] + static_cast<std::ptrdiff_t>(n_q) * dim;
-    kernels.write_kv(layer, lookup.pages(row)[static_cast<std::size_t>(position / page_tokens)],
-                     position % page_tokens, keys, keys + static_cast<std::ptrdiff_t>(n_kv) * dim);
+    write(row, lookup.line(row));
   });
+  const auto* copy = ints_of(copies, "copies");
+  for (std::int64_t i = 0; i < copies.size(0); ++i)
+    write(copy[2 * i], copy[2 * i + 1]);
 }
 
 void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, const at::Tensor& sines,
@@ -274,8 +284,11 @@ void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, co
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
                      const at::Tensor& key_scales, const at::Tensor& value_scales,
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
-                     std::int64_t window, double scale, at::Tensor& out) {
-  const page_lookup lookup{sequences, positions, page_table};
+                     const at::Tensor& owners, std::int64_t window, double scale, at::Tensor& out) {
+  TORCH_CHECK(owners.numel() == 0 || owners.numel() == page_table.size(0),
+              "paged_attention: owners and page_table differ in length");
+  const page_lookup lookup{sequences, positions, page_table,
+                           owners.numel() > 0 ? ints_of(owners, "owners") : nullptr};
   const auto layer = layer_of(key_pages, value_pages, key_scales, value_scales);
   const auto x = rows_of(q, "q");
   const auto y = rows_of(out, "out");

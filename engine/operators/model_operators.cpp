@@ -26,12 +26,14 @@ void define_operators(torch::Library& library) {
   library.def("rms_norm(Tensor x, Tensor weight, float epsilon, Tensor(a!) out) -> ()");
   library.def("rotate_and_store(Tensor(a!) heads, Tensor q_norm, Tensor k_norm, float epsilon, "
               "Tensor cosines, Tensor sines, Tensor sequences, Tensor positions, Tensor page_table, "
+              "Tensor copies, "
               "Tensor(b!) key_pages, Tensor(c!) value_pages, Tensor(d!) key_scales, "
               "Tensor(e!) value_scales) -> ()");
   library.def("turn_page(int from, int to, Tensor cosines, Tensor sines, Tensor(a!) key_pages, "
               "Tensor(b!) value_pages, Tensor(c!) key_scales, Tensor(d!) value_scales) -> ()");
   library.def("paged_attention(Tensor q, Tensor key_pages, Tensor value_pages, Tensor key_scales, "
-              "Tensor value_scales, Tensor sequences, Tensor positions, Tensor page_table, int window, "
+              "Tensor value_scales, Tensor sequences, Tensor positions, Tensor page_table, Tensor owners, "
+              "int window, "
               "float scale, Tensor(a!) out) -> ()");
 }
 
@@ -117,8 +119,8 @@ void model_operators::rotate_and_store(at::Tensor& heads, const input_norm& q_no
                                        const batch_layout& batch, kv_tensors& kv) const {
   const operator_timer timer{"rotate_and_store"};
   handles_->rotate_and_store.call(heads, q_norm.weight, k_norm.weight, q_norm.epsilon, cosines, sines,
-                                  batch.sequences, batch.positions, batch.page_table, kv.keys, kv.values,
-                                  kv.key_scales, kv.value_scales);
+                                  batch.sequences, batch.positions, batch.page_table, batch.copies, kv.keys,
+                                  kv.values, kv.key_scales, kv.value_scales);
 }
 
 void model_operators::turn_page(page_id from, page_id to, const at::Tensor& cosines, const at::Tensor& sines,
@@ -131,7 +133,7 @@ void model_operators::paged_attention(const at::Tensor& q, const kv_tensors& kv,
                                       std::int64_t window, double scale, at::Tensor& out) const {
   const operator_timer timer{"paged_attention"};
   handles_->paged_attention.call(q, kv.keys, kv.values, kv.key_scales, kv.value_scales, batch.sequences,
-                                 batch.positions, batch.page_table, window, scale, out);
+                                 batch.positions, batch.page_table, batch.owners, window, scale, out);
 }
 
 } // namespace souffleur

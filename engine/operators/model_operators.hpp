@@ -6,15 +6,20 @@
 #include "engine/operators/packed_linear.hpp"
 #include "policies/token.hpp"
 
+#include <ATen/Functions.h>
 #include <ATen/core/Tensor.h>
 
 namespace souffleur {
 
 /// Where the rows of a batch stand among what their sequences keep. All int32.
 struct batch_layout {
-  at::Tensor sequences;  ///< (n_rows,): index of the row's sequence in page_table
+  at::Tensor sequences;  ///< (n_rows,): the row's line of page_table
   at::Tensor positions;  ///< (n_rows,), counted without what was dropped
-  at::Tensor page_table; ///< (n_sequences, most pages): page of position p is [sequence][p / page_tokens]
+  at::Tensor page_table; ///< (n_lines, most pages): page of position p is [line][p / page_tokens]
+  /// (n_lines,): which lines are of one sequence, neighbours; empty: each is one of its own.
+  at::Tensor owners = at::empty({0}, at::kInt);
+  /// (n, 2): rows, and other lines of the sequence where their keys and values are stored, too.
+  at::Tensor copies = at::empty({0, 2}, at::kInt);
 };
 
 /// One layer's part of the KV pool, laid out as kv_layer says: keys (n_pages, n_kv_heads, head_dim,

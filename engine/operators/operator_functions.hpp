@@ -19,15 +19,16 @@
   void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Tensor& k_norm,               \
                         double epsilon, const at::Tensor& cosines, const at::Tensor& sines,                  \
                         const at::Tensor& sequences, const at::Tensor& positions,                            \
-                        const at::Tensor& page_table, at::Tensor& key_pages, at::Tensor& value_pages,        \
-                        at::Tensor& key_scales, at::Tensor& value_scales);                                   \
+                        const at::Tensor& page_table, const at::Tensor& copies, at::Tensor& key_pages,       \
+                        at::Tensor& value_pages, at::Tensor& key_scales, at::Tensor& value_scales);          \
   void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, const at::Tensor& sines,     \
                  at::Tensor& key_pages, at::Tensor& value_pages, at::Tensor& key_scales,                     \
                  at::Tensor& value_scales);                                                                  \
   void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,      \
                        const at::Tensor& key_scales, const at::Tensor& value_scales,                         \
                        const at::Tensor& sequences, const at::Tensor& positions,                             \
-                       const at::Tensor& page_table, std::int64_t window, double scale, at::Tensor& out);
+                       const at::Tensor& page_table, const at::Tensor& owners, std::int64_t window,          \
+                       double scale, at::Tensor& out);
 
 namespace souffleur::cpu_operators {
 SOUFFLEUR_DECLARE_OPERATORS

@@ -135,8 +135,9 @@ struct pages_by_slot {
 
 void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Tensor& k_norm, double epsilon,
                       const at::Tensor& cosines, const at::Tensor& sines, const at::Tensor& sequences,
-                      const at::Tensor& positions, const at::Tensor& page_table, at::Tensor& key_pages,
-                      at::Tensor& value_pages, at::Tensor& key_scales, at::Tensor& value_scales) {
+                      const at::Tensor& positions, const at::Tensor& page_table, const at::Tensor& copies,
+                      at::Tensor& key_pages, at::Tensor& value_pages, at::Tensor& key_scales,
+                      at::Tensor& value_scales) {
   const auto n_kv = key_pages.size(1);
   const auto n_q = heads.size(1) - 2 * n_kv;
   auto q = heads.narrow(1, 0, n_q);
@@ -149,10 +150,14 @@ void rotate_and_store(at::Tensor& heads, const at::Tensor& q_norm, const at::Ten
     auto spread = heads.narrow(1, 0, n_q + n_kv);
     spread.copy_(at::matmul(spread, hadamard(heads.size(2)).to(heads.device())));
   }
-  const auto where = places_of(sequences, positions, page_table);
+  const auto all_rows = at::arange(heads.size(0), at::TensorOptions{at::kLong}.device(heads.device()));
+  const auto rows = at::cat({all_rows, copies.select(1, 0).to(at::kLong)});
+  const auto lines = at::cat({sequences, copies.select(1, 1)});
+  const auto where = places_of(lines, positions.index_select(0, rows), page_table);
   const pages_by_slot pages{key_pages, value_pages, key_scales, value_scales};
-  store(k, where, pages.keys, pages.key_scales, key_scale_values);
-  store(heads.narrow(1, n_q + n_kv, n_kv), where, pages.values, pages.value_scales, heads.size(2));
+  const auto v = heads.narrow(1, n_q + n_kv, n_kv);
+  store(k.index_select(0, rows), where, pages.keys, pages.key_scales, key_scale_values);
+  store(v.index_select(0, rows), where, pages.values, pages.value_scales, heads.size(2));
 }
 
 void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, const at::Tensor& sines,
@@ -181,7 +186,7 @@ void turn_page(std::int64_t from, std::int64_t to, const at::Tensor& cosines, co
 void paged_attention(const at::Tensor& q, const at::Tensor& key_pages, const at::Tensor& value_pages,
                      const at::Tensor& key_scales, const at::Tensor& value_scales,
                      const at::Tensor& sequences, const at::Tensor& positions, const at::Tensor& page_table,
-                     std::int64_t window, double scale, at::Tensor& out) {
+                     const at::Tensor& /*owners*/, std::int64_t window, double scale, at::Tensor& out) {
   const auto n_shared = q.size(1) / key_pages.size(1);
   const pages_by_slot stored{key_pages, value_pages, key_scales, value_scales};
   for (std::int64_t row = 0; row < q.size(0); ++row) {

@@ -5,6 +5,7 @@
 
 #include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
+#include "engine/tree_lines.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -90,13 +91,29 @@ public:
     if (before_forward)
       before_forward();
     std::set<std::pair<page_id, int>> written;
+    trees_.clear();
+    n_scratch_ = 0;
+    for (std::size_t i = 0; i < batch.size(); ++i)
+      batch[i].parents.empty() ? write(batch[i], written) : write_tree(i, batch[i], written);
     for (const auto& rows : batch)
-      write(rows, written);
-    for (const auto& rows : batch)
-      logits = read(rows, logits);
+      logits = rows.parents.empty() ? read(rows, logits) : read_tree(rows, logits);
     if (!logits.empty())
       complain("logits has more rows than the batch asks for");
     busy_ = false;
+  }
+
+  /// What is after the path's end is as if it had never been computed.
+  void keep(std::size_t sequence, int row) override {
+    const auto found = trees_.find(sequence);
+    if (found == trees_.end())
+      return complain("a path of no tree is kept");
+    auto& tree = found->second;
+    n_kept_side_lines += tree.lines.line_of(row) != 0 ? 1 : 0;
+    for (auto* place : tree.slots)
+      *place = unwritten;
+    for (; row >= 0; row = tree.parents[static_cast<std::size_t>(row)])
+      *tree.slots[static_cast<std::size_t>(tree.lines.depth(row))] =
+          tree.tokens[static_cast<std::size_t>(row)];
   }
 
   /// The tokens alone: what they attend to has no positions here.
@@ -134,6 +151,8 @@ public:
   std::function<void()> before_forward;
   std::atomic<int> n_forwards{0};
   std::atomic<int> n_loaded_pages{0};
+  std::atomic<int> n_trees{0};
+  std::atomic<int> n_kept_side_lines{0};
 
   /// Clears what a throwing `before_forward` left behind.
   void forward_has_thrown() { busy_ = false; }
@@ -181,6 +200,74 @@ private:
     }
   }
 
+  struct kept_tree {
+    tree_lines lines;
+    std::vector<int> parents;
+    std::vector<token_id> tokens;
+    std::vector<token_id*> slots; ///< by depth
+  };
+
+  /// The main line's tokens.
+  void write_tree(std::size_t index, const sequence_rows& rows, std::set<std::pair<page_id, int>>& written) {
+    for (std::size_t i = 0; i < rows.parents.size(); ++i)
+      if (rows.parents[i] >= static_cast<int>(i) || rows.parents[i] < (i == 0 ? -1 : 0))
+        return complain("rows that are no tree");
+    if (rows.parents.size() != rows.tokens.size())
+      return complain("a parent for each row, or for none");
+    const int first = rows.first_position - rows.n_dropped;
+    kept_tree tree{tree_lines{rows.parents, first},
+                   {rows.parents.begin(), rows.parents.end()},
+                   {rows.tokens.begin(), rows.tokens.end()},
+                   {}};
+    if ((n_scratch_ += tree.lines.n_scratch_pages()) > n_scratch_pages)
+      complain("more scratch pages than there are");
+    ++n_trees;
+    std::vector<token_id> main;
+    for (const int row : tree.lines.lines()[0].rows)
+      main.push_back(rows.tokens[static_cast<std::size_t>(row)]);
+    auto main_rows = rows;
+    main_rows.tokens = main;
+    main_rows.n_logit_rows = 0;
+    write(main_rows, written);
+    int n_places = 0;
+    for (int row = 0; row < static_cast<int>(rows.tokens.size()); ++row)
+      n_places = std::max(n_places, tree.lines.depth(row) + 1);
+    for (int depth = 0; depth < n_places; ++depth)
+      if (auto* place = slot(rows, first + depth))
+        tree.slots.push_back(place);
+      else
+        return;
+    trees_.emplace(index, std::move(tree));
+  }
+
+  /// Rows see what is before the tree in the pages, and their ancestors.
+  std::span<float> read_tree(const sequence_rows& rows, std::span<float> logits) {
+    std::uint64_t before = 0;
+    for (int at = 0; at < rows.first_position - rows.n_dropped; ++at) {
+      const auto* place = slot(rows, at);
+      if (!place || *place == unwritten) {
+        complain("place " + std::to_string(at) + " is read but was never computed");
+        return logits;
+      }
+      before = extended(before, *place);
+    }
+    std::vector<std::uint64_t> hashes;
+    for (std::size_t i = 0; i < rows.tokens.size(); ++i) {
+      const int parent = rows.parents[i];
+      hashes.push_back(
+          extended(parent < 0 ? before : hashes[static_cast<std::size_t>(parent)], rows.tokens[i]));
+      if (static_cast<int>(i) < static_cast<int>(rows.tokens.size()) - rows.n_logit_rows)
+        continue;
+      if (logits.size() < fake_vocabulary) {
+        complain("logits is too small");
+        return logits;
+      }
+      fake_logits(hashes.back(), rows.tokens[i], logits.first(fake_vocabulary));
+      logits = logits.subspan(fake_vocabulary);
+    }
+    return logits;
+  }
+
   std::span<float> read(const sequence_rows& rows, std::span<float> logits) {
     const int n_rows = static_cast<int>(rows.tokens.size());
     std::uint64_t hash = 0;
@@ -208,6 +295,8 @@ private:
   int context_length_;
   int n_pages_;
   std::vector<token_id> slots_;
+  std::map<std::size_t, kept_tree> trees_; ///< of the last call, by index in its batch
+  int n_scratch_ = 0;
   std::atomic<bool> busy_{false};
   mutable std::mutex mutex_;
   mutable std::string complaint_;

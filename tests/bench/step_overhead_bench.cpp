@@ -28,6 +28,7 @@ public:
   int n_pages() const override { return 1 << 16; }
   const std::string& fingerprint() const override { return fingerprint_; }
   void forward(std::span<const sequence_rows>, std::span<float>) override {}
+  void keep(std::size_t, int) override {}
   void turn(std::span<const page_turn>) override {}
   const std::string& page_format() const override { return fingerprint_; }
   std::size_t page_bytes() const override { return 0; }
