@@ -1,6 +1,7 @@
 #include "actors/scheduler_core.hpp"
 
 #include "engine/drafting/token_recycling.hpp"
+#include "engine/tree_lines.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -318,7 +319,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   planned_.clear();
   int budget = config_.max_batch_tokens;
   const auto add = [&](const sequence& who, int n_rows, const planned_draft& draft) {
-    step.sequences.push_back(rows_of(who, n_rows, draft.tokens()));
+    step.sequences.push_back(rows_of(who, n_rows, draft));
     planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.draft, draft.proposals});
     budget -= n_rows + draft.n_tokens;
     report_.n_draft_rows += draft.n_tokens;
@@ -385,7 +386,38 @@ std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
       drafts[i].draft = &drafts[i].proposals[static_cast<std::size_t>(choices[i].which)];
       drafts[i].n_tokens = choices[i].n_tokens;
     }
+  fit_scratch_pages(drafts);
   return drafts;
+}
+
+void scheduler_core::fit_scratch_pages(std::vector<planned_draft>& drafts) {
+  int n_left = n_scratch_pages;
+  for (auto& draft : drafts) {
+    int n_taken = draft.n_scratch();
+    for (; n_taken > n_left; n_taken = draft.n_scratch())
+      --draft.n_tokens;
+    n_left -= n_taken;
+  }
+}
+
+std::vector<int> scheduler_core::planned_draft::parents() const {
+  std::vector<int> all;
+  bool is_chain = true;
+  for (int i = 0; i < n_tokens; ++i) {
+    all.push_back(draft->nodes[static_cast<std::size_t>(i)].parent);
+    is_chain = is_chain && all.back() == i - 1;
+  }
+  return is_chain ? std::vector<int>{} : all;
+}
+
+int scheduler_core::planned_draft::n_scratch() const {
+  const auto drafted = parents();
+  if (drafted.empty())
+    return 0;
+  std::vector<int> rows{-1}; // that of the last committed token
+  for (const int parent : drafted)
+    rows.push_back(parent + 1);
+  return tree_lines{rows, who->n_computed - who->n_dropped}.n_scratch_pages();
 }
 
 void scheduler_core::plan_tier(step_plan& step) {
@@ -540,7 +572,7 @@ void scheduler_core::preempt(std::vector<sequence_ptr>::iterator one) {
 }
 
 planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_rows,
-                                         const std::vector<token_id>& draft) const {
+                                         const planned_draft& draft) const {
   planned_sequence rows;
   rows.id = who.id();
   rows.pages = who.pages;
@@ -555,8 +587,10 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
       rows.turns.push_back({who.sinks[i], who.pages[i], who.n_dropped});
   const auto first = who.tokens.begin() + who.n_computed;
   rows.tokens.assign(first, first + n_committed_rows);
-  rows.tokens.insert(rows.tokens.end(), draft.begin(), draft.end());
-  rows.n_draft = static_cast<int>(draft.size());
+  const auto drafted = draft.tokens();
+  rows.tokens.insert(rows.tokens.end(), drafted.begin(), drafted.end());
+  rows.n_draft = draft.n_tokens;
+  rows.draft_parents = draft.parents();
   rows.samples = n_committed_rows == who.n_pending();
   rows.n_output = who.n_output();
   rows.n_successors = rows.samples ? who.n_successors : 0;

@@ -94,6 +94,10 @@ private:
       all.resize(static_cast<std::size_t>(n_tokens));
       return all;
     }
+    /// As planned_sequence has them.
+    std::vector<int> parents() const;
+    /// What its side branches take of n_scratch_pages.
+    int n_scratch() const;
   };
 
   /// If the batch or the pool is full, somebody leaves for the next of the waiting where the policy says so.
@@ -113,6 +117,8 @@ private:
   void apply_reservations(const kv_supply& supply);
   /// All that decode and have room for their row, in the order of running_.
   std::vector<planned_draft> plan_drafts();
+  /// Takes tokens from trees until all side branches have pages.
+  static void fit_scratch_pages(std::vector<planned_draft>& drafts);
   void plan_tier(step_plan& step);
   /// Who has just got its pages begins behind what memory or, later, the files have of its prompt.
   void begin_behind_cached(sequence& who, const kv_grant& grant);
@@ -127,8 +133,7 @@ private:
   /// Ends a waiting request that no free pool could hold.
   void give_up(sequence_id waiting, steady_time now);
   void preempt(std::vector<sequence_ptr>::iterator one);
-  planned_sequence rows_of(const sequence& who, int n_committed_rows,
-                           const std::vector<token_id>& draft) const;
+  planned_sequence rows_of(const sequence& who, int n_committed_rows, const planned_draft& draft) const;
   /// Returns false if the sequence ended.
   bool append(sequence& who, const sequence_outcome& outcome, token_origin of_drafts, steady_time now);
   /// What the drafts for `who` were worth.

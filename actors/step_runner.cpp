@@ -1,12 +1,56 @@
 #include "actors/step_runner.hpp"
 
+#include <algorithm>
 #include <chrono>
+#include <numeric>
+#include <optional>
 
 namespace souffleur {
 
 namespace {
 
 int n_logit_rows(const planned_sequence& rows) { return rows.samples ? rows.n_draft + 1 : 0; }
+int n_committed_rows(const planned_sequence& rows) {
+  return static_cast<int>(rows.tokens.size()) - rows.n_draft;
+}
+
+/// As sequence_rows has them.
+std::vector<int> parents_of_rows(const planned_sequence& rows) {
+  const int n_committed = n_committed_rows(rows);
+  std::vector<int> parents(static_cast<std::size_t>(n_committed));
+  std::iota(parents.begin(), parents.end(), -1);
+  for (const int parent : rows.draft_parents)
+    parents.push_back(n_committed + parent);
+  return parents;
+}
+
+verification_tree tree_of(const planned_sequence& rows) {
+  const auto draft = std::span{rows.tokens}.subspan(static_cast<std::size_t>(n_committed_rows(rows)));
+  auto tree = chain_of(draft);
+  for (std::size_t i = 0; i < rows.draft_parents.size(); ++i)
+    tree.nodes[i].parent = rows.draft_parents[i] + 1;
+  return tree;
+}
+
+/// What a row's penalties see: the draft down to it counts as if it had been output.
+class path_counts {
+public:
+  explicit path_counts(const token_counts& committed) : counts_(committed) {}
+
+  const token_counts& at(const std::vector<token_id>& path) {
+    const auto n_common = static_cast<std::size_t>(std::ranges::mismatch(path_, path).in1 - path_.begin());
+    for (; path_.size() > n_common; path_.pop_back())
+      if (--counts_.output[path_.back()] == 0)
+        counts_.output.erase(path_.back());
+    for (; path_.size() < path.size(); path_.push_back(path[path_.size()]))
+      ++counts_.output[path[path_.size()]];
+    return counts_;
+  }
+
+private:
+  token_counts counts_; ///< with path_
+  std::vector<token_id> path_;
+};
 
 double us_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
@@ -18,11 +62,19 @@ step_runner::step_runner(std::shared_ptr<language_model> model, std::vector<toke
                          const std::string& acceptance)
     : model_(std::move(model)), end_tokens_(std::move(end_tokens)), acceptance_(acceptance) {}
 
+void step_runner::collect(const planned_sequence& rows) {
+  auto& of_model = batch_.emplace_back();
+  of_model = {rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows), rows.n_dropped};
+  if (!rows.draft_parents.empty())
+    of_model.parents = parents_.emplace_back(parents_of_rows(rows));
+}
+
 step_result step_runner::run(const step_plan& plan) {
-  std::vector<sequence_rows> batch;
+  batch_.clear();
+  parents_.clear();
   std::size_t n_rows = 0;
   for (const auto& rows : plan.sequences) {
-    batch.push_back({rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows), rows.n_dropped});
+    collect(rows);
     n_rows += static_cast<std::size_t>(n_logit_rows(rows));
   }
   const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
@@ -38,16 +90,19 @@ step_result step_runner::run(const step_plan& plan) {
   for (const auto& rows : plan.sequences)
     if (!rows.turns.empty())
       model_->turn(rows.turns);
-  if (!batch.empty())
-    model_->forward(batch, std::span{logits_}.first(n_rows * vocabulary));
+  if (!batch_.empty())
+    model_->forward(batch_, std::span{logits_}.first(n_rows * vocabulary));
   result.forward_us = us_since(start);
 
   start = std::chrono::steady_clock::now();
   std::size_t row = 0;
   for (const auto& rows : plan.sequences) {
     const auto n = static_cast<std::size_t>(n_logit_rows(rows));
-    result.outcomes.push_back(verify(rows, std::span{logits_}.subspan(row * vocabulary, n * vocabulary)));
+    const auto& outcome = result.outcomes.emplace_back(
+        verify(rows, std::span{logits_}.subspan(row * vocabulary, n * vocabulary)));
     row += n;
+    if (!rows.draft_parents.empty())
+      model_->keep(result.outcomes.size() - 1, n_committed_rows(rows) - 1 + outcome.rows.back());
   }
   result.sampling_us = us_since(start);
   for (const auto& wish : plan.saves)
@@ -77,38 +132,36 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     return outcome;
   const auto& sampling = *rows.sampling;
   const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
-  const int n_committed = static_cast<int>(rows.tokens.size()) - rows.n_draft;
-  const auto draft = std::span{rows.tokens}.subspan(static_cast<std::size_t>(n_committed));
+  const auto draft = tree_of(rows);
   const auto row_logits = [&](int row) {
     return logits.subspan(static_cast<std::size_t>(row) * vocabulary, vocabulary);
   };
 
-  // Row i's penalties see the draft before it as if it had been output.
-  token_counts counts;
+  std::optional<path_counts> counts;
   if (rows.counts)
-    counts = *rows.counts;
+    counts.emplace(*rows.counts);
   auto ends = end_tokens_;
   ends.insert(ends.end(), sampling.stop_token_ids.begin(), sampling.stop_token_ids.end());
   const auto target_row = [&](int row) {
-    if (rows.counts && row > 0)
-      ++counts.output[draft[static_cast<std::size_t>(row - 1)]];
+    const auto path = draft.tokens_to(row);
     const auto raw = row_logits(row);
     std::copy(raw.begin(), raw.end(), scratch_.begin());
-    const bool too_short = rows.n_output + row < sampling.min_tokens;
-    return next_token_distribution(scratch_, sampling, rows.counts ? &counts : nullptr,
+    const bool too_short = rows.n_output + static_cast<int>(path.size()) < sampling.min_tokens;
+    return next_token_distribution(scratch_, sampling, counts ? &counts->at(path) : nullptr,
                                    too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
   };
-  const auto coins = coins_at(sampling.seed, static_cast<std::uint64_t>(rows.first_position + n_committed));
+  const auto coins = coins_at(sampling.seed, static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows)));
   for (int row = 0; row <= rows.n_draft && rows.n_successors > 0; ++row)
-    outcome.successors.push_back({rows.tokens[static_cast<std::size_t>(n_committed - 1 + row)],
+    outcome.successors.push_back({rows.tokens[static_cast<std::size_t>(n_committed_rows(rows) - 1 + row)],
                                   likeliest(row_logits(row), rows.n_successors)});
-  auto verdict = policy_for(rows).decide(chain_of(draft), target_row, coins);
+  auto verdict = policy_for(rows).decide(draft, target_row, coins);
   outcome.n_accepted = verdict.n_accepted();
   outcome.tokens = std::move(verdict.tokens);
+  outcome.rows = std::move(verdict.rows);
   if (sampling.n_logprobs >= 0)
     for (std::size_t i = 0; i < outcome.tokens.size(); ++i)
       outcome.logprobs.push_back(
-          logprobs_of(row_logits(static_cast<int>(i)), outcome.tokens[i], sampling.n_logprobs));
+          logprobs_of(row_logits(outcome.rows[i]), outcome.tokens[i], sampling.n_logprobs));
   return outcome;
 }
 

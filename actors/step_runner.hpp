@@ -26,14 +26,17 @@ public:
 private:
   saved_page save(const page_save& wish) const;
   const acceptance_policy& policy_for(const planned_sequence& rows);
+  void collect(const planned_sequence& rows);
   sequence_outcome verify(const planned_sequence& rows, std::span<const float> logits);
 
   std::shared_ptr<language_model> model_;
   std::vector<token_id> end_tokens_;
   std::string acceptance_;
   std::map<std::string, std::unique_ptr<acceptance_policy>> policies_; ///< that were needed so far
-  std::vector<float> logits_;                                          ///< (n_logit_rows, vocabulary)
-  std::vector<float> scratch_;                                         ///< (vocabulary,)
+  std::vector<sequence_rows> batch_;
+  std::vector<std::vector<int>> parents_; ///< of those in batch_ whose drafts are trees
+  std::vector<float> logits_;             ///< (n_logit_rows, vocabulary)
+  std::vector<float> scratch_;            ///< (vocabulary,)
 };
 
 } // namespace souffleur

@@ -24,6 +24,8 @@ struct planned_sequence {
   std::vector<page_turn> turns; ///< to be made before
   std::vector<token_id> tokens; ///< committed tokens not yet in KV, then the draft
   int n_draft = 0;              ///< how many of `tokens`, at the end, are drafted
+  /// (n_draft,): which drafted token each follows; -1: the last committed one. Empty: a chain.
+  std::vector<int> draft_parents;
   bool samples = true;          ///< false for a prefill chunk that does not reach the last committed token
   int n_output = 0;             ///< tokens sampled so far
   int n_successors = 0;         ///< likely tokens to be told of each row that is judged
@@ -55,6 +57,7 @@ struct sequence_outcome {
   sequence_id id = 0;
   std::vector<token_id> tokens;             ///< sampled in this step; empty if the sequence did not sample
   int n_accepted = 0;                       ///< how many of `tokens`, at the front, were drafted
+  std::vector<int> rows;                    ///< of the verification_tree, those that gave `tokens`, from 0 on
   std::vector<token_logprobs> logprobs;     ///< one per token, if asked for
   std::vector<token_successors> successors; ///< of each row that was judged, if asked for
 };

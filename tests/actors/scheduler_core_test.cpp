@@ -143,8 +143,9 @@ struct client {
 /// The scheduler's partners, and the law that every round is held to.
 class simulation {
 public:
-  explicit simulation(const serving_config& config)
-      : config_(config), model_(std::make_shared<fake_model>(config.n_kv_pages)),
+  /// `trees`: every other draft is a tree of random tokens and right ones.
+  explicit simulation(const serving_config& config, bool trees = false)
+      : config_(config), offers_trees_(trees), model_(std::make_shared<fake_model>(config.n_kv_pages)),
         vocabulary_(std::make_shared<fake_tokenizer>()), runner_(model_, {fake_end}, "coupled"),
         books_(config, record_, [this](request_id id) { return known(id); }),
         core_(config, vocabulary_, witnessed_policy()) {
@@ -184,7 +185,7 @@ public:
                      demand.kv.reservations.size() + demand.kv.openings.size();
     books_.demanded(demand.kv, n_running, n_waiting, gives_places_);
     const int n_asked_of = core_.n_waiting();
-    const auto offer = std::make_shared<const draft_offer>(book_.answer(demand.drafts));
+    const auto offer = std::make_shared<const draft_offer>(offer_for(demand.drafts));
     const auto supply = carry_out(demand.kv, *kv_);
     RC_ASSERT(kv_->check_integrity() == "");
     happen(events, before_plan);
@@ -217,6 +218,9 @@ public:
   }
 
   std::size_t n_operations() const { return n_operations_; }
+  int n_trees() const { return model_->n_trees; }
+  /// How often something other than the main line stood.
+  int n_kept_side_lines() const { return model_->n_kept_side_lines; }
 
   /// Checks the answers that are complete, and drops them.
   void forget_ended() {
@@ -283,6 +287,37 @@ private:
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
     request.cache_key = e.a % 2 == 0 ? "" : std::to_string(n_admitted_ + 1);
     admit(std::move(request));
+  }
+
+  draft_offer offer_for(const draft_demand& demand) {
+    auto offer = book_.answer(demand);
+    for (std::size_t i = 0; i < demand.wishes.size() && offers_trees_; ++i)
+      if (const auto whim = mixed(++n_whims_); whim % 2 == 0)
+        offer.proposals[i].draft = tree_for(demand.wishes[i], whim);
+    return offer;
+  }
+
+  /// Of n_max tokens at most; those that follow a right one are right every other time.
+  draft_tree tree_for(const draft_wish& wish, std::uint64_t whim) const {
+    const auto& who = clients_.at(wish.id);
+    const auto n_output = known(wish.id).tokens.size() - who.request.prompt.size();
+    draft_tree tree;
+    std::vector<std::size_t> n_right{n_output}; // tokens of the answer down to the node, from that before all
+    for (int i = 0; i < wish.n_max; ++i) {
+      whim = mixed(whim + 1);
+      const auto parent = static_cast<int>(whim % (tree.nodes.size() + 1)) - 1;
+      const auto next = n_right[static_cast<std::size_t>(parent + 1)];
+      const bool is_right = next < who.expected.size() && whim / 64 % 4 != 0;
+      const auto token = is_right ? who.expected[next] : static_cast<token_id>(whim / 256 % 30);
+      if (std::ranges::any_of(tree.nodes, [&](const draft_node& node) {
+            return node.parent == parent && node.token == token;
+          }))
+        continue;
+      tree.nodes.push_back({token, parent, 0.5F});
+      n_right.push_back(next < who.expected.size() && token == who.expected[next] ? next + 1
+                                                                                  : who.expected.size());
+    }
+    return tree;
   }
 
   void step(const step_plan& plan, const std::vector<event>& events) {
@@ -448,6 +483,8 @@ private:
   }
 
   serving_config config_;
+  bool offers_trees_;
+  std::uint64_t n_whims_ = 0;
   std::shared_ptr<fake_model> model_;
   std::shared_ptr<const tokenizer> vocabulary_;
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
@@ -480,7 +517,7 @@ RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   const auto config = any_config();
   const auto some_events = rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event()));
   const auto rounds = *rc::gen::scale(3.0, rc::gen::container<std::vector<std::vector<event>>>(some_events));
-  simulation world{config};
+  simulation world{config, *rc::gen::arbitrary<bool>()};
   for (const auto& events : rounds)
     world.round(events);
   world.finish();
@@ -499,7 +536,7 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
   config.prefill_chunk = 20;
   config.join_prefill_tokens = page_tokens;
   config.scheduling_policy = "deficit_lpm";
-  simulation world{config};
+  simulation world{config, true};
   while (world.n_operations() < n_operations_of_a_long_life) {
     std::vector<event> events;
     for (auto n = below(4); n > 0; --n) {
@@ -520,6 +557,8 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
       world.finish(); // nothing may be left over then
   }
   world.finish();
+  EXPECT_GT(world.n_trees(), 1000);
+  EXPECT_GT(world.n_kept_side_lines(), 300);
 }
 
 admitted_request fair_request(const std::string& tenant, unsigned number) {
