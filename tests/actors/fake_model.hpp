@@ -153,6 +153,7 @@ public:
   std::atomic<int> n_loaded_pages{0};
   std::atomic<int> n_trees{0};
   std::atomic<int> n_kept_side_lines{0};
+  std::atomic<int> most_scratch_pages{0}; ///< of a step
 
   /// Clears what a throwing `before_forward` left behind.
   void forward_has_thrown() { busy_ = false; }
@@ -221,6 +222,7 @@ private:
                    {}};
     if ((n_scratch_ += tree.lines.n_scratch_pages()) > n_scratch_pages)
       complain("more scratch pages than there are");
+    most_scratch_pages = std::max<int>(most_scratch_pages, n_scratch_);
     ++n_trees;
     std::vector<token_id> main;
     for (const int row : tree.lines.lines()[0].rows)

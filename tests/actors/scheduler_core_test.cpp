@@ -219,6 +219,7 @@ public:
 
   std::size_t n_operations() const { return n_operations_; }
   int n_trees() const { return model_->n_trees; }
+  int most_scratch_pages() const { return model_->most_scratch_pages; }
   /// How often something other than the main line stood.
   int n_kept_side_lines() const { return model_->n_kept_side_lines; }
 
@@ -559,6 +560,25 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
   world.finish();
   EXPECT_GT(world.n_trees(), 1000);
   EXPECT_GT(world.n_kept_side_lines(), 300);
+}
+
+/// Planted bug that it caught: no tokens taken from trees.
+TEST(SchedulerCore, TheTreesOfAStepShareTheScratchPages) {
+  serving_config config;
+  config.n_kv_pages = 400;
+  config.max_running = 40;
+  config.max_batch_tokens = 1024;
+  config.draft_policy = "fixed";
+  config.max_draft = 30;
+  constexpr unsigned long_answer = 91; // as sampling_of has it
+  simulation world{config, true};
+  for (unsigned i = 0; i < 400; i += 4)
+    world.round({{arrival, before_round, 5 * i + 1, long_answer},
+                 {arrival, before_round, 5 * i + 6, long_answer},
+                 {arrival, before_round, 5 * i + 11, long_answer},
+                 {arrival, before_round, 5 * i + 16, long_answer}});
+  world.finish();
+  EXPECT_GE(world.most_scratch_pages(), n_scratch_pages - 1);
 }
 
 admitted_request fair_request(const std::string& tenant, unsigned number) {
