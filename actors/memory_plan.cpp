@@ -1,5 +1,6 @@
 #include "actors/memory_plan.hpp"
 
+#include "engine/language_model.hpp"
 #include "policies/token.hpp"
 
 #include <algorithm>
@@ -29,7 +30,8 @@ std::vector<memory_part> fixed_parts(const serving_config& config, const model_f
        product(config.max_running + config.max_waiting, product(most_tokens, request_bytes_per_token))},
       {"drafts", n_drafted == 0 ? 0
                                 : product(config.max_running, product(most_tokens, draft_bytes_per_token)) +
-                                      config.draft_answers_bytes},
+                                      config.draft_answers_bytes +
+                                      product(n_scratch_pages, model.kv_page_bytes)},
       {"response_cache", config.cache_policy == "off" ? 0 : config.cache_max_bytes}};
 }
 
