@@ -207,9 +207,9 @@ public:
     const auto line = static_cast<std::size_t>(tree->lines.line_of(row));
     const auto& from = tree->lines.lines()[line];
     const int last_page = (tree->first_place + tree->lines.depth(row)) / page_tokens;
+    const auto* pages = tree->pages.data() + from.first_own_page;
     for (int i = 0; i < from.n_own_pages && from.first_own_page + i <= last_page; ++i)
-      std::ranges::copy(pool_.page(tree->scratch[line] + i),
-                        pool_.page(tree->pages[static_cast<std::size_t>(from.first_own_page + i)]).begin());
+      std::ranges::copy(pool_.page(tree->scratch[line] + i), pool_.page(pages[i]).begin());
   }
 
   void turn(std::span<const page_turn> turns) override {

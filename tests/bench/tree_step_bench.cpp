@@ -38,12 +38,11 @@ double median(std::vector<double> values) {
 class bench {
 public:
   explicit bench(std::shared_ptr<language_model> model)
-      : model_(std::move(model)), pages_(most_positions / page_tokens), tokens_(most_positions),
-        logits_(static_cast<std::size_t>(n_rows * model_->vocabulary_size())) {
+      : model_(std::move(model)), vocabulary_(static_cast<std::size_t>(model_->vocabulary_size())),
+        pages_(most_positions / page_tokens), tokens_(most_positions), logits_(n_rows * vocabulary_) {
     std::iota(pages_.begin(), pages_.end(), 0);
     for (std::size_t i = 0; i < tokens_.size(); ++i)
-      tokens_[i] =
-          static_cast<token_id>((i * 7919 + 13) % static_cast<std::size_t>(model_->vocabulary_size()));
+      tokens_[i] = static_cast<token_id>((i * 7919 + 13) % vocabulary_);
   }
 
   void measure(int depth) {
@@ -81,11 +80,12 @@ private:
         n_logit_rows,
         0,
         parents};
-    model_->forward({&rows, 1}, std::span{logits_}.first(
-                                    static_cast<std::size_t>(n_logit_rows * model_->vocabulary_size())));
+    const auto n_logits = static_cast<std::size_t>(n_logit_rows) * vocabulary_;
+    model_->forward({&rows, 1}, std::span{logits_}.first(n_logits));
   }
 
   std::shared_ptr<language_model> model_;
+  std::size_t vocabulary_;
   std::vector<page_id> pages_;
   std::vector<token_id> tokens_;
   std::vector<float> logits_;

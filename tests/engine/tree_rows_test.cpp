@@ -156,6 +156,8 @@ void check(int architecture, kv_type kv, isa level) {
   const bool is_first = *rc::gen::arbitrary<bool>();
   if (*rc::gen::arbitrary<bool>())
     batch.insert(is_first ? batch.end() : batch.begin(), rows_of(other, other_pages));
+  if (batch.size() == 2 && *rc::gen::arbitrary<bool>())
+    batch[is_first ? 1 : 0].parents = {}; // a chain beside it
   const std::size_t index = batch.size() == 2 && !is_first ? 1 : 0;
   const auto logits = run(model, batch);
   const auto first_logits =
