@@ -19,8 +19,9 @@ draft_offer draft_book::answer(const draft_demand& demand) {
     proposal.id = wish.id;
     proposal.n_known = static_cast<int>(who.drafters.size());
     if (who.drafters.size() == static_cast<std::size_t>(wish.offset) + wish.appended.size())
-      proposal.drafts = who.drafters.propose(
-          {answers_.find(who.subject->tenant), likely_of(who.subject->tenant)}, {wish.n_max});
+      proposal.drafts =
+          who.drafters.propose({answers_.find(who.subject->tenant), likely_of(who.subject->tenant)},
+                               {wish.n_max, who.subject->n_branches});
     offer.proposals.push_back(std::move(proposal));
   }
   return offer;

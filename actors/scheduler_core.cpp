@@ -286,8 +286,9 @@ std::shared_ptr<const draft_subject> scheduler_core::subject_of(const sequence& 
   if (!wanted.enabled || config_.draft_policy_in_force() == "off")
     return nullptr;
   const auto drafters = drafters_named(wanted.drafter.empty() ? config_.drafter : wanted.drafter);
-  return std::make_shared<const draft_subject>(who.request.tenant, who.n_prompt,
-                                               drafters.value_or(drafter_set{}), who.request.prediction);
+  return std::make_shared<const draft_subject>(
+      who.request.tenant, who.n_prompt, drafters.value_or(drafter_set{}),
+      wanted.n_branches.value_or(config_.n_draft_branches), who.request.prediction);
 }
 
 draft_ending scheduler_core::ending_of(const sequence& who, bool is_answer) const {

@@ -36,6 +36,7 @@ struct serving_config {
   /// Without a drafter nothing is drafted, whatever the policy.
   std::string draft_policy_in_force() const { return drafter == "off" ? "off" : draft_policy; }
   int max_draft = 8;
+  int n_draft_branches = 1; ///< most drafted tokens that may follow one token; 1: chains
   std::size_t draft_answers_bytes = std::size_t{32} << 20; ///< of finished answers that are drafted from
   std::chrono::microseconds draft_budget{2000};
 

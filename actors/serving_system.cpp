@@ -193,6 +193,7 @@ std::string first_bad_number(const serving_config& config, int n_model_pages) {
         too_small("scheduler.join_prefill_tokens", config.join_prefill_tokens, 1),
         too_small("scheduler.max_output_tokens", config.max_output_tokens, 1),
         too_small("speculation.max_draft", config.max_draft, 0),
+        too_small("speculation.branches", config.n_draft_branches, 1),
         too_small("kv.tier_min_hits", config.tier_min_hits, 1)})
     if (!text.empty())
       return text;

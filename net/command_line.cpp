@@ -1,5 +1,6 @@
 #include "net/command_line.hpp"
 
+#include "actors/messages/generation.hpp"
 #include "engine/model/model_folder.hpp"
 #include "policies/token.hpp"
 
@@ -226,6 +227,11 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
       ->group("speculation");
   app.add_option("--speculation.max_draft", c.max_draft, "drafted tokens of one generation in one step")
       ->check(CLI::Range(0, 64))
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.branches", c.n_draft_branches,
+                 "drafted tokens that may follow one token; 1: no trees")
+      ->check(CLI::Range(1, most_draft_branches))
       ->capture_default_str()
       ->group("speculation");
   app.add_option("--speculation.answers_mib", v.draft_answers_mib,

@@ -191,6 +191,8 @@ void read_speculation(json_fields& ours, speculation_options& options) {
     options.enabled = fields.boolean("enabled").value_or(true);
     if (const auto n = fields.integer("max_draft", 0, 64))
       options.max_draft = static_cast<int>(*n);
+    if (const auto n = fields.integer("branches", 1, most_draft_branches))
+      options.n_branches = static_cast<int>(*n);
     options.drafter = fields.text("drafter").value_or("");
     options.acceptance = fields.text("acceptance").value_or("");
     if (fields.error())

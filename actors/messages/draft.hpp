@@ -16,6 +16,7 @@ struct draft_subject {
   std::string tenant;
   int n_prompt = 0;                 ///< how many of its tokens are the prompt
   drafter_set drafters;             ///< those that draft for it
+  int n_branches = 1;               ///< most drafted tokens that may follow one token
   std::vector<token_id> prediction; ///< what its client expects to be answered; empty: nothing
 };
 

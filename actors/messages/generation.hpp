@@ -37,12 +37,15 @@ struct token_prompt {
   std::vector<token_id> tokens;
 };
 
+inline constexpr int most_draft_branches = 8;
+
 /// `souffleur.speculation` of a request.
 struct speculation_options {
   bool enabled = true;
   std::optional<int> max_draft;
-  std::string drafter;    ///< one of drafter_names; empty: the server's
-  std::string acceptance; ///< name of an acceptance_policy; empty: the server's
+  std::optional<int> n_branches; ///< most drafted tokens that may follow one token
+  std::string drafter;           ///< one of drafter_names; empty: the server's
+  std::string acceptance;        ///< name of an acceptance_policy; empty: the server's
 };
 
 /// `souffleur.attention_sinks` and `souffleur.attention_window` of a request: what it may see, in positions.

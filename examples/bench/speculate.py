@@ -7,12 +7,13 @@ another was answered, and has the prompt computed once before, so that what is c
 bit: it counts those that are not, and then fails.
 
 Categories: those of --prompts (JSON lines with "category" and "prompt" or "turns", of which the first counts), `code edit`
-(a piece of this repository's tests, to be given back with a name changed), `quote` (a text of --prompts that is to be
-quoted from, else of this repository's documents) and `random` (words that mean nothing).
+(one of this repository's tests, to be given back with its name changed), `quote` (the beginning of a text of --prompts, else of
+this repository's documents, to be quoted) and `random` (words that mean nothing).
 """
 import argparse
 import json
 import random
+import re
 import statistics
 import sys
 import time
@@ -23,7 +24,7 @@ from local_server import PROJECT, LocalServer
 
 N_COPY_PROMPTS = 20
 N_RANDOM_PROMPTS = 10
-MAX_COPIED_CHARACTERS = 1200
+COPIED_CHARACTERS = range(250, 700)
 
 
 def dev_prompts(path):
@@ -33,21 +34,25 @@ def dev_prompts(path):
             yield entry["category"], entry.get("prompt") or entry["turns"][0]
 
 
+def spread(all_of_them, n):
+    return all_of_them[:: max(1, len(all_of_them) // n)][:n]
+
+
 def code_edits():
-    files = sorted((PROJECT / "tests").glob("*/*_test.cpp"))
-    for path in files[:: max(1, len(files) // N_COPY_PROMPTS)][:N_COPY_PROMPTS]:
-        text = path.read_text()
-        begin = text.find("TEST(")
-        code = text[max(begin, 0):][:MAX_COPIED_CHARACTERS].rsplit("\n", 1)[0]
-        yield "code edit", f"Rename the test below to `Renamed`, and give the whole code again.\n\n```cpp\n{code}\n```"
+    tests = []
+    for path in sorted((PROJECT / "tests").glob("*/*_test.cpp")):
+        whole = re.findall(r"^TEST\(.*?^}\n", path.read_text(), re.S | re.M)
+        tests += [code for code in whole if len(code) in COPIED_CHARACTERS][:1]
+    for code in spread(tests, N_COPY_PROMPTS):
+        yield "code edit", f"Rename the test below to `Renamed`, and give the whole code again.\n\n```cpp\n{code}```"
 
 
 def quotes(prompts):
-    texts = [text for category, text in prompts if category in ("summarization", "rag")]
-    texts = texts or [part for part in (PROJECT / "actors/README.md").read_text().split("\n\n") if len(part) > 300]
-    for text in texts[:: max(1, len(texts) // N_COPY_PROMPTS)][:N_COPY_PROMPTS]:
-        yield "quote", ("Summarise the text below by quoting its first sentences word for word.\n\n" +
-                        text[-MAX_COPIED_CHARACTERS:])
+    texts = [text.split("\n", 1)[-1] for category, text in prompts if category in ("summarization", "rag")]
+    texts = texts or (PROJECT / "actors/README.md").read_text().split("\n\n")
+    beginnings = (text[:COPIED_CHARACTERS.stop].rpartition(".")[0].strip() + "." for text in texts)
+    for text in spread([text for text in beginnings if len(text) in COPIED_CHARACTERS], N_COPY_PROMPTS):
+        yield "quote", f"Repeat the text below word for word.\n\n{text}"
 
 
 def random_prompts():
@@ -141,20 +146,15 @@ def show(name, rows):
               f"   {r['ratio']:.2f} ({r['least_ratio']:.2f}-{r['largest_ratio']:.2f})       {stood}   {r['tokens_per_step']:.2f}")
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="smollm2")
+def add_prompt_options(parser):
     parser.add_argument("--prompts", help="JSON lines")
     parser.add_argument("--only", default="", help="a category, or several with commas between")
     parser.add_argument("--most", type=int, help="prompts of a category")
     parser.add_argument("--tokens", type=int, default=200, help="of an answer, at most")
-    parser.add_argument("--temperature", type=float, default=0)
-    parser.add_argument("--batch", type=int, default=1, help="requests at once")
-    parser.add_argument("--ignore-eos", action="store_true", help="all answers have --tokens tokens")
-    parser.add_argument("--variant", action="append", default=[], metavar="NAME=JSON",
-                        help="a value of souffleur.speculation to compare; default: on=true")
-    parser.add_argument("--json", metavar="FILE")
-    given, server_options = parser.parse_known_args()
+
+
+def chosen_prompts(parser, given):
+    """(category, prompt) of all that the options leave."""
     prompts = list(dev_prompts(given.prompts)) if given.prompts else []
     prompts += [*code_edits(), *quotes(prompts), *random_prompts()]
     if given.only:
@@ -167,6 +167,21 @@ def main():
             kept.append((category, prompt))
     if not kept:
         parser.error(f"--only {given.only}: no such category; there are {', '.join(sorted(counts)) or 'none'}")
+    return kept
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="smollm2")
+    add_prompt_options(parser)
+    parser.add_argument("--temperature", type=float, default=0)
+    parser.add_argument("--batch", type=int, default=1, help="requests at once")
+    parser.add_argument("--ignore-eos", action="store_true", help="all answers have --tokens tokens")
+    parser.add_argument("--variant", action="append", default=[], metavar="NAME=JSON",
+                        help="a value of souffleur.speculation to compare; default: on=true")
+    parser.add_argument("--json", metavar="FILE")
+    given, server_options = parser.parse_known_args()
+    kept = chosen_prompts(parser, given)
     variants = {"off": False}
     for variant in given.variant or ["on=true"]:
         name, _, value = variant.partition("=")

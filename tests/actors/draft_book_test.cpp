@@ -14,9 +14,10 @@ using testing::mixed;
 using tokens = std::vector<token_id>;
 
 std::shared_ptr<const draft_subject> subject_of(std::string tenant, int n_prompt,
-                                                const char* drafter = "suffix", tokens prediction = {}) {
+                                                const char* drafter = "suffix", tokens prediction = {},
+                                                int n_branches = 1) {
   return std::make_shared<const draft_subject>(std::move(tenant), n_prompt, *drafters_named(drafter),
-                                               std::move(prediction));
+                                               n_branches, std::move(prediction));
 }
 
 draft_book empty_book() { return {std::size_t{32} << 20, 1 << 18}; }
@@ -53,7 +54,7 @@ struct told_at_once {
   std::vector<draft_tree> drafts(const shadow& who, int n_max) {
     sequence_drafters drafters{who.subject->drafters, who.subject->prediction};
     drafters.append(who.text);
-    return drafters.propose({answers.find(who.subject->tenant), nullptr}, {n_max});
+    return drafters.propose({answers.find(who.subject->tenant), nullptr}, {n_max, who.subject->n_branches});
   }
 };
 
@@ -82,7 +83,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
       ids[number] = n_ids++;
       const std::string tenant = number % 2 == 0 ? "a" : "b";
       const auto prediction = number == 3 ? tokens{1, 2, 1, 0} : tokens{};
-      shadows[ids[number]] = {{}, subject_of(tenant, 3, "suffix", prediction), 0};
+      shadows[ids[number]] = {{}, subject_of(tenant, 3, "suffix", prediction, 1 + number % 3), 0};
     }
     const auto id = ids[number];
     auto& who = shadows[id];

@@ -88,6 +88,7 @@ serving_config any_config() {
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
   config.drafter = *rc::gen::element<std::string>("auto", "prompt_lookup", "recycling", "off");
   config.max_draft = *rc::gen::inRange(0, 9);
+  config.n_draft_branches = *rc::gen::inRange(1, 4);
   config.scheduling_policy = *rc::gen::element<std::string>("fcfs", "fcfs", "priority", "lpm", "deficit_lpm",
                                                             "deficit_lpm", "deadline", whimsical, whimsical);
   return config;
@@ -294,7 +295,7 @@ private:
     auto offer = book_.answer(demand);
     for (std::size_t i = 0; i < demand.wishes.size() && offers_trees_; ++i)
       if (const auto whim = mixed(++n_whims_); whim % 2 == 0)
-        offer.proposals[i].draft = tree_for(demand.wishes[i], whim);
+        offer.proposals[i].drafts = {tree_for(demand.wishes[i], whim)};
     return offer;
   }
 

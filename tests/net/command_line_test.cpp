@@ -88,11 +88,11 @@ std::string shown(const server_settings& s) {
       << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
       << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
       << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
-      << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|' << c.cache_policy
-      << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|' << c.window_policy << '|'
-      << c.max_restarts << '|' << o.address << '|' << o.port << '|' << o.max_body_bytes << '|'
-      << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens << '|'
-      << o.idle_timeout.count() << '|' << o.write_timeout.count();
+      << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|'
+      << c.n_draft_branches << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count()
+      << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
+      << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens
+      << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count();
   return out.str();
 }
 
@@ -183,6 +183,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"speculation.drafter", "off"},
                                                        {"speculation.acceptance", "greedy"},
                                                        {"speculation.max_draft", "5"},
+                                                       {"speculation.branches", "4"},
                                                        {"speculation.budget_us", "22"},
                                                        {"speculation.answers_mib", "23"},
                                                        {"cache.policy", "exact"},
@@ -264,6 +265,7 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"kv.tier_max_mib", "0"},
                                                       {"kv.tier_min_hits", "0"},
                                                       {"speculation.max_draft", "65"},
+                                                      {"speculation.branches", "9"},
                                                       {"speculation.budget_us", "0"},
                                                       {"cache.max_mib", "0"},
                                                       {"cache.ttl_s", "0"},

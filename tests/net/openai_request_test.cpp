@@ -144,6 +144,7 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"souffleur", R"({"timeout_ms":86400001})", "souffleur.timeout_ms"},
       {"souffleur", R"({"speculation":1})", "souffleur.speculation"},
       {"souffleur", R"({"speculation":{"max_draft":65}})", "souffleur.speculation.max_draft"},
+      {"souffleur", R"({"speculation":{"branches":0}})", "souffleur.speculation.branches"},
       {"souffleur", R"({"speculation":{"enabled":1}})", "souffleur.speculation.enabled"},
       {"souffleur", R"({"cache":"off"})", "souffleur.cache"},
       {"souffleur", R"({"cache":{"mode":"maybe"}})", "souffleur.cache.mode"},
@@ -295,6 +296,7 @@ TEST(openai_request, ownOptionsAreRead) {
   EXPECT_FALSE(own(R"({"speculation":false})").speculation.enabled);
   EXPECT_FALSE(own(R"({"speculation":{"enabled":false}})").speculation.enabled);
   EXPECT_EQ(own(R"({"speculation":{"max_draft":0}})").speculation.max_draft, 0);
+  EXPECT_EQ(own(R"({"speculation":{"branches":3}})").speculation.n_branches, 3);
   EXPECT_EQ(own(R"({"priority":-5})").priority, -5);
   EXPECT_EQ(own(R"({"timeout_ms":50})").timeout, std::chrono::milliseconds{50});
   EXPECT_EQ(own("{}").retention.priority, 0);

@@ -42,8 +42,8 @@ inline rc::Gen<boost::json::value> json_value(int depth = 3) {
     return json_leaf();
   const auto deeper = rc::gen::scale(0.3, rc::gen::container<std::vector<value>>(json_value(depth - 1)));
   const auto key = rc::gen::element<std::string>(
-      "role", "content", "type", "text", "mode", "enabled", "max_draft", "speculation", "cache", "priority",
-      "cache_priority", "cache_ttl_s", "timeout_ms", "include_usage", "5", "-1", "x");
+      "role", "content", "type", "text", "mode", "enabled", "max_draft", "branches", "speculation", "cache",
+      "priority", "cache_priority", "cache_ttl_s", "timeout_ms", "include_usage", "5", "-1", "x");
   const auto entries = rc::gen::scale(0.3, rc::gen::container<std::vector<std::pair<std::string, value>>>(
                                                rc::gen::pair(key, json_value(depth - 1))));
   return rc::gen::oneOf(json_leaf(),
