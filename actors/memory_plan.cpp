@@ -21,18 +21,17 @@ std::vector<memory_part> fixed_parts(const serving_config& config, const model_f
   const int n_logit_rows = std::min(config.max_batch_tokens, config.max_running * (1 + n_drafted));
   const int most_tokens =
       model.context_length + config.max_output_tokens; // a stream without end passes its context
-  return {
-      {"program", program_bytes},
-      {"weights", model.weights_bytes},
-      {"step",
-       product(config.max_batch_tokens, model.row_bytes) + product(n_logit_rows + 1, model.logit_row_bytes)},
-      {"requests",
-       product(config.max_running + config.max_waiting, product(most_tokens, request_bytes_per_token))},
-      {"drafts", n_drafted == 0 ? 0
-                                : product(config.max_running, product(most_tokens, draft_bytes_per_token)) +
-                                      config.draft_answers_bytes +
-                                      product(n_scratch_pages, model.kv_page_bytes)},
-      {"response_cache", config.cache_policy == "off" ? 0 : config.cache_max_bytes}};
+  return {{"program", program_bytes},
+          {"weights", model.weights_bytes},
+          {"step", product(config.max_batch_tokens, model.row_bytes) +
+                       product(n_logit_rows + 1, model.logit_row_bytes)},
+          {"requests",
+           product(config.max_running + config.max_waiting, product(most_tokens, request_bytes_per_token))},
+          {"drafts", n_drafted == 0
+                         ? 0
+                         : product(config.max_running, product(most_tokens, draft_bytes_per_token)) +
+                               config.draft_answers_bytes + product(n_scratch_pages, model.kv_page_bytes)},
+          {"response_cache", config.cache_policy == "off" ? 0 : config.cache_max_bytes}};
 }
 
 std::string list_of(const std::vector<memory_part>& parts) {

@@ -150,7 +150,8 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     return next_token_distribution(scratch_, sampling, counts ? &counts->at(path) : nullptr,
                                    too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
   };
-  const auto coins = coins_at(sampling.seed, static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows)));
+  const auto coins =
+      coins_at(sampling.seed, static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows)));
   for (int row = 0; row <= rows.n_draft && rows.n_successors > 0; ++row)
     outcome.successors.push_back({rows.tokens[static_cast<std::size_t>(n_committed_rows(rows) - 1 + row)],
                                   likeliest(row_logits(row), rows.n_successors)});

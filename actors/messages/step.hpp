@@ -26,10 +26,10 @@ struct planned_sequence {
   int n_draft = 0;              ///< how many of `tokens`, at the end, are drafted
   /// (n_draft,): which drafted token each follows; -1: the last committed one. Empty: a chain.
   std::vector<int> draft_parents;
-  bool samples = true;          ///< false for a prefill chunk that does not reach the last committed token
-  int n_output = 0;             ///< tokens sampled so far
-  int n_successors = 0;         ///< likely tokens to be told of each row that is judged
-  std::string acceptance;       ///< name of the acceptance_policy
+  bool samples = true;    ///< false for a prefill chunk that does not reach the last committed token
+  int n_output = 0;       ///< tokens sampled so far
+  int n_successors = 0;   ///< likely tokens to be told of each row that is judged
+  std::string acceptance; ///< name of the acceptance_policy
   std::shared_ptr<const sampling_params> sampling;
   std::shared_ptr<const token_counts> counts; ///< of the committed tokens; null without penalties
 };
