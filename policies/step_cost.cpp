@@ -58,11 +58,24 @@ void step_cost::observe(const step_time& step) {
     return;
   const double ratio = std::clamp(step.us / expected, least_ratio, largest_ratio);
   factor_ *= std::pow(ratio, factor_rate);
-  const auto distance = [&](const knot& one) { return std::abs(one.n_rows - step.n_rows); };
-  auto& nearest = *std::ranges::min_element(knots_, {}, distance);
-  // Twice as far from the knot as it is large, a step says nothing about it in particular.
-  if (distance(nearest) < nearest.n_rows)
-    nearest.correction *= std::pow(ratio, correction_rate);
+  const auto correct = [&](knot& one, double weight) {
+    one.correction *= std::pow(ratio, correction_rate * weight);
+  };
+  // A step between two knots speaks of each as much as it is near: else steps that never have fewer rows than
+  // some number would teach that fewer cost as much.
+  const auto above = std::ranges::lower_bound(knots_, step.n_rows, {}, &knot::n_rows);
+  if (above == knots_.end()) {
+    // Twice as far from the knot as it is large, it says nothing about it in particular.
+    if (step.n_rows < 2 * knots_.back().n_rows)
+      correct(knots_.back(), 1);
+  } else if (above == knots_.begin()) {
+    correct(*above, 1);
+  } else {
+    auto& below = *std::prev(above);
+    const double weight = static_cast<double>(step.n_rows - below.n_rows) / (above->n_rows - below.n_rows);
+    correct(*above, weight);
+    correct(below, 1 - weight);
+  }
 }
 
 } // namespace souffleur
