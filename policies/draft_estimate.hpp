@@ -1,6 +1,7 @@
 // How likely drafted tokens are to stand.
 #pragma once
 
+#include "policies/draft_model_gain.hpp"
 #include "policies/draft_tree.hpp"
 
 #include <array>
@@ -17,6 +18,7 @@ struct draft_record {
     double n_stood = 0;
   };
   std::array<fortune, n_token_origins> by_origin{};
+  asked_tokens of_model; ///< what it brought to ask the draft model
 };
 
 /// Acceptance by drafter, length of the match and the drafter's own estimate, counted over all requests and

@@ -22,8 +22,7 @@ class fixed_policy final : public draft_policy {
 public:
   std::string_view name() const override { return "fixed"; }
   int n_wished(const draft_situation& now) const override { return cap(now); }
-  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
-                                   const step_shape&) const override {
+  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates, const step_shape&) override {
     std::vector<draft_choice> choices;
     for (const auto& candidate : candidates) {
       const auto best = std::ranges::max_element(candidate.drafts, {}, &draft_tree::match_length);
@@ -31,6 +30,12 @@ public:
                          best == candidate.drafts.end() ? 0 : n_of(candidate, *best)});
     }
     return choices;
+  }
+  std::vector<int> n_asked_of_model(std::span<const draft_candidate> candidates, const step_shape&) override {
+    std::vector<int> asked;
+    for (const auto& candidate : candidates)
+      asked.push_back(candidate.n_most_of_model);
+    return asked;
   }
 };
 
@@ -41,7 +46,8 @@ public:
 /// emitted in the end, so a drafter that was given up comes back without ever costing a row.
 class adaptive_policy final : public draft_policy {
 public:
-  explicit adaptive_policy(std::span<const step_time> measured) : cost_(measured) {}
+  explicit adaptive_policy(const known_costs& measured)
+      : cost_(measured.steps), model_cost_(measured.draft_model_passes) {}
 
   std::string_view name() const override { return "adaptive"; }
   bool counts_costs() const override { return true; }
@@ -57,22 +63,44 @@ public:
   }
 
   std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
-                                   const step_shape& step) const override {
-    const int n_rows = std::max(1, step.n_rows);
-    const double price = price_of_row(n_rows, step.n_decoding);
-    std::vector<draft_choice> choices(candidates.size());
-    std::vector<token> tokens;
-    for (std::size_t i = 0; i < candidates.size(); ++i) {
-      const auto best = best_of(candidates[i], price);
-      choices[i].which = best.which;
-      for (const double worth : best.worths)
-        tokens.push_back({worth, i});
-    }
-    std::ranges::stable_sort(tokens, std::ranges::greater{}, &token::worth);
-    for (std::size_t n = n_worth_their_rows(tokens, n_rows, step.n_decoding); n > 0; --n)
-      ++choices[tokens[n - 1].candidate].n_tokens;
-    return choices;
+                                   const step_shape& step) override {
+    auto outlook = plan(candidates, step);
+    const double gain = outlook.speed * cost_.us(std::max(1, step.n_rows)) / std::max(1, step.n_decoding);
+    if (gain > least_gain && gain < doubtful_gain && ++n_doubtful_ % steps_of_a_check == 0)
+      return std::vector<draft_choice>(candidates.size());
+    return std::move(outlook.choices);
   }
+
+  /// As many passes as make tokens per second greatest, if that is clearly more than without. A candidate
+  /// whose drafts are expected to bring more than the model's would is left out.
+  std::vector<int> n_asked_of_model(std::span<const draft_candidate> candidates,
+                                    const step_shape& step) override {
+    const auto without = plan(candidates, step);
+    double best = least_gain_of_asking * without.speed;
+    std::vector<int> asked(candidates.size());
+    const int n_most =
+        candidates.empty()
+            ? 0
+            : std::ranges::max(candidates, {}, &draft_candidate::n_most_of_model).n_most_of_model;
+    for (int n = 1; n <= n_most; ++n) {
+      const auto with = asking(candidates, n, without, step);
+      if (with.speed > best) {
+        best = with.speed;
+        asked = with.n_asked;
+      }
+    }
+    for (std::size_t i = 0; i < candidates.size(); ++i)
+      if (asked[i] == 0 && candidates[i].n_most_of_model > 0)
+        gain_.pass_over(candidates[i].record->of_model);
+    return asked;
+  }
+
+  void observe_model(int n_asked, const draft_tree& draft, std::span<const token_id> emitted,
+                     draft_record& of_request) override {
+    gain_.observe(n_asked, draft, emitted, of_request.of_model);
+  }
+
+  void model_took(const step_time& pass) override { model_cost_.observe(pass); }
 
   void observe(const draft_tree& draft, std::span<const token_id> emitted,
                draft_record& of_request) override {
@@ -84,6 +112,13 @@ public:
 private:
   static constexpr double least_gain = 1.02; ///< less is not worth the doubt
   static constexpr double least_hope = 1.08;
+  static constexpr double least_gain_of_asking = 1.05;
+  /// Where drafts are thought to bring less than this, a step in so many is made without, so that what it
+  /// costs stays known; the loss is a twentieth of a gain of a quarter at most.
+  static constexpr double doubtful_gain = 1.25;
+  static constexpr int steps_of_a_check = 16;
+  static constexpr int rows_of_a_pass = 9; ///< a draft model's, for what stood of its last draft
+  static constexpr int rows_of_catching_up = 32;
   static constexpr int rows_of_a_draft = 4; ///< for the price of one
 
   struct token {
@@ -94,6 +129,62 @@ private:
     int which = 0;
     std::vector<double> worths; ///< never rising, so whatever is best of them is the draft's beginning
   };
+  struct step_outlook {
+    std::vector<draft_choice> choices;
+    std::vector<double> worths; ///< of each candidate's choice
+    double speed = 0;           ///< tokens a microsecond
+  };
+  struct question {
+    std::vector<int> n_asked;
+    double speed = 0;
+  };
+
+  step_outlook plan(std::span<const draft_candidate> candidates, const step_shape& step) const {
+    const int n_rows = std::max(1, step.n_rows);
+    const double price = price_of_row(n_rows, step.n_decoding);
+    step_outlook outlook{std::vector<draft_choice>(candidates.size()),
+                         std::vector<double>(candidates.size())};
+    std::vector<token> tokens;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const auto best = best_of(candidates[i], price);
+      outlook.choices[i].which = best.which;
+      for (const double worth : best.worths)
+        tokens.push_back({worth, i});
+    }
+    std::ranges::stable_sort(tokens, std::ranges::greater{}, &token::worth);
+    tokens.resize(n_worth_their_rows(tokens, n_rows, step.n_decoding));
+    double expected = step.n_decoding;
+    for (const auto& one : tokens) {
+      ++outlook.choices[one.candidate].n_tokens;
+      outlook.worths[one.candidate] += one.worth;
+      expected += one.worth;
+    }
+    outlook.speed = expected / cost_.us(n_rows + static_cast<int>(tokens.size()));
+    return outlook;
+  }
+
+  /// The outlook where each candidate for whom that is better is asked about, for n tokens.
+  question asking(std::span<const draft_candidate> candidates, int n, const step_outlook& without,
+                  const step_shape& step) const {
+    question asked;
+    double expected = step.n_decoding;
+    int n_rows = std::max(1, step.n_rows);
+    int n_sequences = 0;
+    double drafting_us = 0;
+    for (std::size_t i = 0; i < candidates.size(); ++i) {
+      const int n_of_model = std::min(n, candidates[i].n_most_of_model);
+      const double of_model = gain_.expected(n_of_model, candidates[i].record->of_model);
+      const bool is_better = of_model > without.worths[i];
+      asked.n_asked.push_back(is_better ? n_of_model : 0);
+      expected += is_better ? of_model : without.worths[i];
+      n_rows += is_better ? n_of_model : without.choices[i].n_tokens;
+      n_sequences += is_better ? 1 : 0;
+      drafting_us += is_better ? catch_up_us(candidates[i], of_model) : 0;
+    }
+    drafting_us += n_sequences > 0 ? n * model_cost_.us(n_sequences) : 0;
+    asked.speed = expected / (cost_.us(n_rows) + drafting_us);
+    return asked;
+  }
 
   /// In tokens that the step without it makes in the same time.
   double price_of_row(int n_rows, int n_decoding) const {
@@ -138,23 +229,37 @@ private:
     return n_best;
   }
 
+  /// The share of one step in what it takes until the model has computed the candidate's text: the steps that
+  /// are still to come, with so many tokens each beside the sure one, have to earn it.
+  double catch_up_us(const draft_candidate& candidate, double n_standing) const {
+    if (candidate.n_behind_model <= rows_of_a_pass)
+      return 0;
+    const double n_steps = std::max(1.0, candidate.n_remaining_tokens / (1 + n_standing));
+    return candidate.n_behind_model * model_cost_.us(rows_of_catching_up) / rows_of_catching_up / n_steps;
+  }
+
   step_cost cost_;
+  step_cost model_cost_;
   draft_estimate estimate_;
+  draft_model_gain gain_;
+  unsigned n_doubtful_ = 0;
 };
 
 class off_policy final : public draft_policy {
 public:
   std::string_view name() const override { return "off"; }
   int n_wished(const draft_situation&) const override { return 0; }
-  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
-                                   const step_shape&) const override {
+  std::vector<draft_choice> choose(std::span<const draft_candidate> candidates, const step_shape&) override {
     return std::vector<draft_choice>(candidates.size());
+  }
+  std::vector<int> n_asked_of_model(std::span<const draft_candidate> candidates, const step_shape&) override {
+    return std::vector<int>(candidates.size());
   }
 };
 
 } // namespace
 
-std::unique_ptr<draft_policy> make_draft_policy(std::string_view name, std::span<const step_time> measured) {
+std::unique_ptr<draft_policy> make_draft_policy(std::string_view name, const known_costs& measured) {
   if (name == "adaptive")
     return std::make_unique<adaptive_policy>(measured);
   return make_named<draft_policy, fixed_policy, off_policy>(name);

@@ -22,7 +22,10 @@ struct draft_situation {
 struct draft_candidate {
   std::span<const draft_tree> drafts;
   int n_most = 0;
-  const draft_record* record = nullptr; ///< the request's; never null
+  draft_record* record = nullptr; ///< the request's; never null
+  int n_most_of_model = 0;        ///< that the draft model may be asked for
+  int n_behind_model = 0;         ///< tokens that it has to compute before it can draft
+  int n_remaining_tokens = 0;     ///< output tokens that the request may still get
 };
 
 /// One of a candidate's drafts, from its beginning.
@@ -48,16 +51,30 @@ public:
   virtual int n_wished(const draft_situation& now) const = 0;
   /// What gets rows: one draft of each candidate, n_tokens ≤ n_most.
   virtual std::vector<draft_choice> choose(std::span<const draft_candidate> candidates,
-                                           const step_shape& step) const = 0;
+                                           const step_shape& step) = 0;
   /// `emitted` is what followed the text that the draft was proposed for, chosen or not.
   virtual void observe(const draft_tree& /*draft*/, std::span<const token_id> /*emitted*/,
                        draft_record& /*of_request*/) {}
   virtual void step_took(const step_time& /*step*/) {}
+
+  /// Number of tokens to ask the draft model for, of each candidate, beside the drafts that it has already: a
+  /// pass of that model for each token, all candidates together. 0 ≤ result ≤ n_most_of_model.
+  virtual std::vector<int> n_asked_of_model(std::span<const draft_candidate> candidates,
+                                            const step_shape& step) = 0;
+  /// What came of one candidate's question; the draft may be empty.
+  virtual void observe_model(int /*n_asked*/, const draft_tree& /*draft*/,
+                             std::span<const token_id> /*emitted*/, draft_record& /*of_request*/) {}
+  /// `pass.n_rows` sequences in one pass of the draft model.
+  virtual void model_took(const step_time& /*pass*/) {}
 };
 
-/// Names: "fixed", "adaptive", "off". Null if the name is unknown. `measured`: what steps take here, for
-/// those that count costs; empty if nobody knows yet.
-std::unique_ptr<draft_policy> make_draft_policy(std::string_view name,
-                                                std::span<const step_time> measured = {});
+/// What steps take here, as far as anybody knows yet, for those policies that count costs.
+struct known_costs {
+  std::vector<step_time> steps{};
+  std::vector<step_time> draft_model_passes{};
+};
+
+/// Names: "fixed", "adaptive", "off". Null if the name is unknown.
+std::unique_ptr<draft_policy> make_draft_policy(std::string_view name, const known_costs& measured = {});
 
 } // namespace souffleur

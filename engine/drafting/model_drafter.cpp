@@ -56,6 +56,7 @@ model_drafter::~model_drafter() = default;
 
 std::vector<model_draft> model_drafter::propose(std::span<const model_draft_wish> wishes) {
   ++n_calls_;
+  effort_ = {};
   std::vector<model_draft> drafts(wishes.size());
   for (const auto& wish : wishes)
     known_[wish.id].wished_at = n_calls_;
@@ -80,6 +81,7 @@ std::vector<model_draft> model_drafter::propose(std::span<const model_draft_wish
     const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
     logits_.resize(std::max(logits_.size(), batch.size() * vocabulary));
     model_->forward(batch, std::span{logits_}.first(batch.size() * vocabulary));
+    ++effort_.n_passes;
     std::vector<drafting> further;
     for (std::size_t i = 0; i < going_on.size(); ++i)
       if (take(going_on[i], std::span{logits_}.subspan(i * vocabulary, vocabulary)))
@@ -162,9 +164,10 @@ void model_drafter::catch_up(std::vector<drafting>& all) {
   std::size_t n_ready = 0;
   int n_left = options_.n_catch_up_rows;
   for (auto& one : all) {
+    one.into->n_behind = n_missing(one);
     const int n_rows = std::min(n_missing(one), n_left);
     if (n_rows == 0)
-      break;
+      continue;
     const bool ready = n_rows == n_missing(one);
     const int first = one.who->first_row();
     batch.push_back({kv_.pages(one.wish->id), first,
@@ -173,13 +176,16 @@ void model_drafter::catch_up(std::vector<drafting>& all) {
                      ready ? 1 : 0});
     one.who->n_computed = first + n_rows;
     one.who->drafted.clear();
+    one.into->n_behind = ready ? 0 : n_missing(one);
     n_left -= n_rows;
     n_ready += ready ? 1 : 0;
   }
   const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
   logits_.resize(std::max(logits_.size(), n_ready * vocabulary));
-  if (!batch.empty())
+  if (!batch.empty()) {
     model_->forward(batch, std::span{logits_}.first(n_ready * vocabulary));
+    effort_ = {1, options_.n_catch_up_rows - n_left};
+  }
   for (std::size_t i = 0; i < batch.size(); ++i)
     publish(all[i]);
   std::vector<drafting> further;

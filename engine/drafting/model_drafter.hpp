@@ -16,6 +16,13 @@
 
 namespace souffleur {
 
+/// A model that drafts for another one.
+struct draft_model_parts {
+  std::shared_ptr<language_model> model; ///< null: nobody drafts so
+  int n_shared_vocabulary = 0;           ///< as shared_vocabulary() says
+  std::vector<token_id> end_tokens{};
+};
+
 /// How the draft model's tokens are drawn where the temperature is not 0: as whoever verifies them draws.
 enum class draft_draw {
   most_likely, ///< without a coin
@@ -41,9 +48,16 @@ struct model_draft_wish {
   const sampling_params* sampling = nullptr;
 };
 
+/// What a call took.
+struct drafting_effort {
+  int n_passes = 0;        ///< of the model
+  int n_catch_up_rows = 0; ///< in the first of them
+};
+
 struct model_draft {
   draft_tree draft; ///< a chain, perhaps empty; probabilities are those of the most likely token
   int n_known = 0;  ///< tokens of the sequence that the drafter has now
+  int n_behind = 0; ///< those of them that the model has yet to compute before it can draft
 };
 
 /// A language model with its own KV pool, and what it has computed of each sequence. Plain object; one thread
@@ -64,6 +78,7 @@ public:
   /// needs fewest rows is served first. REQUIRES: no sequence has two wishes, and all of one sequence have
   /// equal salts and sampling.
   std::vector<model_draft> propose(std::span<const model_draft_wish> wishes);
+  const drafting_effort& last_effort() const { return effort_; }
   void end(sequence_id id);
 
   std::size_t size() const { return known_.size(); }
@@ -92,6 +107,7 @@ private:
   kv_manager kv_;
   std::unordered_map<sequence_id, known_sequence> known_;
   std::uint64_t n_calls_ = 0;
+  drafting_effort effort_;
   std::vector<float> logits_;
   std::vector<float> scratch_;
 };

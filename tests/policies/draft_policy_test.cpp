@@ -23,6 +23,9 @@ const std::vector<step_time> all_rows_cost_alike{{1, 100}, {32, 3200}};
 /// A step's drafts, with what they point to.
 struct drafted_step {
   std::vector<draft_record> records;
+  int most_of_model = 0;
+  int n_behind_model = 0;
+  int n_remaining_tokens = 100;
 
   /// Another sequence, with one draft.
   void add(const std::vector<float>& probabilities, int match_length, int n_most) {
@@ -39,7 +42,8 @@ struct drafted_step {
   std::span<const draft_candidate> all() {
     candidates_.clear();
     for (std::size_t i = 0; i < drafts_.size(); ++i)
-      candidates_.push_back({drafts_[i], most_[i], &records[i]});
+      candidates_.push_back(
+          {drafts_[i], most_[i], &records[i], most_of_model, n_behind_model, n_remaining_tokens});
     return candidates_;
   }
   int n_decoding() const { return static_cast<int>(drafts_.size()); }
@@ -98,7 +102,7 @@ RC_GTEST_PROP(DraftPolicy, GivesNoDraftMoreRowsThanItMayHave, ()) {
   const step_shape shape{step.n_decoding() + n_prefill_rows, step.n_decoding()};
   for (const char* name : {"fixed", "adaptive", "off"}) {
     const auto candidates = step.all();
-    const auto choices = make_draft_policy(name, flat_then_steep)->choose(candidates, shape);
+    const auto choices = make_draft_policy(name, {flat_then_steep})->choose(candidates, shape);
     RC_ASSERT(choices.size() == candidates.size());
     for (std::size_t i = 0; i < choices.size(); ++i) {
       const auto& [which, n_tokens] = choices[i];
@@ -135,7 +139,7 @@ RC_GTEST_PROP(AdaptiveDraft, NoOtherChoiceIsExpectedToBeFaster, ()) {
   for (auto& one : whole)
     one.n_most = static_cast<int>(one.drafts.front().nodes.size());
   const step_shape shape{n, n};
-  const auto planned = n_of(make_draft_policy("adaptive", flat_then_steep)->choose(whole, shape));
+  const auto planned = n_of(make_draft_policy("adaptive", {flat_then_steep})->choose(whole, shape));
   const step_cost cost{flat_then_steep};
   const draft_estimate estimate;
   const auto speed = [&](const std::vector<int>& choice) {
@@ -162,7 +166,7 @@ RC_GTEST_PROP(AdaptiveDraft, NoOtherChoiceIsExpectedToBeFaster, ()) {
 }
 
 TEST(AdaptiveDraft, OfSeveralDraftsTakesTheOneWhoseTokensAreLikelierToStand) {
-  const auto policy = make_draft_policy("adaptive", flat_then_steep);
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep});
   drafted_step step;
   step.add({0.2F, 0.2F, 0.2F}, 2, 8);
   step.add_draft({1.0F, 1.0F, 1.0F}, 20, token_origin::answers);
@@ -171,7 +175,7 @@ TEST(AdaptiveDraft, OfSeveralDraftsTakesTheOneWhoseTokensAreLikelierToStand) {
 }
 
 TEST(AdaptiveDraft, LearnsWhichDrafterIsRightWhicheverHadTheRows) {
-  const auto policy = make_draft_policy("adaptive", flat_then_steep);
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep});
   drafted_step step;
   step.add({1.0F, 1.0F}, 20, 8);
   step.add_draft({1.0F, 1.0F}, 2, token_origin::answers);
@@ -184,7 +188,7 @@ TEST(AdaptiveDraft, LearnsWhichDrafterIsRightWhicheverHadTheRows) {
 }
 
 TEST(AdaptiveDraft, DraftsNothingWhereEveryRowCostsAsMuchAsTheFirst) {
-  const auto policy = make_draft_policy("adaptive", all_rows_cost_alike);
+  const auto policy = make_draft_policy("adaptive", {all_rows_cost_alike});
   EXPECT_EQ(policy->n_wished({1, 8, 100}), 0);
   drafted_step step;
   step.add({1.0F, 1.0F}, 30, 2);
@@ -192,7 +196,7 @@ TEST(AdaptiveDraft, DraftsNothingWhereEveryRowCostsAsMuchAsTheFirst) {
 }
 
 TEST(AdaptiveDraft, TakesWhatIsLikelyAndLeavesWhatIsNot) {
-  const auto policy = make_draft_policy("adaptive", flat_then_steep);
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep});
   drafted_step step;
   step.add({1.0F, 1.0F, 1.0F, 1.0F}, 30, 4);
   step.add({0.1F, 0.1F, 0.1F, 0.1F}, 1, 4);
@@ -215,7 +219,7 @@ int rows_spent(draft_policy& policy, drafted_step& step, int n_steps, int n_stan
 }
 
 TEST(AdaptiveDraft, AfterManyFailuresItSpendsNothingAndComesBackByItself) {
-  const auto policy = make_draft_policy("adaptive", flat_then_steep);
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep});
   drafted_step step;
   step.add({1.0F, 1.0F, 1.0F, 1.0F}, 4, 4);
   rows_spent(*policy, step, 400, 0);
@@ -229,7 +233,7 @@ TEST(AdaptiveDraft, ItIsNeverMuchSlowerThanWithout) {
   std::mt19937 random{7};
   const step_cost cost{flat_then_steep};
   for (const double chance : {0.0, 0.05, 0.1, 0.2, 0.5, 0.9}) {
-    const auto policy = make_draft_policy("adaptive", flat_then_steep);
+    const auto policy = make_draft_policy("adaptive", {flat_then_steep});
     drafted_step step;
     step.add({1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F}, 4, 8);
     double us = 0;
@@ -248,6 +252,88 @@ TEST(AdaptiveDraft, ItIsNeverMuchSlowerThanWithout) {
     }
     EXPECT_GE(n_tokens / us, 0.985 / cost.us(1)) << chance;
   }
+}
+
+const std::vector<step_time> rows_cost_little{{1, 100}, {32, 131}};
+const std::vector<step_time> passes_cost_a_tenth{{1, 10}, {2, 11}, {4, 12}};
+const std::vector<step_time> passes_cost_as_much{{1, 100}, {2, 110}};
+
+RC_GTEST_PROP(DraftPolicy, NeverAsksAModelForMoreThanItMay, ()) {
+  for (const auto* name : {"fixed", "adaptive", "off"}) {
+    const auto policy = make_draft_policy(name, {flat_then_steep, passes_cost_a_tenth});
+    drafted_step step;
+    step.most_of_model = *rc::gen::inRange(0, 9);
+    const int n = *rc::gen::inRange(0, 5);
+    for (int i = 0; i < n; ++i)
+      step.add(gen_probabilities(), *rc::gen::inRange(0, 40), *rc::gen::inRange(0, 9));
+    const auto asked = policy->n_asked_of_model(step.all(), {std::max(1, n), n});
+    RC_ASSERT(asked.size() == static_cast<std::size_t>(n));
+    for (const int one : asked)
+      RC_ASSERT(one >= 0 && one <= step.most_of_model);
+  }
+}
+
+TEST(AdaptiveDraft, AsksADraftModelWhereItsPassesAreCheapAndNotWhereTheyCostWhatTheyBring) {
+  drafted_step step;
+  step.most_of_model = 8;
+  step.add({}, 0, 8);
+  const auto cheap = make_draft_policy("adaptive", {flat_then_steep, passes_cost_a_tenth});
+  EXPECT_GE(cheap->n_asked_of_model(step.all(), {1, 1})[0], 2);
+  const auto dear = make_draft_policy("adaptive", {flat_then_steep, passes_cost_as_much});
+  EXPECT_EQ(dear->n_asked_of_model(step.all(), {1, 1})[0], 0);
+}
+
+TEST(AdaptiveDraft, LetsADraftModelReadATextOnlyIfWhatRemainsIsWorthIt) {
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep, passes_cost_a_tenth});
+  drafted_step step;
+  step.most_of_model = 8;
+  step.n_behind_model = 300;
+  step.add({}, 0, 8);
+  step.n_remaining_tokens = 1000;
+  EXPECT_GT(policy->n_asked_of_model(step.all(), {1, 1})[0], 0);
+  step.n_remaining_tokens = 5;
+  EXPECT_EQ(policy->n_asked_of_model(step.all(), {1, 1})[0], 0);
+}
+
+/// Planted bug that it caught: what the other drafts are worth is left out.
+TEST(AdaptiveDraft, AsksNoModelWhereTextDraftsAreExpectedToBringMore) {
+  const auto policy = make_draft_policy("adaptive", {rows_cost_little, {{1, 2}, {2, 3}}});
+  drafted_step step;
+  step.most_of_model = 8;
+  step.add({1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F, 1.0F}, 30, 8);
+  step.add({}, 0, 8);
+  const auto asked = policy->n_asked_of_model(step.all(), {2, 2});
+  EXPECT_EQ(asked[0], 0);
+  EXPECT_GT(asked[1], 0);
+}
+
+/// Questions in `n_steps`, where `n_standing` of what is drafted stand.
+int times_asked(draft_policy& policy, drafted_step& step, int n_steps, int n_standing) {
+  int n_times = 0;
+  for (int i = 0; i < n_steps; ++i) {
+    const int n = policy.n_asked_of_model(step.all(), {1, 1})[0];
+    if (n == 0)
+      continue;
+    ++n_times;
+    const auto draft =
+        drafted_chain(token_origin::draft_model, 0, std::vector<float>(static_cast<std::size_t>(n), 0.9F));
+    policy.observe_model(n, draft, emitted_where(std::min(n, n_standing)), step.records[0]);
+  }
+  return n_times;
+}
+
+/// Planted bugs that it caught: what was learnt does not fade; it fades at once.
+TEST(AdaptiveDraft, GivesUpADraftModelThatIsWrongTriesItSeldomAndComesBack) {
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep, passes_cost_a_tenth});
+  drafted_step step;
+  step.most_of_model = 4;
+  step.add({}, 0, 4);
+  times_asked(*policy, step, 100, 0);
+  const int n_tries = times_asked(*policy, step, 2000, 0);
+  EXPECT_GE(n_tries, 2);
+  EXPECT_LE(n_tries, 100);
+  times_asked(*policy, step, 1000, 4);
+  EXPECT_EQ(times_asked(*policy, step, 100, 4), 100);
 }
 
 TEST(DraftPolicy, AnUnknownNameGivesNone) { EXPECT_EQ(make_draft_policy("none"), nullptr); }
