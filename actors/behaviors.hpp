@@ -10,6 +10,7 @@
 #include "actors/serving_config.hpp"
 #include "actors/serving_metrics.hpp"
 #include "actors/step_runner.hpp"
+#include "engine/drafting/model_drafter.hpp"
 #include "engine/kv_manager.hpp"
 
 #include <functional>
@@ -39,6 +40,14 @@ struct drafter_state {
 };
 drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self,
                                      std::size_t answers_bytes, int vocabulary_size);
+
+struct draft_model_state {
+  std::unique_ptr<model_drafter> drafter;
+};
+/// Runs detached, as the verifier does. `draw`: as the verifier's acceptance policy draws.
+drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_model_state> self,
+                                         const draft_model_parts& parts, const std::string& eviction,
+                                         draft_draw draw);
 
 struct cache_state {
   std::unique_ptr<answer_book> book;
@@ -82,14 +91,15 @@ struct scheduler_state {
   int n_awaited = 0;
   kv_supply_ptr supply;
   draft_offer_ptr offer;
+  bool draft_model_works = false;  ///< on a demand of this round or an earlier one
+  bool awaits_draft_model = false; ///< in this round
   steady_time round_started{};
   double core_us = 0; ///< time inside the core during this round
 };
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
                                          const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier,
-                                         const std::vector<step_time>& step_times);
+                                         std::shared_ptr<file_tier> tier, const known_costs& costs);
 
 /// What the supervisor needs to start, and to start again, each of the others.
 struct ensemble {
@@ -97,8 +107,9 @@ struct ensemble {
   std::shared_ptr<language_model> model;
   prompt_format format;
   std::shared_ptr<serving_metrics> metrics;
-  std::shared_ptr<file_tier> tier;   ///< null: there is none
-  std::vector<step_time> step_times; ///< of the model, for the draft policy; may be empty
+  std::shared_ptr<file_tier> tier; ///< null: there is none
+  draft_model_parts draft_model;
+  known_costs costs;    ///< for the draft policy; may be empty
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
 };

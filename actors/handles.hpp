@@ -38,7 +38,8 @@ using tier_writer_actor =
 struct peers {
   verifier_actor verifier;
   kv_actor kv;
-  drafter_actor drafter; ///< null: speculation is off
+  drafter_actor drafter;     ///< null: speculation is off
+  drafter_actor draft_model; ///< null: there is none
   cache_actor cache;
   metrics_actor metrics;
   tier_reader_actor tier_reader; ///< both null: there is no file tier
@@ -50,6 +51,10 @@ using peers_ptr = std::shared_ptr<const peers>;
 struct kv_reset {};
 /// Wake-up of the step loop, from the scheduler to itself.
 struct next_round {};
+/// The draft model has had its time in that round.
+struct draft_model_late {
+  std::uint64_t n_round = 0;
+};
 /// Answered when all pages that are worth storing are with the file tier's writer.
 struct tier_flush {};
 struct tier_flushed {};
@@ -59,7 +64,8 @@ struct deadline_check {};
 using scheduler_actor =
     caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
                      compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
-                     compat::rpc<void(deadline_check)>, compat::rpc<tier_flushed(tier_flush)>>;
+                     compat::rpc<void(draft_model_late)>, compat::rpc<void(deadline_check)>,
+                     compat::rpc<tier_flushed(tier_flush)>>;
 
 struct intake_peers {
   scheduler_actor scheduler;
@@ -108,6 +114,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::peers_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::intake_peers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::next_round)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_model_late)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::deadline_check)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kill_order)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::shutdown_order)

@@ -49,8 +49,10 @@ std::size_t memory_plan::total_bytes() const {
 }
 
 result<memory_plan> plan_memory(const serving_config& config, const model_footprint& model,
-                                std::size_t program_bytes, std::size_t budget_bytes) {
+                                std::size_t program_bytes, std::size_t budget_bytes,
+                                std::span<const memory_part> others) {
   memory_plan plan{config.n_kv_pages, fixed_parts(config, model, program_bytes)};
+  plan.parts.insert(plan.parts.end(), others.begin(), others.end());
   if (budget_bytes > 0) {
     const auto fixed = plan.total_bytes();
     const auto n_room =
@@ -67,6 +69,16 @@ result<memory_plan> plan_memory(const serving_config& config, const model_footpr
   plan.parts.insert(plan.parts.begin() + 2, {{"kv", product(plan.n_kv_pages, model.kv_page_bytes)},
                                              {"tables", product(plan.n_kv_pages, kv_table_bytes_per_page)}});
   return plan;
+}
+
+int n_draft_model_pages(const serving_config& config) { return std::max(2, config.n_kv_pages / 2); }
+
+memory_part draft_model_part(const serving_config& config, const model_footprint& draft_model) {
+  const int n_pages = n_draft_model_pages(config);
+  return {"draft_model", draft_model.weights_bytes +
+                             product(n_pages, draft_model.kv_page_bytes + kv_table_bytes_per_page) +
+                             product(config.max_batch_tokens, draft_model.row_bytes) +
+                             product(config.max_running + 1, draft_model.logit_row_bytes)};
 }
 
 } // namespace souffleur

@@ -6,6 +6,7 @@
 #include "engine/result.hpp"
 
 #include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,13 @@ constexpr int least_kv_tokens = 256;
 /// Takes kv pages away from `config.n_kv_pages` until the parts fit in `budget_bytes`; 0 is no budget.
 /// `program_bytes` is what the process has before it loads a model. Fails, naming the parts, if there is
 /// no room for least_kv_tokens. Not counted: what the kernel holds for sockets, and bodies on their way in.
+/// `others` is there beside them.
 result<memory_plan> plan_memory(const serving_config& config, const model_footprint& model,
-                                std::size_t program_bytes, std::size_t budget_bytes);
+                                std::size_t program_bytes, std::size_t budget_bytes,
+                                std::span<const memory_part> others = {});
+
+/// Of a draft model's KV pool: half of what the target has, since only part of what it knows is drafted for.
+int n_draft_model_pages(const serving_config& config);
+memory_part draft_model_part(const serving_config& config, const model_footprint& draft_model);
 
 } // namespace souffleur

@@ -158,6 +158,9 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
     return bad_request("invalid_value",
                        "There is no drafter \"" + drafter + "\"; known: " + std::string{drafter_names} + ".",
                        "souffleur.speculation.drafter");
+  if (drafter == "draft_model" && !config.has_draft_model)
+    return bad_request("invalid_value", "The server has no draft model (--speculation.draft_model).",
+                       "souffleur.speculation.drafter");
   return std::nullopt;
 }
 

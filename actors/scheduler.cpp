@@ -118,10 +118,44 @@ void run_step(self_pointer self) {
             });
 }
 
+/// The last answer before the step: the draft model's, or the news that it will not come in time.
+void draft_model_answered(self_pointer self, std::uint64_t n_round, const draft_offer_ptr& offer) {
+  auto& state = compat::state_of(self);
+  if (state.n_rounds != n_round || !state.awaits_draft_model)
+    return;
+  state.awaits_draft_model = false;
+  if (offer)
+    state.offer = state.core->with_model_drafts(state.offer, *offer);
+  run_step(self);
+}
+
+/// A draft model that is late works on, beside the steps; until it has answered nothing more is asked of it.
+bool ask_draft_model(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (!state.to->draft_model || state.draft_model_works)
+    return false;
+  auto demand = state.core->ask_draft_model(state.offer);
+  if (demand.wishes.empty() && demand.ended.empty())
+    return false;
+  state.draft_model_works = true;
+  state.awaits_draft_model = !demand.wishes.empty();
+  const auto n_round = state.n_rounds;
+  const auto ended = [self, n_round](const draft_offer_ptr& offer) {
+    compat::state_of(self).draft_model_works = false;
+    draft_model_answered(self, n_round, offer);
+  };
+  compat::request(self, state.to->draft_model, state.config.step_timeout,
+                  draft_demand_ptr{std::make_shared<const draft_demand>(std::move(demand))})
+      .then(ended, [ended](const caf::error&) { ended(nullptr); });
+  if (state.awaits_draft_model)
+    self->delayed_send(self, state.config.draft_model_budget, draft_model_late{n_round});
+  return state.awaits_draft_model;
+}
+
 /// One answer of round `n_round` is in, or will not come. Answers to a round that was given up are ignored.
 void arrived(self_pointer self, std::uint64_t n_round) {
   auto& state = compat::state_of(self);
-  if (state.n_rounds == n_round && --state.n_awaited == 0)
+  if (state.n_rounds == n_round && --state.n_awaited == 0 && !ask_draft_model(self))
     run_step(self);
 }
 
@@ -153,6 +187,7 @@ void begin_round(self_pointer self) {
   auto demand = state.core->begin_round(state.round_started);
   state.core_us = us_between(state.round_started, std::chrono::steady_clock::now());
   state.n_awaited = 1;
+  state.awaits_draft_model = false;
   const auto n_round = ++state.n_rounds;
   ask_drafter(self, std::move(demand.drafts));
   compat::request(self, state.to->kv, kv_timeout,
@@ -182,12 +217,11 @@ void watch_deadlines(self_pointer self) {
 
 scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier,
-                                         const std::vector<step_time>& step_times) {
+                                         std::shared_ptr<file_tier> tier, const known_costs& costs) {
   auto& state = compat::state_of(self);
   state.config = config;
   state.core =
-      std::make_unique<scheduler_core>(config, std::move(vocabulary), nullptr, std::move(tier), step_times);
+      std::make_unique<scheduler_core>(config, std::move(vocabulary), nullptr, std::move(tier), costs);
   return {
       [self](const admission_ptr& request) {
         compat::state_of(self).core->admit(*request);
@@ -204,11 +238,14 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
         auto& state = compat::state_of(self);
         if (state.to && state.to->drafter != to->drafter)
           state.core->drafter_lost();
+        if (state.to && state.to->draft_model != to->draft_model)
+          state.core->draft_model_lost();
         state.to = to;
         begin_round(self);
       },
       [self](kv_reset) { compat::state_of(self).core->kv_lost(); },
       [self](next_round) { begin_round(self); },
+      [self](draft_model_late late) { draft_model_answered(self, late.n_round, nullptr); },
       [self](tier_flush) {
         auto& state = compat::state_of(self);
         state.flushes.push_back(self->make_response_promise<tier_flushed>());

@@ -74,10 +74,10 @@ std::span<const token_id> findable_tokens(const sequence& who) {
 
 scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
                                std::unique_ptr<scheduling_policy> scheduling, std::shared_ptr<file_tier> tier,
-                               std::span<const step_time> step_times)
+                               const known_costs& costs)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
-      drafting_(make_draft_policy(config.draft_policy_in_force(), step_times)),
+      drafting_(make_draft_policy(config.draft_policy_in_force(), costs)),
       tier_(std::move(tier), config.tier_step_bytes) {}
 
 void scheduler_core::admit(admitted_request request) {
@@ -104,13 +104,13 @@ void scheduler_core::cancel(request_id id, steady_time now) {
 }
 
 bool scheduler_core::has_work() const {
-  return !running_.empty() || !endings_.empty() || !drafter_endings_.empty() || !waiting_.empty() ||
-         tier_.has_work();
+  return !running_.empty() || !endings_.empty() || !drafter_endings_.empty() ||
+         !draft_model_endings_.empty() || !waiting_.empty() || tier_.has_work();
 }
 
 bool scheduler_core::waits_for_tier() const {
   return nothing_happened_ && tier_.is_out() && !tier_.has_released() && endings_.empty() &&
-         drafter_endings_.empty();
+         drafter_endings_.empty() && draft_model_endings_.empty();
 }
 
 void scheduler_core::expire(steady_time now) {
@@ -175,6 +175,7 @@ void scheduler_core::demand_of_running(round& demand) {
       std::count_if(running_.begin(), running_.end(), [](auto& who) { return who->decodes(); }));
   for (auto& who : running_) {
     who->n_draft_wished = 0;
+    who->n_asked_of_model = 0;
     if (who->decodes() && who->subject) {
       draft_situation now;
       now.n_rows = n_decoding;
@@ -288,7 +289,7 @@ std::shared_ptr<const draft_subject> scheduler_core::subject_of(const sequence& 
   const auto drafters = drafters_named(wanted.drafter.empty() ? config_.drafter : wanted.drafter);
   return std::make_shared<const draft_subject>(
       who.request.tenant, who.n_prompt, drafters.value_or(drafter_set{}),
-      wanted.n_branches.value_or(config_.n_draft_branches), who.request.prediction);
+      wanted.n_branches.value_or(config_.n_draft_branches), who.request.prediction, who.request.sampling);
 }
 
 draft_ending scheduler_core::ending_of(const sequence& who, bool is_answer) const {
@@ -351,11 +352,67 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   return step;
 }
 
-std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
-  std::unordered_map<sequence_id, const draft_proposal*> proposals;
-  if (offer_)
-    for (const auto& proposal : offer_->proposals)
+draft_demand scheduler_core::ask_draft_model(const draft_offer_ptr& offer) {
+  draft_demand demand;
+  demand.ended = std::exchange(draft_model_endings_, {});
+  const auto proposals = proposals_of(offer);
+  std::vector<sequence*> asked;
+  std::vector<draft_candidate> candidates;
+  for (auto& who : running_) {
+    if (!who->decodes())
+      continue;
+    const auto found = proposals.find(who->id());
+    const bool is_asked = who->subject && who->subject->drafters.model;
+    candidates.push_back({found == proposals.end() ? std::span<const draft_tree>{} : found->second->drafts,
+                          who->n_draft_wished, &who->drafts, is_asked ? who->n_draft_wished : 0,
+                          who->n_tokens() - who->n_in_draft_model, who->n_remaining()});
+    asked.push_back(who.get());
+  }
+  const auto n_decoding = static_cast<int>(candidates.size());
+  const auto n_asked = drafting_->n_asked_of_model(candidates, {n_decoding, n_decoding});
+  for (std::size_t i = 0; i < asked.size(); ++i)
+    if (n_asked[i] > 0)
+      demand.wishes.push_back(model_wish_of(*asked[i], n_asked[i]));
+  return demand;
+}
+
+draft_offer_ptr scheduler_core::with_model_drafts(const draft_offer_ptr& offer, const draft_offer& of_model) {
+  auto all = offer ? std::make_shared<draft_offer>(*offer) : std::make_shared<draft_offer>();
+  for (const auto& proposal : of_model.proposals) {
+    auto* who = find_running(proposal.id);
+    if (!who)
+      continue;
+    who->n_known_to_draft_model = proposal.n_known;
+    who->n_in_draft_model = proposal.n_known - proposal.n_behind;
+    who->n_asked_of_model = proposal.n_behind == 0 ? who->n_wished_of_model : 0;
+    const auto found = std::ranges::find(all->proposals, proposal.id, &draft_proposal::id);
+    if (found == all->proposals.end())
+      all->proposals.push_back({proposal.id, proposal.drafts, who->n_known_to_drafter});
+    else
+      found->drafts.insert(found->drafts.end(), proposal.drafts.begin(), proposal.drafts.end());
+  }
+  if (of_model.pass.n_rows > 0)
+    drafting_->model_took(of_model.pass);
+  return all;
+}
+
+draft_wish scheduler_core::model_wish_of(sequence& who, int n_asked) {
+  who.n_wished_of_model = n_asked;
+  who.is_in_draft_model = true;
+  const int offset = std::min(who.n_known_to_draft_model, who.n_tokens());
+  return {who.id(), offset, {who.tokens.begin() + offset, who.tokens.end()}, n_asked, who.subject, {}};
+}
+
+scheduler_core::proposals_by_sequence scheduler_core::proposals_of(const draft_offer_ptr& offer) {
+  proposals_by_sequence proposals;
+  if (offer)
+    for (const auto& proposal : offer->proposals)
       proposals[proposal.id] = &proposal;
+  return proposals;
+}
+
+std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
+  const auto proposals = proposals_of(offer_);
   std::vector<planned_draft> drafts;
   int n_prefill_rows = 0;
   for (auto& who : running_) {
@@ -643,6 +700,13 @@ void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
   who.usage.n_accepted_tokens += outcome.n_accepted;
   for (const auto& draft : planned.proposals)
     drafting_->observe(draft, outcome.tokens, who.drafts);
+  if (who.n_asked_of_model > 0) {
+    const auto of_model =
+        std::ranges::find(planned.proposals, token_origin::draft_model, &draft_tree::origin);
+    drafting_->observe_model(who.n_asked_of_model,
+                             of_model == planned.proposals.end() ? draft_tree{} : *of_model, outcome.tokens,
+                             who.drafts);
+  }
   who.successors.insert(who.successors.end(), outcome.successors.begin(), outcome.successors.end());
 }
 
@@ -734,6 +798,8 @@ void scheduler_core::fail(sequence& who, generation_failed why, steady_time now)
 void scheduler_core::retire(sequence& who, const std::string& outcome, steady_time now, bool is_answer) {
   if (who.subject)
     drafter_endings_.push_back(ending_of(who, is_answer));
+  if (who.is_in_draft_model)
+    draft_model_endings_.push_back({who.id(), 0, {}, who.subject, false});
   const double ttft_ms = who.n_output() > 0 ? ms_between(who.request.arrival, who.first_token_at) : -1;
   reports_.push_back({outcome, who.usage, ttft_ms, ms_between(who.request.arrival, now)});
 }
@@ -778,6 +844,14 @@ void scheduler_core::drafter_lost() {
     who->n_known_to_drafter = 0;
   for (auto& who : waiting_)
     who->n_known_to_drafter = 0;
+}
+
+void scheduler_core::draft_model_lost() {
+  draft_model_endings_.clear();
+  for (auto& who : running_)
+    who->n_known_to_draft_model = who->n_in_draft_model = 0;
+  for (auto& who : waiting_)
+    who->n_known_to_draft_model = who->n_in_draft_model = 0;
 }
 
 sequence* scheduler_core::find_running(sequence_id id) {

@@ -36,11 +36,11 @@ public:
     draft_demand drafts;
   };
 
-  /// `scheduling` null: the policy that the configuration names. `tier` null: there is none. `step_times`:
+  /// `scheduling` null: the policy that the configuration names. `tier` null: there is none. `costs`:
   /// what the model's steps take, for the draft policy.
   scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
                  std::unique_ptr<scheduling_policy> scheduling = nullptr,
-                 std::shared_ptr<file_tier> tier = nullptr, std::span<const step_time> step_times = {});
+                 std::shared_ptr<file_tier> tier = nullptr, const known_costs& costs = {});
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
@@ -53,6 +53,11 @@ public:
 
   /// Expires deadlines and says what the round needs of the kv manager and the drafter.
   round begin_round(steady_time now);
+  /// What the draft model is to be asked, beside what `offer` (null: nothing) has; no wishes if that does not
+  /// pay.
+  draft_demand ask_draft_model(const draft_offer_ptr& offer);
+  /// `offer` (null: nothing) with the drafts of a model that was asked in this round.
+  draft_offer_ptr with_model_drafts(const draft_offer_ptr& offer, const draft_offer& of_model);
   /// The step's rows, or nothing if nobody can run. `offer` is null if no drafter answered in time.
   std::optional<step_plan> plan(const kv_supply& supply, draft_offer_ptr offer, steady_time now);
   /// Appends what was sampled, streams it, ends what is complete.
@@ -65,6 +70,8 @@ public:
   void kv_lost();
   /// The drafter was replaced: it is sent whole sequences again.
   void drafter_lost();
+  /// So was the draft model.
+  void draft_model_lost();
 
   std::vector<cache_insertion> take_insertions();
   std::vector<request_report> take_reports();
@@ -74,6 +81,7 @@ public:
 
 private:
   using sequence_ptr = std::unique_ptr<sequence>;
+  using proposals_by_sequence = std::unordered_map<sequence_id, const draft_proposal*>;
   struct planned_rows {
     sequence_id id = 0;
     int n_committed_rows = 0;
@@ -111,6 +119,8 @@ private:
   void ask_about_waiting(kv_demand& demand);
   std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
+  static draft_wish model_wish_of(sequence& who, int n_asked);
+  static proposals_by_sequence proposals_of(const draft_offer_ptr& offer);
   /// Null if nobody drafts for it.
   std::shared_ptr<const draft_subject> subject_of(const sequence& who) const;
   draft_ending ending_of(const sequence& who, bool is_answer) const;
@@ -161,6 +171,7 @@ private:
   std::vector<kv_publication> last_publications_; ///< of sequences that left running_
   std::vector<sequence_id> endings_;              ///< the kv manager is to release these
   std::vector<draft_ending> drafter_endings_;
+  std::vector<draft_ending> draft_model_endings_;
   std::vector<sequence_id> opened_; ///< in this round's order
   std::vector<sequence_id> reserved_;
   std::vector<sequence_id> asked_;

@@ -39,6 +39,8 @@ struct serving_config {
   int n_draft_branches = 1; ///< most drafted tokens that may follow one token; 1: chains
   std::size_t draft_answers_bytes = std::size_t{32} << 20; ///< of finished answers that are drafted from
   std::chrono::microseconds draft_budget{2000};
+  bool has_draft_model = false;
+  std::chrono::milliseconds draft_model_budget{500};
 
   std::string cache_policy = "off";
   std::size_t cache_max_bytes = 64 << 20;

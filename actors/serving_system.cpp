@@ -51,12 +51,17 @@ public:
     metrics_->set_memory(loaded.memory);
     ensemble parts;
     parts.config = config;
+    parts.config.has_draft_model = loaded.draft_model.model != nullptr;
     parts.model = loaded.model;
     parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length};
     parts.metrics = metrics_;
     parts.tier = tier_;
-    if (make_draft_policy(config.draft_policy_in_force())->counts_costs())
-      parts.step_times = measure_steps(*loaded.model);
+    parts.draft_model = loaded.draft_model;
+    if (make_draft_policy(config.draft_policy_in_force())->counts_costs()) {
+      parts.costs.steps = measure_steps(*loaded.model);
+      if (loaded.draft_model.model)
+        parts.costs.draft_model_passes = measure_steps(*loaded.draft_model.model);
+    }
     parts.give_up = [this, on_give_up](const std::string& why) {
       ready_ = false;
       if (on_give_up)

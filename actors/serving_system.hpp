@@ -5,6 +5,7 @@
 #include "actors/messages/generation.hpp"
 #include "actors/serving_config.hpp"
 #include "engine/chat_template.hpp"
+#include "engine/drafting/model_drafter.hpp"
 #include "engine/language_model.hpp"
 #include "engine/result.hpp"
 #include "engine/tokenizer.hpp"
@@ -22,6 +23,7 @@ struct loaded_model {
   std::shared_ptr<const tokenizer> vocabulary;
   std::shared_ptr<const chat_template> chat;
   std::vector<memory_part> memory{}; ///< for the metrics; may be empty
+  draft_model_parts draft_model{};
 };
 
 /// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits
@@ -33,8 +35,8 @@ public:
   /// restarts.
   static result<std::unique_ptr<serving_system>> start(const serving_config& config, loaded_model loaded,
                                                        std::function<void(const std::string&)> on_give_up);
-  /// Kills one actor (verifier, kv_manager, drafter, response_cache, metrics, scheduler, intake); for fault
-  /// tests.
+  /// Kills one actor (verifier, kv_manager, drafter, draft_model, response_cache, metrics, scheduler,
+  /// intake); for fault tests.
   virtual void kill(const std::string& actor) = 0;
 };
 

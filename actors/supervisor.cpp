@@ -41,7 +41,7 @@ auto spawn_apart(self_pointer self, Behavior behavior, const Arguments&... argum
 void spawn_scheduler(self_pointer self) {
   auto& state = compat::state_of(self);
   state.scheduler = self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary,
-                                state.parts.tier, state.parts.step_times);
+                                state.parts.tier, state.parts.costs);
   watch(self, "scheduler", state.scheduler);
 }
 
@@ -62,6 +62,11 @@ void spawn_part(self_pointer self, const std::string& name) {
   } else if (name == "drafter") {
     state.to.drafter = self->spawn(drafter, config.draft_answers_bytes, state.parts.model->vocabulary_size());
     watch(self, name, state.to.drafter);
+  } else if (name == "draft_model") {
+    const auto draw = config.acceptance_policy == "gumbel" ? draft_draw::gumbel : draft_draw::coupled;
+    state.to.draft_model =
+        spawn_apart(self, draft_model, state.parts.draft_model, config.eviction_policy, draw);
+    watch(self, name, state.to.draft_model);
   } else if (name == "response_cache") {
     state.to.cache = self->spawn(response_cache, config.cache_max_bytes, config.cache_ttl);
     watch(self, name, state.to.cache);
@@ -79,8 +84,9 @@ void spawn_part(self_pointer self, const std::string& name) {
     // Nobody will end the dead scheduler's sequences: their pages and drafts start over with empty books.
     if (state.to.kv)
       compat::urgent_exit(state.to.kv, caf::exit_reason::kill);
-    if (state.to.drafter)
-      compat::urgent_exit(state.to.drafter, caf::exit_reason::kill);
+    for (const auto& one : {state.to.drafter, state.to.draft_model})
+      if (one)
+        compat::urgent_exit(one, caf::exit_reason::kill);
   } else if (name == "intake") {
     state.intake = self->spawn(intake, state.parts.format, config);
     watch(self, name, state.intake);
@@ -99,6 +105,8 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
     return caf::actor_cast<caf::actor>(state.to.kv);
   if (name == "drafter")
     return caf::actor_cast<caf::actor>(state.to.drafter);
+  if (name == "draft_model")
+    return caf::actor_cast<caf::actor>(state.to.draft_model);
   if (name == "response_cache")
     return caf::actor_cast<caf::actor>(state.to.cache);
   if (name == "kv_tier_reader")
@@ -114,16 +122,18 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
   return nullptr;
 }
 
-constexpr const char* part_names[] = {"intake",     "scheduler",      "verifier",
-                                      "kv_manager", "drafter",        "response_cache",
-                                      "metrics",    "kv_tier_reader", "kv_tier_writer"};
+constexpr const char* part_names[] = {"intake",         "scheduler",     "verifier",       "kv_manager",
+                                      "drafter",        "draft_model",   "response_cache", "metrics",
+                                      "kv_tier_reader", "kv_tier_writer"};
 
 constexpr std::chrono::seconds tier_closing_time{3};
 
 bool wanted(const supervisor_state& state, const std::string& name) {
   if (name.starts_with("kv_tier"))
     return state.parts.tier != nullptr;
-  return name != "drafter" || state.parts.config.drafter != "off";
+  if (name == "draft_model" && !state.parts.draft_model.model)
+    return false;
+  return !name.starts_with("draft") || state.parts.config.drafter != "off";
 }
 
 /// Exits are urgent messages, so what a part holds and what waits in its mailbox ends here; but pages on

@@ -1,8 +1,16 @@
 // The actors that only answer: verifier, kv manager, drafter, response cache, file tier, metrics.
 #include "actors/behaviors.hpp"
+#include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
 
 namespace souffleur {
+
+namespace {
+
+/// Of one sequence: what stood of the last draft, and the token after it.
+constexpr int most_rows_of_a_pass = 9;
+
+} // namespace
 
 verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,
                                        std::shared_ptr<language_model> model,
@@ -33,6 +41,27 @@ drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_sta
   compat::state_of(self).book = std::make_unique<draft_book>(answers_bytes, vocabulary_size);
   return {[self](const draft_demand_ptr& demand) -> draft_offer_ptr {
     return std::make_shared<const draft_offer>(compat::state_of(self).book->answer(*demand));
+  }};
+}
+
+drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_model_state> self,
+                                         const draft_model_parts& parts, const std::string& eviction,
+                                         draft_draw draw) {
+  model_drafter_options options;
+  options.draw = draw;
+  compat::state_of(self).drafter = std::make_unique<model_drafter>(
+      parts.model, parts.n_shared_vocabulary, parts.end_tokens, make_eviction_policy(eviction), options);
+  return {[self](const draft_demand_ptr& demand) -> draft_offer_ptr {
+    auto& drafter = *compat::state_of(self).drafter;
+    const auto start = std::chrono::steady_clock::now();
+    auto offer = std::make_shared<draft_offer>(carry_out(*demand, drafter));
+    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+    const auto& effort = drafter.last_effort();
+    const auto n_sequences = static_cast<int>(demand->wishes.size());
+    // A pass that catches up with a text says little of those that draft.
+    if (effort.n_passes > 0 && effort.n_catch_up_rows <= most_rows_of_a_pass * n_sequences)
+      offer->pass = {n_sequences, took.count() / effort.n_passes};
+    return offer;
   }};
 }
 

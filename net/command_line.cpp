@@ -50,6 +50,7 @@ struct plain_values {
   std::int64_t step_timeout_s = 120;
   std::int64_t draft_budget_us = 2000;
   std::size_t draft_answers_mib = 32;
+  int draft_model_budget_ms = 500;
   std::int64_t cache_ttl_s = 3600;
   int cache_max_mib = 64;
   int memory_budget_mib = 0;
@@ -218,7 +219,8 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
   app.add_option("--speculation.policy", c.draft_policy, "adaptive, fixed or off")
       ->capture_default_str()
       ->group("speculation");
-  app.add_option("--speculation.drafter", c.drafter, "auto, prompt_lookup, suffix, recycling or off")
+  app.add_option("--speculation.drafter", c.drafter,
+                 "auto, prompt_lookup, suffix, recycling, draft_model or off")
       ->capture_default_str()
       ->group("speculation");
   app.add_option("--speculation.acceptance", c.acceptance_policy,
@@ -237,6 +239,15 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
   app.add_option("--speculation.answers_mib", v.draft_answers_mib,
                  "of finished answers that their tenant's next ones are drafted from")
       ->check(CLI::Range(0, 1 << 20))
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.draft_model", s.draft_model,
+                 "a smaller model of the same vocabulary that drafts, too: a name, a file, or off")
+      ->capture_default_str()
+      ->group("speculation");
+  app.add_option("--speculation.draft_model_budget_ms", v.draft_model_budget_ms,
+                 "a draft model that takes longer is not waited for")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str()
       ->group("speculation");
   app.add_option("--speculation.budget_us", v.draft_budget_us, "a drafter that takes longer is skipped")
@@ -269,6 +280,7 @@ void take(const plain_values& v, server_settings& s) {
   s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
   s.serving.draft_budget = std::chrono::microseconds{v.draft_budget_us};
+  s.serving.draft_model_budget = std::chrono::milliseconds{v.draft_model_budget_ms};
   s.serving.draft_answers_bytes = v.draft_answers_mib << 20;
   s.serving.cache_ttl = std::chrono::seconds{v.cache_ttl_s};
   s.serving.tier_max_bytes = static_cast<std::size_t>(v.tier_max_mib) << 20;

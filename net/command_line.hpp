@@ -13,6 +13,7 @@ struct server_settings {
   std::string model = "smollm2";       ///< a GGUF file, or the name of one in `model_folder`
   std::string model_folder;            ///< $XDG_CACHE_HOME/souffleur/models
   std::string chat_template = "model"; ///< or "chatml"
+  std::string draft_model = "off";     ///< as `model`; or "off"
   int n_threads = 0;                   ///< 0: one per CPU that this process may use
   std::string kernels = "auto";        ///< or the name of an instruction set
   std::string kv_type = "f16";         ///< what keys and values are rounded to: f32, f16 or int8

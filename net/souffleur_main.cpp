@@ -1,6 +1,7 @@
 // The server program: settings, model, actors, sockets, and an orderly end.
 
 #include "actors/serving_system.hpp"
+#include "engine/drafting/shared_vocabulary.hpp"
 #include "engine/gguf.hpp"
 #include "engine/model/footprint.hpp"
 #include "engine/model/load_model.hpp"
@@ -17,6 +18,8 @@
 #include <csignal>
 #include <cstdio>
 #include <malloc.h>
+#include <optional>
+#include <span>
 #include <thread>
 #include <unistd.h>
 
@@ -58,13 +61,40 @@ result<std::shared_ptr<const chat_template>> load_chat_template(const gguf_file&
   return parsed;
 }
 
-/// Changes the number of KV pages in `settings` to what the budget leaves room for.
-result<std::vector<memory_part>> fit_memory(const gguf_file& file, kv_type kv, std::size_t program_bytes,
-                                            server_settings& settings) {
-  const auto footprint = footprint_of(file, kv);
+struct model_file {
+  std::string path;
+  std::shared_ptr<const gguf_file> file;
+  std::shared_ptr<const tokenizer> vocabulary;
+  model_footprint footprint;
+};
+
+/// `option` is the one that named it.
+result<model_file> open_model(const std::string& name, const std::string& option, kv_type kv,
+                              const server_settings& settings) {
+  model_file opened;
+  opened.path = find_model_file(name, settings.model_folder);
+  if (opened.path.empty())
+    return failure{option + ": \"" + name + "\" is neither a file nor a model in " + settings.model_folder +
+                   "; ./serve --model NAME fetches smollm2, gemma3, qwen-0.5b or qwen-1.5b."};
+  const auto file = gguf_file::open(opened.path);
+  if (!file)
+    return failure{file.error()};
+  opened.file = *file;
+  const auto vocabulary = tokenizer::from_gguf(**file);
+  if (!vocabulary)
+    return failure{opened.path + ": " + vocabulary.error()};
+  opened.vocabulary = *vocabulary;
+  const auto footprint = footprint_of(**file, kv);
   if (!footprint)
-    return failure{footprint.error()};
-  auto plan = plan_memory(settings.serving, *footprint, program_bytes, settings.memory_budget_bytes);
+    return failure{opened.path + ": " + footprint.error()};
+  opened.footprint = *footprint;
+  return opened;
+}
+
+/// Changes the number of KV pages in `settings` to what the budget leaves room for.
+result<std::vector<memory_part>> fit_memory(const model_footprint& footprint, std::size_t program_bytes,
+                                            std::span<const memory_part> others, server_settings& settings) {
+  auto plan = plan_memory(settings.serving, footprint, program_bytes, settings.memory_budget_bytes, others);
   if (!plan)
     return failure{plan.error()};
   if (plan->n_kv_pages < settings.serving.n_kv_pages)
@@ -74,39 +104,67 @@ result<std::vector<memory_part>> fit_memory(const gguf_file& file, kv_type kv, s
   return std::move(plan->parts);
 }
 
+result<std::shared_ptr<language_model>> load_weights(const model_file& from, const model_options& options) {
+  auto model = load_model(from.file, options, progress_bar{});
+  return model ? model : failure{from.path + ": " + model.error()};
+}
+
+/// How many ids of the draft model mean the same to the target.
+result<int> common_vocabulary(const model_file& target, const model_file& draft) {
+  const auto n_shared = shared_vocabulary(*target.vocabulary, *draft.vocabulary);
+  return n_shared ? n_shared
+                  : failure{"speculation.draft_model: " + draft.path + " cannot draft for " + target.path +
+                            ": " + n_shared.error()};
+}
+
 result<loaded_model> load(server_settings& settings) {
   release_startup_memory();
   const auto program_bytes = resident_bytes();
-  const auto path = find_model_file(settings.model, settings.model_folder);
-  if (path.empty())
-    return failure{"model.path: \"" + settings.model + "\" is neither a file nor a model in " +
-                   settings.model_folder +
-                   "; ./serve --model NAME fetches smollm2, gemma3, qwen-0.5b or qwen-1.5b."};
   const auto level = isa_named(settings.kernels);
   if (!level)
     return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
-  const auto file = gguf_file::open(path);
-  if (!file)
-    return failure{file.error()};
-  loaded_model loaded;
-  const auto vocabulary = tokenizer::from_gguf(**file);
-  if (!vocabulary)
-    return failure{path + ": " + vocabulary.error()};
-  loaded.vocabulary = *vocabulary;
-  const auto chat = load_chat_template(**file, settings.chat_template);
-  if (!chat)
-    return failure{path + ": " + chat.error()};
-  loaded.chat = *chat;
   const auto kv = kv_type_named(settings.kv_type).value_or(kv_type::f16);
-  auto memory = fit_memory(**file, kv, program_bytes, settings);
+  const auto target = open_model(settings.model, "model.path", kv, settings);
+  if (!target)
+    return failure{target.error()};
+  loaded_model loaded;
+  loaded.vocabulary = target->vocabulary;
+  const auto chat = load_chat_template(*target->file, settings.chat_template);
+  if (!chat)
+    return failure{target->path + ": " + chat.error()};
+  loaded.chat = *chat;
+
+  std::optional<model_file> draft;
+  std::vector<memory_part> others;
+  if (settings.draft_model != "off") {
+    auto opened = open_model(settings.draft_model, "speculation.draft_model", kv, settings);
+    if (!opened)
+      return failure{opened.error()};
+    const auto n_shared = common_vocabulary(*target, *opened);
+    if (!n_shared)
+      return failure{n_shared.error()};
+    const auto ends = opened->vocabulary->end_tokens();
+    loaded.draft_model = {nullptr, *n_shared, {ends.begin(), ends.end()}};
+    others.push_back(draft_model_part(settings.serving, opened->footprint));
+    draft = std::move(*opened);
+  }
+  const int n_draft_pages = n_draft_model_pages(settings.serving);
+  auto memory = fit_memory(target->footprint, program_bytes, others, settings);
   if (!memory)
-    return failure{path + ": " + memory.error()};
+    return failure{target->path + ": " + memory.error()};
   loaded.memory = std::move(*memory);
-  const model_options options{settings.n_threads, settings.serving.n_kv_pages, kv, *level};
-  const auto model = load_model(*file, options, progress_bar{});
+  model_options options{settings.n_threads, settings.serving.n_kv_pages, kv, *level};
+  const auto model = load_weights(*target, options);
   if (!model)
-    return failure{path + ": " + model.error()};
+    return failure{model.error()};
   loaded.model = *model;
+  if (draft) {
+    options.n_kv_pages = n_draft_pages;
+    const auto drafting = load_weights(*draft, options);
+    if (!drafting)
+      return failure{drafting.error()};
+    loaded.draft_model.model = *drafting;
+  }
   return loaded;
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include "engine/drafting/drafter_set.hpp"
+#include "engine/sampling_params.hpp"
 #include "policies/distribution.hpp"
 #include "policies/draft_tree.hpp"
+#include "policies/step_cost.hpp"
 
 #include <memory>
 #include <string>
@@ -18,6 +20,7 @@ struct draft_subject {
   drafter_set drafters;             ///< those that draft for it
   int n_branches = 1;               ///< most drafted tokens that may follow one token
   std::vector<token_id> prediction; ///< what its client expects to be answered; empty: nothing
+  std::shared_ptr<const sampling_params> sampling;
 };
 
 /// Committed tokens that the drafter has not seen, and how many tokens it may propose after them.
@@ -47,10 +50,12 @@ struct draft_proposal {
   sequence_id id = 0;
   std::vector<draft_tree> drafts; ///< of several drafters; none is empty
   int n_known = 0;                ///< tokens of the sequence that the drafters have now
+  int n_behind = 0; ///< of a draft model: those of them that it has yet to compute; then it drafts nothing
 };
 
 struct draft_offer {
   std::vector<draft_proposal> proposals; ///< in the demand's order
+  step_time pass;                        ///< of a draft model; no rows: nothing was measured
 };
 
 using draft_demand_ptr = std::shared_ptr<const draft_demand>;

@@ -2,6 +2,7 @@
 // threads: random histories of arrivals, cancellations, deadlines, lost answers and replaced partners, each
 // against what the model says alone. The list of planted bugs is at the property.
 #include "actors/draft_book.hpp"
+#include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
 #include "actors/scheduler_core.hpp"
 #include "actors/step_runner.hpp"
@@ -35,12 +36,14 @@ enum event_kind {
   quiet,
   cancelling,
   time_passes,
-  kv_replaced,    ///< the supervisor says so, whatever answers are under way
-  kv_late,        ///< the demand is carried out, but the scheduler has given up the answer
-  drafter_gone,   ///< replaced by an empty one
-  drafter_late,   ///< it has done its work, but its offer comes too late
-  step_lost,      ///< the verifier died before it computed
-  step_unanswered ///< the verifier died after it computed
+  kv_replaced,     ///< the supervisor says so, whatever answers are under way
+  kv_late,         ///< the demand is carried out, but the scheduler has given up the answer
+  drafter_gone,    ///< replaced by an empty one
+  drafter_late,    ///< it has done its work, but its offer comes too late
+  step_lost,       ///< the verifier died before it computed
+  step_unanswered, ///< the verifier died after it computed
+  draft_model_gone,
+  draft_model_late
 };
 
 struct event {
@@ -66,7 +69,9 @@ rc::Gen<event> any_event() {
                                                           {1, drafter_gone},
                                                           {1, drafter_late},
                                                           {1, step_lost},
-                                                          {1, step_unanswered}});
+                                                          {1, step_unanswered},
+                                                          {1, draft_model_gone},
+                                                          {1, draft_model_late}});
   return rc::gen::build<event>(
       rc::gen::set(&event::kind, kind),
       rc::gen::set(&event::when, rc::gen::element(before_round, before_plan, before_commit)),
@@ -86,7 +91,8 @@ serving_config any_config() {
   config.join_prefill_tokens = *rc::gen::element(page_tokens, 4 * page_tokens);
   config.prefix_cache = *rc::gen::arbitrary<bool>();
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
-  config.drafter = *rc::gen::element<std::string>("auto", "prompt_lookup", "recycling", "off");
+  config.drafter = *rc::gen::element<std::string>("auto", "prompt_lookup", "recycling", "draft_model", "off");
+  config.has_draft_model = *rc::gen::arbitrary<bool>();
   config.max_draft = *rc::gen::inRange(0, 9);
   config.n_draft_branches = *rc::gen::inRange(1, 4);
   config.scheduling_policy = *rc::gen::element<std::string>("fcfs", "fcfs", "priority", "lpm", "deficit_lpm",
@@ -141,6 +147,13 @@ struct client {
   bool cancelled = false;
 };
 
+/// Where there is a draft model it is worth its time.
+known_costs costs_of(const serving_config& config) {
+  if (!config.has_draft_model)
+    return {};
+  return {{{1, 100}, {32, 131}}, {{1, 1e-3}, {8, 2e-3}}};
+}
+
 /// The scheduler's partners, and the law that every round is held to.
 class simulation {
 public:
@@ -149,8 +162,9 @@ public:
       : config_(config), offers_trees_(trees), model_(std::make_shared<fake_model>(config.n_kv_pages)),
         vocabulary_(std::make_shared<fake_tokenizer>()), runner_(model_, {fake_end}, "coupled"),
         books_(config, record_, [this](request_id id) { return known(id); }),
-        core_(config, vocabulary_, witnessed_policy()) {
+        core_(config, vocabulary_, witnessed_policy(), nullptr, costs_of(config)) {
     new_kv();
+    new_draft_model();
   }
 
   request_id admit(admitted_request request) {
@@ -186,7 +200,8 @@ public:
                      demand.kv.reservations.size() + demand.kv.openings.size();
     books_.demanded(demand.kv, n_running, n_waiting, gives_places_);
     const int n_asked_of = core_.n_waiting();
-    const auto offer = std::make_shared<const draft_offer>(offer_for(demand.drafts));
+    auto offer = has(events, drafter_late) ? (offer_for(demand.drafts), nullptr)
+                                           : std::make_shared<const draft_offer>(offer_for(demand.drafts));
     const auto supply = carry_out(demand.kv, *kv_);
     RC_ASSERT(kv_->check_integrity() == "");
     happen(events, before_plan);
@@ -194,7 +209,9 @@ public:
       kv_lost();
       return;
     }
-    auto plan = core_.plan(supply, has(events, drafter_late) ? nullptr : offer, now_);
+    if (config_.has_draft_model)
+      offer = with_model_drafts(offer, events);
+    auto plan = core_.plan(supply, offer, now_);
     books_.planned(demand.kv, supply, plan, n_asked_of, core_.n_running());
     check_occupancy();
     if (!plan)
@@ -214,11 +231,13 @@ public:
     const auto held = kv_->occupancy();
     RC_ASSERT(held.n_owned == 0 && held.n_pinned == 0);
     RC_ASSERT(book_.size() == 0U);
+    RC_ASSERT((!draft_model_ || draft_model_->size() == 0U));
     forget_ended();
     RC_ASSERT(clients_.empty());
   }
 
   std::size_t n_operations() const { return n_operations_; }
+  std::size_t n_model_drafts() const { return n_model_drafts_; }
   int n_trees() const { return model_->n_trees; }
   int most_scratch_pages() const { return model_->most_scratch_pages; }
   /// How often something other than the main line stood.
@@ -274,6 +293,10 @@ private:
       book_ = empty_book();
       core_.drafter_lost();
       break;
+    case draft_model_gone:
+      new_draft_model();
+      core_.draft_model_lost();
+      break;
     default:
       break;
     }
@@ -297,6 +320,20 @@ private:
       if (const auto whim = mixed(++n_whims_); whim % 2 == 0)
         offer.proposals[i].drafts = {tree_for(demand.wishes[i], whim)};
     return offer;
+  }
+
+  draft_offer_ptr with_model_drafts(const draft_offer_ptr& offer, const std::vector<event>& events) {
+    const auto demand = core_.ask_draft_model(offer);
+    const auto of_model = carry_out(demand, *draft_model_);
+    RC_ASSERT(draft_model_->check_integrity() == "");
+    for (std::size_t i = 0; i < demand.wishes.size(); ++i) {
+      const auto& wish = demand.wishes[i];
+      RC_ASSERT(clients_.at(wish.id).request.speculation.enabled);
+      RC_ASSERT(wish.n_max <= config_.max_draft);
+      for (const auto& draft : of_model.proposals[i].drafts)
+        n_model_drafts_ += draft.nodes.size();
+    }
+    return has(events, draft_model_late) ? offer : core_.with_model_drafts(offer, of_model);
   }
 
   /// Of n_max tokens at most; those that follow a right one are right every other time.
@@ -382,6 +419,13 @@ private:
   }
 
   void new_kv() { kv_ = std::make_unique<kv_manager>(config_.n_kv_pages, make_eviction_policy("lru")); }
+
+  void new_draft_model() {
+    if (config_.has_draft_model)
+      draft_model_ = std::make_unique<model_drafter>(
+          std::make_shared<fake_model>(8), fake_vocabulary, std::vector<token_id>{fake_end},
+          make_eviction_policy("lru"), model_drafter_options{.least_probability = 0});
+  }
 
   void check_occupancy() const {
     const auto held = kv_->occupancy();
@@ -492,6 +536,8 @@ private:
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
   std::unique_ptr<kv_manager> kv_;
   draft_book book_ = empty_book();
+  std::unique_ptr<model_drafter> draft_model_; ///< null: there is none
+  std::size_t n_model_drafts_ = 0;
   step_runner runner_;
   std::map<request_id, client> clients_;
   int n_failed_steps_ = 0;
@@ -525,12 +571,7 @@ RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   world.finish();
 }
 
-/// One long life instead of many short ones: a million events and page operations, an answer checked as soon
-/// as it is complete. Planted bugs that it caught: duplicates not freed at a publication; a grant that comes
-/// after the cancellation, never given back.
-TEST(SchedulerCore, LivesThroughAMillionOperations) {
-  std::mt19937 random{20261124};
-  const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+serving_config crowded_config() {
   serving_config config;
   config.n_kv_pages = 24;
   config.max_running = 5;
@@ -538,8 +579,14 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
   config.prefill_chunk = 20;
   config.join_prefill_tokens = page_tokens;
   config.scheduling_policy = "deficit_lpm";
-  simulation world{config, true};
-  while (world.n_operations() < n_operations_of_a_long_life) {
+  return config;
+}
+
+/// An answer is checked as soon as it is complete.
+void live(simulation& world, std::size_t n_operations) {
+  std::mt19937 random{20261124};
+  const auto below = [&](unsigned n) { return static_cast<unsigned>(random() % n); };
+  while (world.n_operations() < n_operations) {
     std::vector<event> events;
     for (auto n = below(4); n > 0; --n) {
       // What replaces a partner or loses a step is rare enough for the queue to move, and common enough to be
@@ -548,7 +595,7 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
       const auto kind = dice < 40   ? (world.n_waiting() < 40 ? arrival : quiet)
                         : dice < 50 ? cancelling
                         : dice < 55 ? time_passes
-                        : dice < 60 ? static_cast<event_kind>(kv_replaced + below(6))
+                        : dice < 60 ? static_cast<event_kind>(kv_replaced + below(8))
                                     : quiet;
       events.push_back({kind, static_cast<moment>(below(n_moments)), static_cast<unsigned>(random()),
                         static_cast<unsigned>(random())});
@@ -559,8 +606,26 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
       world.finish(); // nothing may be left over then
   }
   world.finish();
+}
+
+/// One long life instead of many short ones: a million events and page operations. Planted bugs that it
+/// caught: duplicates not freed at a publication; a grant that comes after the cancellation, never given
+/// back.
+TEST(SchedulerCore, LivesThroughAMillionOperations) {
+  simulation world{crowded_config(), true};
+  live(world, n_operations_of_a_long_life);
   EXPECT_GT(world.n_trees(), 1000);
   EXPECT_GT(world.n_kept_side_lines(), 300);
+}
+
+/// Planted bugs that it caught: see PLANT.
+TEST(SchedulerCore, LivesThroughManyOperationsWithADraftModel) {
+  auto config = crowded_config();
+  config.has_draft_model = true;
+  simulation world{config, true};
+  live(world, n_operations_of_a_long_life / 4);
+  EXPECT_GT(world.n_trees(), 10);
+  EXPECT_GT(world.n_model_drafts(), 1000U);
 }
 
 /// Planted bug that it caught: no tokens taken from trees.

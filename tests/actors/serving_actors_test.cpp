@@ -67,6 +67,8 @@ public:
     parts.model = model_;
     parts.format = {std::make_shared<fake_tokenizer>(), std::make_shared<fake_chat_template>(), "fake", 4096};
     parts.metrics = metrics_;
+    if (config.has_draft_model)
+      parts.draft_model = {draft_model_, fake_vocabulary, {fake_end}};
     parts.tier = tier_;
     parts.detached = false;
     parts.give_up = [this](const std::string&) { ++n_given_up_; };
@@ -135,6 +137,7 @@ public:
 
   std::deque<client>& clients() { return clients_; }
   fake_model& model() { return *model_; }
+  fake_model& draft_model() { return *draft_model_; }
   int in_flight() const { return credits_->in_flight(); }
   std::uint64_t n_tier_hits() const { return tier_->counters().n_hit_pages; }
   int n_given_up() const { return n_given_up_; }
@@ -142,6 +145,7 @@ public:
 private:
   scratch_folder folder_;
   std::shared_ptr<fake_model> model_;
+  std::shared_ptr<fake_model> draft_model_ = std::make_shared<fake_model>(12);
   std::shared_ptr<file_tier> tier_; ///< null: off
   std::shared_ptr<serving_metrics> metrics_;
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
@@ -183,7 +187,8 @@ serving_config any_config() {
   config.prefill_chunk = *rc::gen::inRange(1, 30);
   config.prefix_cache = *rc::gen::arbitrary<bool>();
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
-  config.drafter = *rc::gen::element<std::string>("auto", "suffix", "recycling", "off");
+  config.drafter = *rc::gen::element<std::string>("auto", "suffix", "recycling", "draft_model", "off");
+  config.has_draft_model = *rc::gen::arbitrary<bool>();
   config.cache_policy = *rc::gen::element<std::string>("exact", "off");
   config.max_restarts = 1'000'000;
   if (config.prefix_cache && *rc::gen::arbitrary<bool>()) {
@@ -194,8 +199,8 @@ serving_config any_config() {
   return config;
 }
 
-constexpr std::array mortals = {"verifier",  "kv_manager", "drafter",        "response_cache", "metrics",
-                                "scheduler", "intake",     "kv_tier_reader", "kv_tier_writer"};
+constexpr std::array mortals = {"verifier", "kv_manager", "drafter", "draft_model",    "response_cache",
+                                "metrics",  "scheduler",  "intake",  "kv_tier_reader", "kv_tier_writer"};
 
 void check(const client& who, int n_verifier_deaths) {
   const auto answer = who.recorder->now();
@@ -268,6 +273,7 @@ void play_acts(bool with_deaths) {
   check_still_serves(play, 21, 7);
   RC_ASSERT(play.in_flight() == 0);
   RC_ASSERT(play.model().complaint() == "");
+  RC_ASSERT(play.draft_model().complaint() == "");
   RC_ASSERT(play.n_given_up() == 0);
 }
 
@@ -297,6 +303,23 @@ TEST(ServingActors, PagesComeBackFromFilesWhenTheKvManagerHasDied) {
   const auto answer = last.recorder->now();
   EXPECT_EQ(answer.finished->usage.n_cached_tokens, 2 * page_tokens);
   EXPECT_EQ(answer.tokens, expected_tokens(last.request));
+}
+
+/// The same model drafts for itself, so what it drafts stands.
+TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
+  serving_config config;
+  config.has_draft_model = true;
+  config.draft_policy = "fixed";
+  config.drafter = "draft_model";
+  stage play{config};
+  auto& who = play.submit(30, 18); // greedy
+  play.run_until_ended();
+  play.run_until_idle();
+  const auto answer = who.recorder->now();
+  EXPECT_EQ(answer.tokens, expected_tokens(who.request));
+  EXPECT_GT(answer.finished->usage.n_accepted_tokens, 3);
+  EXPECT_EQ(play.metric("souffleur_accepted_draft_tokens_total", "draft_model"),
+            answer.finished->usage.n_accepted_tokens);
 }
 
 TEST(ServingActors, ACancelledGenerationTakesPartInAtMostTheStepUnderWay) {

@@ -69,3 +69,24 @@ def test_what_is_not_offered_is_refused(server, speculation, parameter):
     with pytest.raises(openai.BadRequestError) as refused:
         ask(server, speculation)
     assert refused.value.param == parameter
+
+
+def test_a_draft_model_changes_nothing_but_the_steps(server, start_server):
+    helped = start_server("smollm2", "--speculation.draft_model", "smollm2", "--speculation.policy", "fixed")
+    for options in ({"temperature": 0}, {"temperature": 0.8, "seed": 3}):
+        plain = ask(server, False, **options)
+        drafted = ask(helped, {"drafter": "draft_model"}, **options)
+        assert drafted.choices[0].message.content == plain.choices[0].message.content
+        assert speculation_of(drafted)["steps"] * 1.5 <= speculation_of(plain)["steps"]
+
+
+def test_without_a_draft_model_there_is_none_to_ask(server):
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(server, {"drafter": "draft_model"})
+    assert refused.value.param == "souffleur.speculation.drafter"
+
+
+def test_a_draft_model_of_another_vocabulary_is_refused(start_server):
+    with pytest.raises(SystemExit) as refused:
+        start_server("smollm2", "--speculation.draft_model", "qwen-0.5b")
+    assert "speculation.draft_model" in str(refused.value) and "cannot draft for" in str(refused.value)

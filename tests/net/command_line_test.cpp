@@ -80,10 +80,11 @@ std::string shown(const server_settings& s) {
   std::ostringstream out;
   const auto& c = s.serving;
   const auto& o = s.server;
-  out << s.model << '|' << s.model_folder << '|' << s.chat_template << '|' << s.n_threads << '|' << s.kernels
-      << '|' << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|' << c.model_name << '|'
-      << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk
-      << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
+  out << s.model << '|' << s.draft_model << '|' << s.serving.draft_model_budget.count() << '|'
+      << s.model_folder << '|' << s.chat_template << '|' << s.n_threads << '|' << s.kernels << '|'
+      << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|' << c.model_name << '|' << c.n_kv_pages
+      << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk << '|'
+      << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
       << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count() << '|'
       << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
       << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
@@ -184,6 +185,8 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"speculation.acceptance", "greedy"},
                                                        {"speculation.max_draft", "5"},
                                                        {"speculation.branches", "4"},
+                                                       {"speculation.draft_model", "small"},
+                                                       {"speculation.draft_model_budget_ms", "33"},
                                                        {"speculation.budget_us", "22"},
                                                        {"speculation.answers_mib", "23"},
                                                        {"cache.policy", "exact"},
