@@ -305,13 +305,18 @@ TEST(ServingActors, PagesComeBackFromFilesWhenTheKvManagerHasDied) {
   EXPECT_EQ(answer.tokens, expected_tokens(last.request));
 }
 
-/// The same model drafts for itself, so what it drafts stands.
-TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
+serving_config drafted_by_a_model() {
   serving_config config;
   config.has_draft_model = true;
   config.draft_policy = "fixed";
   config.drafter = "draft_model";
-  stage play{config};
+  config.draft_model_budget = std::chrono::milliseconds{1}; // comes before every other timeout
+  return config;
+}
+
+/// The same model drafts for itself, so what it drafts stands.
+TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
+  stage play{drafted_by_a_model()};
   auto& who = play.submit(30, 18); // greedy
   play.run_until_ended();
   play.run_until_idle();
@@ -320,6 +325,37 @@ TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
   EXPECT_GT(answer.finished->usage.n_accepted_tokens, 3);
   EXPECT_EQ(play.metric("souffleur_accepted_draft_tokens_total", "draft_model"),
             answer.finished->usage.n_accepted_tokens);
+}
+
+/// Planted bug that it caught: its death is not heard, so it is thought to be at work for ever.
+TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
+  for (int n_steps_before = 0; n_steps_before < 60; ++n_steps_before) {
+    stage play{drafted_by_a_model()};
+    auto& first = play.submit(30, 18);
+    for (int i = 0; i < n_steps_before; ++i)
+      play.step();
+    play.kill("draft_model");
+    play.run_until_ended();
+    ASSERT_EQ(first.recorder->now().tokens, expected_tokens(first.request));
+    auto& second = play.submit(30, 18);
+    play.run_until_ended();
+    ASSERT_GT(second.recorder->now().finished->usage.n_accepted_tokens, 3);
+  }
+}
+
+/// Planted bugs that it caught: the step is planned when the answer comes, and again when the time is up; a
+/// time that was up in an earlier round counts.
+TEST(ServingActors, AStepIsPlannedOnceWhetherTheDraftModelAnswersOrIsLate) {
+  for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {
+    stage play{drafted_by_a_model()};
+    auto& who = play.submit(30, 18);
+    for (int i = 0; i < n_steps_before; ++i)
+      play.step();
+    play.timeout();
+    play.run_until_ended();
+    ASSERT_EQ(who.recorder->now().tokens, expected_tokens(who.request));
+    ASSERT_EQ(play.model().complaint(), "");
+  }
 }
 
 TEST(ServingActors, ACancelledGenerationTakesPartInAtMostTheStepUnderWay) {

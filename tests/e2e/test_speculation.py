@@ -80,6 +80,14 @@ def test_a_draft_model_changes_nothing_but_the_steps(server, start_server):
         assert speculation_of(drafted)["steps"] * 1.5 <= speculation_of(plain)["steps"]
 
 
+def test_a_draft_model_that_is_always_late_is_not_waited_for(server, start_server):
+    slow = start_server("smollm2", "--speculation.draft_model", "smollm2", "--speculation.policy", "fixed",
+                        "--speculation.draft_model_budget_ms", "1")
+    plain, late = ask(server, False), ask(slow, {"drafter": "draft_model"})
+    assert late.choices[0].message.content == plain.choices[0].message.content
+    assert speculation_of(late)["accepted_tokens"] < 8
+
+
 def test_without_a_draft_model_there_is_none_to_ask(server):
     with pytest.raises(openai.BadRequestError) as refused:
         ask(server, {"drafter": "draft_model"})
