@@ -23,6 +23,7 @@ namespace souffleur {
 
 struct verifier_state {
   std::unique_ptr<step_runner> runner;
+  bool is_resting = false; ///< no step came since it gave back what only steps need
 };
 /// Runs detached: a handler computes for milliseconds.
 verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,

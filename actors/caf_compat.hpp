@@ -69,6 +69,12 @@ void anon_send(const Handle& to, Ts&&... xs) {
 #endif
 }
 
+/// The last part of a behavior: calls `f` whenever nothing has come for so long.
+template <class Duration, class F>
+auto after_silence(Duration silence, F f) {
+  return caf::after(silence) >> std::move(f);
+}
+
 /// Overtakes what already waits in the mailbox.
 template <class Handle, class... Ts>
 void urgent_send(const Handle& to, Ts&&... xs) {

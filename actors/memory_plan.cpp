@@ -18,7 +18,8 @@ std::string mib(std::size_t bytes) { return std::to_string((bytes + (1U << 20) -
 std::vector<memory_part> fixed_parts(const serving_config& config, const model_footprint& model,
                                      std::size_t program_bytes) {
   const int n_drafted = config.drafter == "off" ? 0 : config.max_draft;
-  const int n_logit_rows = std::min(config.max_batch_tokens, config.max_running * (1 + n_drafted));
+  const int n_logit_rows = std::min({config.max_batch_tokens, config.max_running * (1 + n_drafted),
+                                     std::max(logit_rows_at_once, 1 + n_drafted)});
   const int most_tokens =
       model.context_length + config.max_output_tokens; // a stream without end passes its context
   return {{"program", program_bytes},

@@ -72,42 +72,36 @@ void step_runner::collect(const planned_sequence& rows) {
 step_result step_runner::run(const step_plan& plan) {
   batch_.clear();
   parents_.clear();
-  std::size_t n_rows = 0;
-  for (const auto& rows : plan.sequences) {
+  for (const auto& rows : plan.sequences)
     collect(rows);
-    n_rows += static_cast<std::size_t>(n_logit_rows(rows));
-  }
-  const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
-  if (logits_.size() < n_rows * vocabulary)
-    logits_.resize(n_rows * vocabulary);
-  scratch_.resize(vocabulary);
+  scratch_.resize(static_cast<std::size_t>(model_->vocabulary_size()));
 
   step_result result;
   result.step = plan.step;
   for (const auto& load : plan.loads)
     model_->load_page(load.page, {load.bytes.get(), model_->page_bytes()});
-  auto start = std::chrono::steady_clock::now();
+  const auto start = std::chrono::steady_clock::now();
   for (const auto& rows : plan.sequences)
     if (!rows.turns.empty())
       model_->turn(rows.turns);
   if (!batch_.empty())
-    model_->forward(batch_, std::span{logits_}.first(n_rows * vocabulary));
-  result.forward_us = us_since(start);
-
-  start = std::chrono::steady_clock::now();
-  std::size_t row = 0;
-  for (const auto& rows : plan.sequences) {
-    const auto n = static_cast<std::size_t>(n_logit_rows(rows));
-    const auto& outcome = result.outcomes.emplace_back(
-        verify(rows, std::span{logits_}.subspan(row * vocabulary, n * vocabulary)));
-    row += n;
-    if (!rows.draft_parents.empty())
-      model_->keep(result.outcomes.size() - 1, n_committed_rows(rows) - 1 + outcome.rows.back());
-  }
-  result.sampling_us = us_since(start);
+    model_->forward_each(batch_, [&](std::size_t sequence, std::span<const float> logits) {
+      const auto read = std::chrono::steady_clock::now();
+      const auto& rows = plan.sequences[sequence];
+      const auto& outcome = result.outcomes.emplace_back(verify(rows, logits));
+      if (!rows.draft_parents.empty())
+        model_->keep(sequence, n_committed_rows(rows) - 1 + outcome.rows.back());
+      result.sampling_us += us_since(read);
+    });
+  result.forward_us = us_since(start) - result.sampling_us;
   for (const auto& wish : plan.saves)
     result.saved.push_back(save(wish));
   return result;
+}
+
+void step_runner::rest() {
+  scratch_ = {};
+  model_->rest();
 }
 
 saved_page step_runner::save(const page_save& wish) const {

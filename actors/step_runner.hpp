@@ -22,6 +22,8 @@ public:
               const std::string& acceptance);
 
   step_result run(const step_plan& plan);
+  /// Gives back the memory that only steps need.
+  void rest();
 
 private:
   saved_page save(const page_save& wish) const;
@@ -35,7 +37,6 @@ private:
   std::map<std::string, std::unique_ptr<acceptance_policy>> policies_; ///< that were needed so far
   std::vector<sequence_rows> batch_;
   std::vector<std::vector<int>> parents_; ///< of those in batch_ whose drafts are trees
-  std::vector<float> logits_;             ///< (n_logit_rows, vocabulary)
   std::vector<float> scratch_;            ///< (vocabulary,)
 };
 

@@ -3,12 +3,17 @@
 #include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
 
+#include <chrono>
+#include <utility>
+
 namespace souffleur {
 
 namespace {
 
 /// Of one sequence: what stood of the last draft, and the token after it.
 constexpr int most_rows_of_a_pass = 9;
+/// Without a step; what is given back then, the next one pays for with a few milliseconds.
+constexpr std::chrono::seconds time_to_rest{2};
 
 } // namespace
 
@@ -18,8 +23,15 @@ verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier
   compat::state_of(self).runner =
       std::make_unique<step_runner>(std::move(model), std::move(end_tokens), acceptance);
   return {[self](const step_plan_ptr& plan) -> step_result_ptr {
-    return std::make_shared<const step_result>(compat::state_of(self).runner->run(*plan));
-  }};
+            auto& state = compat::state_of(self);
+            state.is_resting = false;
+            return std::make_shared<const step_result>(state.runner->run(*plan));
+          },
+          compat::after_silence(time_to_rest, [self] {
+            auto& state = compat::state_of(self);
+            if (!std::exchange(state.is_resting, true))
+              state.runner->rest();
+          })};
 }
 
 kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,

@@ -4,6 +4,7 @@
 #include "policies/token.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -39,6 +40,12 @@ struct page_turn {
   int n_positions = 0;
 };
 
+/// Logits that forward_each has room for, unless one sequence has more rows.
+constexpr int logit_rows_at_once = 36;
+
+/// Is told batch[sequence]'s logits, (n_logit_rows, vocabulary_size); they are gone after the call.
+using logits_reader = std::function<void(std::size_t sequence, std::span<const float> logits)>;
+
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
 ///
 /// Invariant (batch invariance): the logits of a row are bit-identical whatever other sequences share the
@@ -54,6 +61,11 @@ public:
   virtual const std::string& fingerprint() const = 0;
   /// `logits` is (sum of n_logit_rows, vocabulary_size), row-major, in batch order.
   virtual void forward(std::span<const sequence_rows> batch, std::span<float> logits) = 0;
+  /// The same logits for `read`, of one sequence after the other. What a model overrides this for is memory:
+  /// room for some sequences' logits instead of all.
+  virtual void forward_each(std::span<const sequence_rows> batch, const logits_reader& read);
+  /// Gives back the memory that only steps need; the next one makes it again.
+  virtual void rest() {}
   /// In the pages of the last call's sequence `sequence`, whose rows were a tree, the keys and values of the
   /// path to `row` replace those of the path that is there. What is after its end is void.
   virtual void keep(std::size_t sequence, int row) = 0;

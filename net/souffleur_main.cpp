@@ -6,9 +6,9 @@
 #include "engine/model/footprint.hpp"
 #include "engine/model/load_model.hpp"
 #include "engine/model/model_folder.hpp"
+#include "engine/process_memory.hpp"
 #include "net/command_line.hpp"
 #include "net/server.hpp"
-#include "net/startup_memory.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -118,7 +118,7 @@ result<int> common_vocabulary(const model_file& target, const model_file& draft)
 }
 
 result<loaded_model> load(server_settings& settings) {
-  release_startup_memory();
+  give_back_unused_memory();
   const auto program_bytes = resident_bytes();
   const auto level = isa_named(settings.kernels);
   if (!level)
@@ -222,7 +222,7 @@ int serve(server_settings settings) {
   });
   if (!system)
     return fail(system.error());
-  release_startup_memory();
+  give_back_unused_memory();
   auto sockets = server::start(settings.server, **system);
   if (!sockets)
     return fail(sockets.error());

@@ -1,11 +1,13 @@
 #include "engine/model/transformer.hpp"
 
 #include "engine/kernels/kv_layer.hpp"
+#include "engine/kernels/lazy_floats.hpp"
 #include "engine/kernels/lazy_memory.hpp"
 #include "engine/model/footprint.hpp"
 #include "engine/model/rope_angles.hpp"
 #include "engine/operators/execution.hpp"
 #include "engine/operators/model_operators.hpp"
+#include "engine/process_memory.hpp"
 #include "engine/tree_lines.hpp"
 
 #include <ATen/Functions.h>
@@ -15,6 +17,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace souffleur {
 
@@ -131,7 +134,7 @@ struct layer_state {
   int window;
 };
 
-/// Activations of a step: views of the first rows of tensors that keep their storage from step to step.
+/// Activations of a step.
 struct step_tensors {
   at::Tensor x, qkv, attended, activated;
   at::Tensor addend;   ///< what a part adds to x, where it is normed first
@@ -184,20 +187,39 @@ public:
   void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
     const c10::InferenceMode no_gradients;
     const execution_scope scope{{&team_, level_}};
-    collect(batch);
-    if (tokens_.empty())
-      return;
-    use_rows(static_cast<std::int64_t>(tokens_.size()));
-    for (const auto& tree : trees_)
-      begin_side_lines(tree);
-    operators_.embedding(int_view(tokens_), embedding_, step_.x);
-    if (config_.embedding_scale != 1)
-      step_.x.mul_(config_.embedding_scale);
-    for (auto& layer : layers_) {
-      attention_block(layer);
-      feed_forward_block(layer.operands);
+    compute(batch);
+    project(0, n_sampled(), logits.data());
+  }
+
+  void forward_each(std::span<const sequence_rows> batch, const logits_reader& read) override {
+    const c10::InferenceMode no_gradients;
+    const execution_scope scope{{&team_, level_}};
+    compute(batch);
+    const auto vocabulary = static_cast<std::size_t>(config_.n_vocabulary);
+    std::int64_t first = 0;
+    for (std::size_t i = 0; i < batch.size();) {
+      const auto begin = i;
+      std::int64_t n = 0;
+      do
+        n += batch[i++].n_logit_rows;
+      while (i < batch.size() && n + batch[i].n_logit_rows <= logit_rows_at_once);
+      auto logits = logits_.take(static_cast<std::size_t>(n) * vocabulary);
+      project(std::exchange(first, first + n), n, logits.data());
+      for (auto j = begin; j < i; ++j) {
+        const auto size = static_cast<std::size_t>(batch[j].n_logit_rows) * vocabulary;
+        read(j, logits.first(size));
+        logits = logits.subspan(size);
+      }
     }
-    project_logits(batch, logits);
+  }
+
+  void rest() override {
+    step_ = {};
+    attended_heads_.reset();
+    storage_ = {};
+    logits_ = {};
+    sampled_ = {};
+    give_back_unused_memory();
   }
 
   void keep(std::size_t sequence, int row) override {
@@ -238,6 +260,25 @@ public:
   }
 
 private:
+  /// Keys and values of the batch's rows, and the last hidden states of those that sample.
+  void compute(std::span<const sequence_rows> batch) {
+    collect(batch);
+    sampled_.clear();
+    if (tokens_.empty())
+      return;
+    use_rows(static_cast<std::int64_t>(tokens_.size()));
+    for (const auto& tree : trees_)
+      begin_side_lines(tree);
+    operators_.embedding(int_view(tokens_), embedding_, step_.x);
+    if (config_.embedding_scale != 1)
+      step_.x.mul_(config_.embedding_scale);
+    for (auto& layer : layers_) {
+      attention_block(layer);
+      feed_forward_block(layer.operands);
+    }
+    collect_sampled(batch);
+  }
+
   /// Which of ropes_ it is; layers share them.
   std::size_t index_of(const rope_config& rope) {
     const auto found = std::ranges::find(ropes_, rope, &rope_angles::config);
@@ -334,28 +375,26 @@ private:
                           pool_.page(tree.scratch[l]).begin());
   }
 
-  /// Makes step_ views of `n` rows, on larger storage if needed.
+  /// Makes step_ tensors of `n` rows.
   void use_rows(std::int64_t n) {
-    const std::int64_t dim = config_.head_dim;
-    const std::int64_t n_q = config_.n_heads;
-    const std::int64_t n_kv = config_.n_kv_heads;
-    auto& all = storage_;
-    if (!all.x.defined() || all.x.size(0) < n) {
-      all.x = at::empty({n, config_.n_hidden}, at::kFloat);
-      all.addend = at::empty_like(all.x);
-      all.qkv = at::empty({n, (n_q + 2 * n_kv) * dim}, at::kFloat);
-      all.attended = at::empty({n, n_q * dim}, at::kFloat);
-      all.activated = at::empty({n, config_.n_feed_forward}, at::kFloat);
-      step_ = {};
-    }
     if (step_.x.defined() && step_.x.size(0) == n)
       return;
-    step_.x = all.x.narrow(0, 0, n);
-    step_.addend = all.addend.narrow(0, 0, n);
-    step_.qkv = all.qkv.narrow(0, 0, n);
-    step_.attended = all.attended.narrow(0, 0, n);
-    step_.activated = all.activated.narrow(0, 0, n);
-    step_.heads = step_.qkv.view({n, n_q + 2 * n_kv, dim});
+    const std::int64_t dim = config_.head_dim;
+    const std::int64_t n_q = config_.n_heads;
+    const std::int64_t n_all = n_q + std::int64_t{2} * config_.n_kv_heads;
+    const std::int64_t hidden = config_.n_hidden;
+    const std::int64_t feed_forward = config_.n_feed_forward;
+    float* free =
+        storage_.take(static_cast<std::size_t>(n * (2 * hidden + (n_all + n_q) * dim + feed_forward))).data();
+    const auto rows_of = [&](std::int64_t width) {
+      return at::from_blob(std::exchange(free, free + n * width), {n, width}, at::kFloat);
+    };
+    step_.x = rows_of(hidden);
+    step_.qkv = rows_of(n_all * dim);
+    step_.attended = rows_of(n_q * dim);
+    step_.activated = rows_of(feed_forward);
+    step_.addend = rows_of(hidden); // the last, since most architectures never write it
+    step_.heads = step_.qkv.view({n, n_all, dim});
     step_.q = step_.heads.narrow(1, 0, n_q);
     attended_heads_ = step_.attended.view({n, n_q, dim});
   }
@@ -389,21 +428,25 @@ private:
 
   input_norm norm(const at::Tensor& weight) const { return {weight, config_.norm_epsilon}; }
 
-  /// Only rows that sample pay for the output matrix, often the largest of all.
-  void project_logits(std::span<const sequence_rows> batch, std::span<float> logits) {
+  void collect_sampled(std::span<const sequence_rows> batch) {
     const std::int64_t hidden = config_.n_hidden;
     const float* x = step_.x.data_ptr<float>();
-    sampled_.clear();
     std::int64_t end = 0;
     for (const auto& sequence : batch) {
       end += static_cast<std::int64_t>(sequence.tokens.size());
       sampled_.insert(sampled_.end(), x + (end - sequence.n_logit_rows) * hidden, x + end * hidden);
     }
-    const auto n_rows = static_cast<std::int64_t>(sampled_.size()) / hidden;
-    if (n_rows == 0)
+  }
+
+  std::int64_t n_sampled() const { return static_cast<std::int64_t>(sampled_.size()) / config_.n_hidden; }
+
+  /// Only rows that sample pay for the output matrix, often the largest of all: of those, [first, first + n).
+  void project(std::int64_t first, std::int64_t n, float* logits) {
+    if (n == 0)
       return;
-    auto rows = at::from_blob(sampled_.data(), {n_rows, hidden}, at::kFloat);
-    auto out = at::from_blob(logits.data(), {n_rows, config_.n_vocabulary}, at::kFloat);
+    const std::int64_t hidden = config_.n_hidden;
+    auto rows = at::from_blob(sampled_.data() + first * hidden, {n, hidden}, at::kFloat);
+    auto out = at::from_blob(logits, {n, config_.n_vocabulary}, at::kFloat);
     operators_.linear(rows, norm(output_norm_), output_, false, out);
   }
 
@@ -428,9 +471,11 @@ private:
   std::vector<placed_tree> trees_;
   page_id next_scratch_ = 0; ///< pages after the pool's own
   batch_layout layout_;
-  step_tensors storage_, step_;
-  at::Tensor attended_heads_; ///< step_.attended as (n_rows, n_heads, head_dim)
-  std::vector<float> sampled_;
+  lazy_floats storage_; ///< of step_
+  step_tensors step_;
+  at::Tensor attended_heads_;  ///< step_.attended as (n_rows, n_heads, head_dim)
+  std::vector<float> sampled_; ///< (rows that sample, n_hidden)
+  lazy_floats logits_;         ///< of the sequences that forward_each is at
 };
 
 } // namespace

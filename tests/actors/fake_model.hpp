@@ -115,6 +115,7 @@ public:
       *tree.slots[static_cast<std::size_t>(tree.lines.depth(row))] =
           tree.tokens[static_cast<std::size_t>(row)];
   }
+  void rest() override { ++n_rests; }
 
   /// The tokens alone: what they attend to has no positions here.
   void turn(std::span<const page_turn> turns) override {
@@ -150,6 +151,7 @@ public:
   /// Called in each forward pass; may throw or wait.
   std::function<void()> before_forward;
   std::atomic<int> n_forwards{0};
+  std::atomic<int> n_rests{0};
   std::atomic<int> n_loaded_pages{0};
   std::atomic<int> n_trees{0};
   std::atomic<int> n_kept_side_lines{0};

@@ -378,5 +378,20 @@ TEST(ServingActors, ACancelledGenerationTakesPartInAtMostTheStepUnderWay) {
   }
 }
 
+TEST(ServingActors, TheVerifierRestsOnceWhenNoStepComes) {
+  stage play{serving_config{}};
+  for (int n_rests = 0; n_rests < 3; ++n_rests) {
+    play.submit(30, 19);
+    play.run_until_ended();
+    play.run_until_idle();
+    EXPECT_EQ(play.model().n_rests, n_rests);
+    for (int i = 0; i < 100; ++i) {
+      play.timeout();
+      play.run_until_idle();
+    }
+    EXPECT_EQ(play.model().n_rests, n_rests + 1);
+  }
+}
+
 } // namespace
 } // namespace souffleur

@@ -1,4 +1,4 @@
-#include "net/startup_memory.hpp"
+#include "engine/process_memory.hpp"
 
 #include <cstdint>
 #include <fstream>
@@ -51,7 +51,7 @@ std::size_t resident_bytes() {
   return n_resident * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
-void release_startup_memory() {
+void give_back_unused_memory() {
   malloc_trim(0);
   for (const auto& one : mappings_of_this_process())
     if (one.is_read_only_file && one.is_clean)
