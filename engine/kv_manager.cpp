@@ -76,13 +76,29 @@ struct kv_manager::core {
     give_back(evicted);
   }
 
+  /// Takes `n` pages that streams alone have pinned and have dropped.
+  bool vacate(int n) {
+    auto unread = std::vector<radix_tree::unread_pages>{};
+    for (const auto& [id, held] : sequences) {
+      if (held.n_dropped_pinned > 0) {
+        unread.push_back({held.pin, held.n_shared_sinks, held.n_shared_sinks + held.n_dropped_pinned});
+      }
+    }
+    auto vacated = std::vector<page_id>{};
+    const auto done = tree.vacate(n, unread, sequences.size() == 1, vacated);
+    give_back(vacated);
+    return done;
+  }
+
   /// Appends `n` pages, evicted from the tree if need be. False, and nothing changed, if there are too few.
   bool take(int n, std::vector<page_id>& pages) {
     const auto n_missing = std::max(n - pool.n_free(), 0);
-    if (n_missing > tree.n_cached() - (sequences.size() > 1 ? tree.n_retained() : 0)) {
+    const auto n_evicted =
+        std::min(n_missing, tree.n_cached() - (sequences.size() > 1 ? tree.n_retained() : 0));
+    if (n_evicted < n_missing && !vacate(n_missing - n_evicted)) {
       return false;
     }
-    evict(n_missing);
+    evict(n_evicted);
     counters.n_evicted_pages += static_cast<std::uint64_t>(n_missing);
     return pool.take(n, pages);
   }
@@ -179,6 +195,7 @@ bool kv_manager::slide(sequence_id id, int n_sinks, int n_dropped) {
   if (n_more > 0 && !held->has_slid() && !core_->copy_sinks(*held, n_sink_pages)) {
     return false;
   }
+  core_->give_back_borrowed(*held);
   const auto first = held->pages.begin() + held->n_copies;
   const int n_more_shared = std::min(n_more, held->n_shared);
   core_->give_back(std::span(first + n_more_shared, first + n_more));

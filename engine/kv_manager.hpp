@@ -35,8 +35,9 @@ public:
   int begin(sequence_id id, std::string_view salt, std::span<const token_id> prompt,
             const retention_wish& wish = {});
   /// Right after begin(): finds a cached page that goes on as `prompt` does, if only in part, and keeps it
-  /// until the sequence publishes more than it began with, or ends. Its first `n_tokens` positions are what
-  /// the sequence would compute next; it has to copy the page to one of its own. {-1, 0} if there is none.
+  /// until the sequence publishes more than it began with, slides or ends. Its first `n_tokens` positions are
+  /// what the sequence would compute next; it has to copy the page to one of its own. {-1, 0} if there is
+  /// none.
   struct partial_page {
     page_id page = -1;
     int n_tokens = 0;
@@ -54,7 +55,8 @@ public:
   /// A stream that drops what is oldest: after the call it keeps its first `n_sinks` positions, and of the
   /// rest all but the first `n_dropped`; both whole pages, n_sinks always the same, n_dropped never less. The
   /// sinks' pages in pages() are the sequence's own from then on, to be filled from sinks(). Nothing is
-  /// published any more. False, and nothing changed, if there are no pages for that.
+  /// published any more. What it dropped of the tree's stays cached, but makes room like what nobody uses, if
+  /// nobody else does. False, and nothing changed, if there are no pages for that.
   bool slide(sequence_id id, int n_sinks, int n_dropped);
   /// Ends the sequence: unpins its prefix and frees its own pages.
   void end(sequence_id id);

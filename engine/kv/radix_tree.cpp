@@ -1,6 +1,7 @@
 #include "engine/kv/radix_tree.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <limits>
 #include <ranges>
@@ -11,7 +12,7 @@ namespace souffleur {
 
 struct radix_tree::node {
   std::vector<page_key> keys;
-  std::vector<page_id> pages;    ///< as many as keys; none only in a root
+  std::vector<page_id> pages;    ///< as many as keys; none only in a root; -1 in a gap
   std::vector<page_hash> hashes; ///< of the pages
   page_hash hash_before = 0;     ///< of what is above
   std::map<page_key, node*> children;
@@ -23,11 +24,13 @@ struct radix_tree::node {
   std::uint64_t serial = 0;
   int n_before = 0; ///< pages above it
   int n_pins = 0;
+  bool is_gap = false;
   bool ranked = false;
   queue_name queue; ///< in evictable_, if ranked
   rank place;       ///< in the queue
 
   int n_pages() const { return static_cast<int>(pages.size()); }
+  int n_held() const { return is_gap ? 0 : n_pages(); }
   page_hash last_hash() const { return hashes.empty() ? hash_before : hashes.back(); }
 };
 
@@ -47,7 +50,7 @@ int radix_tree::match(std::string_view salt, std::span<const page_key> keys) con
   auto n_matched = std::size_t{0};
   for (const auto* at = root == roots_.end() ? nullptr : root->second; at && n_matched < keys.size();) {
     const auto child = at->children.find(keys[n_matched]);
-    if (child == at->children.end()) {
+    if (child == at->children.end() || child->second->is_gap) {
       break;
     }
     const auto n = n_common(child->second->keys, keys.subspan(n_matched));
@@ -60,7 +63,7 @@ int radix_tree::match(std::string_view salt, std::span<const page_key> keys) con
 radix_tree::node* radix_tree::pin(std::string_view salt, std::span<const page_key> keys,
                                   std::vector<page_id>& pages) {
   auto n_matched = std::size_t{0};
-  auto* end = descend(root_of(salt), keys, n_matched);
+  auto* end = descend(root_of(salt), keys, gaps::end_a_match, n_matched);
   ++clock_;
   ++n_lookups_;
   for (auto* at = end; at; at = at->parent) {
@@ -90,10 +93,14 @@ void radix_tree::tell_missed(const node* end, std::span<const page_key> keys) {
 radix_tree::node* radix_tree::advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
                                       std::vector<page_id>& surplus) {
   auto n_present = std::size_t{0};
-  auto* end = descend(from, keys, n_present);
+  auto* end = descend(from, keys, gaps::are_passed, n_present);
   auto page = n_present;
-  for (const auto* at = end; at != from; at = at->parent) {
+  for (auto* at = end; at != from; at = at->parent) {
     page -= at->pages.size();
+    if (at->is_gap) {
+      fill_gap(at, pages.subspan(page, at->pages.size()));
+      continue;
+    }
     for (auto i = std::size_t{0}; i < at->pages.size(); ++i) {
       surplus.push_back(std::exchange(pages[page + i], at->pages[i]));
     }
@@ -121,7 +128,7 @@ radix_tree::node* radix_tree::pin_partial(node* end, std::span<const token_id> n
   n_common = 0;
   const auto look_at = [&](const auto& child) {
     const auto n = static_cast<int>(std::ranges::mismatch(child.first, next).in2 - next.begin());
-    if (n > n_common) {
+    if (n > n_common && !child.second->is_gap) {
       n_common = n;
       closest = child.second;
     }
@@ -181,6 +188,7 @@ void radix_tree::evict(int n, std::vector<page_id>& pages) {
     victim->pages.pop_back();
     victim->hashes.pop_back();
     count(*victim, -1);
+    n_kept_ -= victim->granted.pinned() ? 1 : 0;
     refresh(victim);
     if (victim->pages.empty()) {
       expiring_.erase({victim->granted.until_s, victim->serial});
@@ -207,6 +215,65 @@ radix_tree::node* radix_tree::next_victim() {
     }
   }
   return victim;
+}
+
+bool radix_tree::vacate(int n, std::span<const unread_pages> unread, bool even_retained,
+                        std::vector<page_id>& pages) {
+  struct part {
+    int n_holders = 0; ///< of the node's, how many read nothing of the part
+    int first = 0;
+    int last = std::numeric_limits<int>::max();
+  };
+  auto parts = std::unordered_map<node*, part>{};
+  for (const auto& [end, first, last] : unread) {
+    for (auto* at = end; at && at->n_before + at->n_pages() > first; at = at->parent) {
+      if (at->n_before < last && !at->is_gap && (even_retained || !at->granted.pinned())) {
+        auto& of_node = parts[at];
+        ++of_node.n_holders;
+        of_node.first = std::max({of_node.first, first, at->n_before});
+        of_node.last = std::min({of_node.last, last, at->n_before + at->n_pages()});
+      }
+    }
+  }
+  auto read_by_nobody = std::vector<std::pair<node*, part>>{};
+  auto n_found = 0;
+  for (const auto& [one, of_node] : parts) {
+    if (of_node.n_holders == one->n_pins && of_node.first < of_node.last) {
+      read_by_nobody.emplace_back(one, of_node);
+      n_found += of_node.last - of_node.first;
+    }
+  }
+  if (n_found < n) {
+    return false;
+  }
+  std::ranges::sort(read_by_nobody, std::greater{},
+                    [](const auto& one) { return std::pair(one.second.last, one.first->serial); });
+  for (auto [one, of_node] : read_by_nobody) {
+    const auto first = std::max(of_node.first, of_node.last - n);
+    if (n == 0) {
+      break;
+    }
+    n -= of_node.last - first;
+    if (first > one->n_before) {
+      split(one, static_cast<std::size_t>(first - one->n_before));
+    }
+    const auto is_split = of_node.last < one->n_before + one->n_pages();
+    leave_gap(is_split ? split(one, static_cast<std::size_t>(of_node.last - first)) : one, pages);
+  }
+  return true;
+}
+
+void radix_tree::leave_gap(node* one, std::vector<page_id>& pages) {
+  count(*one, -one->n_held());
+  one->is_gap = true;
+  pages.insert(pages.end(), one->pages.begin(), one->pages.end());
+  std::ranges::fill(one->pages, -1);
+}
+
+void radix_tree::fill_gap(node* one, std::span<const page_id> pages) {
+  std::ranges::copy(pages, one->pages.begin());
+  one->is_gap = false;
+  count(*one, one->n_held());
 }
 
 radix_tree::node* radix_tree::make_node(node* parent) {
@@ -240,6 +307,7 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
   head->use = whole->use;
   head->n_pins = whole->n_pins;
   head->granted = whole->granted;
+  head->is_gap = whole->is_gap;
   if (head->granted.level > 0) {
     expiring_.emplace(head->granted.until_s, head->serial);
   }
@@ -258,12 +326,13 @@ radix_tree::node* radix_tree::split(node* whole, std::size_t n_head) {
 }
 
 /// Follows `keys` down from `from`; splits the last node so that the result ends where the match does.
-radix_tree::node* radix_tree::descend(node* from, std::span<const page_key> keys, std::size_t& n_matched) {
+radix_tree::node* radix_tree::descend(node* from, std::span<const page_key> keys, gaps here,
+                                      std::size_t& n_matched) {
   n_matched = 0;
   auto* at = from;
   while (n_matched < keys.size()) {
     const auto child = at->children.find(keys[n_matched]);
-    if (child == at->children.end()) {
+    if (child == at->children.end() || (child->second->is_gap && here == gaps::end_a_match)) {
       break;
     }
     at = child->second;
@@ -319,9 +388,9 @@ void radix_tree::add_pin(node* one) { set_pins(one, one->n_pins + 1); }
 
 void radix_tree::set_pins(node* one, int n_pins) {
   const auto changes = (one->n_pins == 0) != (n_pins == 0);
-  count(*one, -one->n_pages());
+  count(*one, -one->n_held());
   one->n_pins = n_pins;
-  count(*one, one->n_pages());
+  count(*one, one->n_held());
   if (changes) {
     refresh(one);
   }
@@ -330,20 +399,18 @@ void radix_tree::set_pins(node* one, int n_pins) {
 /// Adds `n_pages` of a node to the counts.
 void radix_tree::count(const node& one, int n_pages) {
   (one.n_pins > 0 ? n_pinned_ : n_cached_) += n_pages;
-  if (one.granted.pinned()) {
-    n_kept_ += n_pages;
-    n_retained_ += one.n_pins > 0 ? 0 : n_pages;
-  }
+  n_retained_ += one.granted.pinned() && one.n_pins == 0 ? n_pages : 0;
 }
 
 void radix_tree::set_retention(node* one, const retention& granted) {
-  count(*one, -one->n_pages());
+  count(*one, -one->n_held());
+  n_kept_ += (granted.pinned() ? one->n_pages() : 0) - (one->granted.pinned() ? one->n_pages() : 0);
   expiring_.erase({one->granted.until_s, one->serial});
   one->granted = granted;
   if (granted.level > 0) {
     expiring_.emplace(granted.until_s, one->serial);
   }
-  count(*one, one->n_pages());
+  count(*one, one->n_held());
   refresh(one);
 }
 
@@ -385,7 +452,7 @@ void radix_tree::refresh(node* one) {
       evictable_.erase(from);
     }
   }
-  one->ranked = one->parent && one->n_pins == 0 && one->children.empty() && !one->pages.empty();
+  one->ranked = one->parent && one->n_pins == 0 && one->children.empty() && one->n_held() > 0;
   if (one->ranked) {
     one->queue = queue_of(*one);
     one->place = rank_of(*one);
@@ -393,11 +460,20 @@ void radix_tree::refresh(node* one) {
   }
 }
 
-/// Forgets a salt that nobody uses, so that salts do not pile up.
+/// Forgets gaps with nothing behind them, and a salt that nobody uses, so that salts do not pile up.
 void radix_tree::drop_if_empty(node* one) {
-  if (!one->parent && one->n_pins == 0 && one->children.empty()) {
-    roots_.erase(roots_.find(*one->salt));
+  while (one && one->n_held() == 0 && one->n_pins == 0 && one->children.empty()) {
+    auto* parent = one->parent;
+    if (parent) {
+      n_kept_ -= one->granted.pinned() ? one->n_pages() : 0;
+      expiring_.erase({one->granted.until_s, one->serial});
+      parent->children.erase(one->keys.front());
+      refresh(parent);
+    } else {
+      roots_.erase(roots_.find(*one->salt));
+    }
     nodes_.erase(one->serial);
+    one = parent;
   }
 }
 
@@ -447,7 +523,7 @@ void radix_tree::describe(int n_prefixes, kv_summary& summary) const {
   summary.n_prefixes = static_cast<int>(nodes_.size() - roots_.size());
   auto& most_hit = summary.most_hit;
   for (const auto& [serial, one] : nodes_) {
-    if (!one.parent) {
+    if (!one.parent || one.is_gap) {
       continue;
     }
     const auto n_tokens = (one.n_before + one.n_pages()) * page_tokens;
@@ -466,7 +542,9 @@ void radix_tree::describe(int n_prefixes, kv_summary& summary) const {
 std::vector<page_id> radix_tree::all_pages() const {
   auto pages = std::vector<page_id>{};
   for (const auto& [serial, one] : nodes_) {
-    pages.insert(pages.end(), one.pages.begin(), one.pages.end());
+    if (!one.is_gap) {
+      pages.insert(pages.end(), one.pages.begin(), one.pages.end());
+    }
   }
   return pages;
 }
@@ -491,6 +569,9 @@ std::string radix_tree::check_node(const node& one) const {
   } else if (one.children.empty() && one.n_pins == 0) {
     return named("a salt that nobody uses");
   }
+  if (one.is_gap && one.children.empty() && one.n_pins == 0) {
+    return named("a gap with nothing behind it");
+  }
   for (const auto& [key, child] : one.children) {
     if (child->parent != &one || child->keys.empty() || child->keys.front() != key) {
       return named("a child that belongs elsewhere");
@@ -502,7 +583,7 @@ std::string radix_tree::check_node(const node& one) const {
   if (one.granted.pinned() && one.parent->parent && !one.parent->granted.pinned()) {
     return named("retained behind a prefix that is not");
   }
-  const auto evictable = one.parent && one.children.empty() && one.n_pins == 0;
+  const auto evictable = one.parent && one.children.empty() && one.n_pins == 0 && !one.is_gap;
   if (one.ranked != evictable || (one.ranked && (one.queue != queue_of(one) || one.place != rank_of(one)))) {
     return named("wrong place in the order of eviction");
   }
@@ -542,9 +623,9 @@ std::string radix_tree::check(std::span<const node* const> pins) const {
     if (one.n_pins != (expected == n_pins.end() ? 0 : expected->second)) {
       return "node " + std::to_string(serial) + ": wrong number of pins";
     }
-    (one.n_pins > 0 ? n_pinned : n_cached) += one.n_pages();
+    (one.n_pins > 0 ? n_pinned : n_cached) += one.n_held();
     n_kept += one.granted.pinned() ? one.n_pages() : 0;
-    n_retained += one.granted.pinned() && one.n_pins == 0 ? one.n_pages() : 0;
+    n_retained += one.granted.pinned() && one.n_pins == 0 ? one.n_held() : 0;
     n_granted += one.granted.level > 0;
     n_ranked += one.ranked;
     n_children += one.children.size();

@@ -23,9 +23,21 @@ namespace souffleur {
 /// and every unpinned page can be evicted. A pinned node always ends exactly where its holders' prefixes end
 /// or run on: a node is split where a match ends, and the node object keeps the tail, so that pins taken
 /// earlier stay where they were.
+///
+/// A holder may stop reading pages in the middle of what it has pinned. Where all do, vacate() takes the
+/// pages and leaves a gap: a node without pages, at which every match ends until somebody publishes that part
+/// again. There is no gap in what a holder reads, and none with nothing behind it.
 class radix_tree {
 public:
   struct node;
+
+  /// Of what the pin `end` covers, the pages [first, last) from the root on, which its holder never reads
+  /// again.
+  struct unread_pages {
+    node* end = nullptr;
+    int first = 0;
+    int last = 0;
+  };
 
   /// `policy` outlives the tree. Without one, the oldest leaf goes first.
   explicit radix_tree(eviction_policy* policy);
@@ -40,7 +52,7 @@ public:
   node* pin(std::string_view salt, std::span<const page_key> keys, std::vector<page_id>& pages);
   /// Moves the pin `from` down to the end of `keys`, which follow the prefix that it covers and lie in
   /// `pages`. Where the tree has some already, the tree's pages replace those in `pages`, which are appended
-  /// to `surplus`; the rest become the tree's.
+  /// to `surplus`; the rest become the tree's, and fill its gaps.
   node* advance(node* from, std::span<const page_key> keys, std::span<page_id> pages,
                 std::vector<page_id>& surplus);
   /// Where a pinned prefix goes on: the child of `end` whose first page has most of its first tokens in
@@ -62,6 +74,10 @@ public:
   /// Evicts up to `n` unpinned pages, each the last one of the leaf that has the lowest level of retention
   /// and that the policy ranks lowest at that moment, and appends them to `pages`.
   void evict(int n, std::vector<page_id>& pages);
+  /// Takes `n` pinned pages that nobody reads, of each prefix the last first, and appends them to `pages`.
+  /// Each pin is named in `unread` once at most. What is retained stays, unless `even_retained`. False, and
+  /// nothing changed, if there are too few.
+  bool vacate(int n, std::span<const unread_pages> unread, bool even_retained, std::vector<page_id>& pages);
 
   /// Fills in what concerns the tree, with at most `n_prefixes` prefixes.
   void describe(int n_prefixes, kv_summary& summary) const;
@@ -73,7 +89,7 @@ public:
 
   /// Of the pages from the root to the end of `end`, how many at the front were found `n_hits` times or more.
   int n_pages_hit(const node* end, std::uint64_t n_hits) const;
-  /// Pages from the root to the end of `end`.
+  /// Pages from the root to the end of `end`; -1 in a gap.
   std::vector<page_id> path_pages(const node* end) const;
   std::vector<page_id> all_pages() const;
   /// Recomputes everything, given the pins that are out. Empty, or what is broken.
@@ -95,7 +111,10 @@ private:
   node* make_node(node* parent);
   node* root_of(std::string_view salt);
   node* split(node* whole, std::size_t n_head);
-  node* descend(node* from, std::span<const page_key> keys, std::size_t& n_matched);
+  enum class gaps { end_a_match, are_passed };
+  node* descend(node* from, std::span<const page_key> keys, gaps here, std::size_t& n_matched);
+  void leave_gap(node* one, std::vector<page_id>& pages);
+  void fill_gap(node* one, std::span<const page_id> pages);
   node* append(node* end, bool in_place, std::span<const page_key> keys, std::span<const page_id> pages);
   void add_pin(node* one);
   void pin_path(node* end);
@@ -127,7 +146,7 @@ private:
   int n_cached_ = 0;
   int n_pinned_ = 0;
   int n_retained_ = 0;
-  int n_kept_ = 0; ///< pages that a request has pinned, whether a sequence uses them or not
+  int n_kept_ = 0; ///< pages that a request has pinned, whether a sequence uses them or not; gaps too
 };
 
 } // namespace souffleur
