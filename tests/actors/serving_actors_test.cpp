@@ -343,8 +343,7 @@ TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
   }
 }
 
-/// Planted bugs that it caught: the step is planned when the answer comes, and again when the time is up; a
-/// time that was up in an earlier round counts.
+/// Planted bug that it caught: the step is planned when the answer comes, and again when the time is up.
 TEST(ServingActors, AStepIsPlannedOnceWhetherTheDraftModelAnswersOrIsLate) {
   for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {
     stage play{drafted_by_a_model()};
