@@ -10,8 +10,6 @@ namespace souffleur {
 
 namespace {
 
-/// Of one sequence: what stood of the last draft, and the token after it.
-constexpr int most_rows_of_a_pass = 9;
 /// Without a step; what is given back then, the next one pays for with a few milliseconds.
 constexpr std::chrono::seconds time_to_rest{2};
 
@@ -71,7 +69,7 @@ drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_m
     const auto& effort = drafter.last_effort();
     const auto n_sequences = static_cast<int>(demand->wishes.size());
     // A pass that catches up with a text says little of those that draft.
-    if (effort.n_passes > 0 && effort.n_catch_up_rows <= most_rows_of_a_pass * n_sequences)
+    if (effort.n_passes > 0 && effort.n_catch_up_rows <= draft_pass_rows * n_sequences)
       offer->pass = {n_sequences, took.count() / effort.n_passes};
     return offer;
   }};

@@ -114,10 +114,9 @@ private:
   static constexpr double least_hope = 1.08;
   static constexpr double least_gain_of_asking = 1.05;
   /// Where drafts are thought to bring less than this, a step in so many is made without, so that what it
-  /// costs stays known; the loss is a twentieth of a gain of a quarter at most.
+  /// costs stays known; the loss is a sixteenth of a gain of a quarter at most.
   static constexpr double doubtful_gain = 1.25;
   static constexpr int steps_of_a_check = 16;
-  static constexpr int rows_of_a_pass = 9; ///< a draft model's, for what stood of its last draft
   static constexpr int rows_of_catching_up = 32;
   static constexpr int rows_of_a_draft = 4; ///< for the price of one
 
@@ -232,7 +231,7 @@ private:
   /// The share of one step in what it takes until the model has computed the candidate's text: the steps that
   /// are still to come, with so many tokens each beside the sure one, have to earn it.
   double catch_up_us(const draft_candidate& candidate, double n_standing) const {
-    if (candidate.n_behind_model <= rows_of_a_pass)
+    if (candidate.n_behind_model <= draft_pass_rows)
       return 0;
     const double n_steps = std::max(1.0, candidate.n_remaining_tokens / (1 + n_standing));
     return candidate.n_behind_model * model_cost_.us(rows_of_catching_up) / rows_of_catching_up / n_steps;

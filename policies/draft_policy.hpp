@@ -18,6 +18,10 @@ struct draft_situation {
   int n_remaining_tokens = 0; ///< output tokens that the request may still get
 };
 
+/// Most rows of a sequence in a pass of a draft model that keeps up with it: what stood of its last draft,
+/// and the token after it. With more it catches up.
+inline constexpr int draft_pass_rows = 9;
+
 /// What several drafters propose for one sequence, and how many tokens of it may get rows.
 struct draft_candidate {
   std::span<const draft_tree> drafts;

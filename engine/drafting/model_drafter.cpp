@@ -164,8 +164,8 @@ void model_drafter::catch_up(std::vector<drafting>& all) {
   std::size_t n_ready = 0;
   int n_left = options_.n_catch_up_rows;
   for (auto& one : all) {
-    one.into->n_behind = n_missing(one);
     const int n_rows = std::min(n_missing(one), n_left);
+    one.into->n_behind = n_missing(one) - n_rows;
     if (n_rows == 0)
       continue;
     const bool ready = n_rows == n_missing(one);
@@ -176,7 +176,6 @@ void model_drafter::catch_up(std::vector<drafting>& all) {
                      ready ? 1 : 0});
     one.who->n_computed = first + n_rows;
     one.who->drafted.clear();
-    one.into->n_behind = ready ? 0 : n_missing(one);
     n_left -= n_rows;
     n_ready += ready ? 1 : 0;
   }
