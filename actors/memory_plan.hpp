@@ -20,7 +20,8 @@ struct memory_part {
 /// Upper bounds. The first two are there from the start; the others grow up to theirs under load.
 struct memory_plan {
   int n_kv_pages = 0;
-  std::vector<memory_part> parts; ///< program, weights, kv, tables, step, requests, drafts, response_cache
+  /// program, weights, kv, tables, step, requests, drafts, response_cache, others
+  std::vector<memory_part> parts;
 
   std::size_t total_bytes() const;
 };

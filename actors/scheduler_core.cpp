@@ -398,7 +398,6 @@ draft_offer_ptr scheduler_core::with_model_drafts(const draft_offer_ptr& offer, 
 
 draft_wish scheduler_core::model_wish_of(sequence& who, int n_asked) {
   who.n_wished_of_model = n_asked;
-  who.is_in_draft_model = true;
   const int offset = std::min(who.n_known_to_draft_model, who.n_tokens());
   return {who.id(), offset, {who.tokens.begin() + offset, who.tokens.end()}, n_asked, who.subject, {}};
 }
@@ -798,7 +797,7 @@ void scheduler_core::fail(sequence& who, generation_failed why, steady_time now)
 void scheduler_core::retire(sequence& who, const std::string& outcome, steady_time now, bool is_answer) {
   if (who.subject)
     drafter_endings_.push_back(ending_of(who, is_answer));
-  if (who.is_in_draft_model)
+  if (who.n_wished_of_model > 0)
     draft_model_endings_.push_back({who.id(), 0, {}, who.subject, false});
   const double ttft_ms = who.n_output() > 0 ? ms_between(who.request.arrival, who.first_token_at) : -1;
   reports_.push_back({outcome, who.usage, ttft_ms, ms_between(who.request.arrival, now)});
@@ -839,19 +838,21 @@ void scheduler_core::kv_lost() {
   starved_ = false;
 }
 
-void scheduler_core::drafter_lost() {
+template <class F>
+void scheduler_core::for_each_sequence(F f) {
   for (auto& who : running_)
-    who->n_known_to_drafter = 0;
+    f(*who);
   for (auto& who : waiting_)
-    who->n_known_to_drafter = 0;
+    f(*who);
+}
+
+void scheduler_core::drafter_lost() {
+  for_each_sequence([](sequence& who) { who.n_known_to_drafter = 0; });
 }
 
 void scheduler_core::draft_model_lost() {
   draft_model_endings_.clear();
-  for (auto& who : running_)
-    who->n_known_to_draft_model = who->n_in_draft_model = 0;
-  for (auto& who : waiting_)
-    who->n_known_to_draft_model = who->n_in_draft_model = 0;
+  for_each_sequence([](sequence& who) { who.n_known_to_draft_model = who.n_in_draft_model = 0; });
 }
 
 sequence* scheduler_core::find_running(sequence_id id) {

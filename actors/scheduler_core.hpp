@@ -154,6 +154,9 @@ private:
   void fail(sequence& who, generation_failed why, steady_time now);
   void retire(sequence& who, const std::string& outcome, steady_time now, bool is_answer = false);
   void sweep();
+  /// Those that run, then those that wait.
+  template <class F>
+  void for_each_sequence(F f);
   sequence* find_running(sequence_id id);
   std::deque<sequence_ptr>::iterator place_of_waiting(sequence_id id);
   sequence* find_waiting(sequence_id id);

@@ -57,8 +57,7 @@ struct sequence {
   int n_known_to_drafter = 0;
   int n_known_to_draft_model = 0;
   int n_in_draft_model = 0;                     ///< tokens whose KV it has
-  bool is_in_draft_model = false;               ///< it is to be told of the end
-  int n_wished_of_model = 0;                    ///< drafted tokens, when it was last asked
+  int n_wished_of_model = 0;                    ///< drafted tokens, when it was last asked; 0: it never was
   int n_asked_of_model = 0;                     ///< the same, if it answered for the step under way; else 0
   std::shared_ptr<const draft_subject> subject; ///< null where nobody drafts
   int n_successors = 0;                         ///< likely tokens that its drafter is to know of each row

@@ -92,6 +92,13 @@ public:
     return who;
   }
 
+  client& submit_and_step(unsigned a, unsigned b, int n_steps) {
+    auto& who = submit(a, b);
+    for (int i = 0; i < n_steps; ++i)
+      step();
+    return who;
+  }
+
   void cancel(client& who) {
     who.cancelled = true;
     compat::anon_send(supervisor_, cancellation{who.request.id});
@@ -331,9 +338,7 @@ TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
 TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
   for (int n_steps_before = 0; n_steps_before < 60; ++n_steps_before) {
     stage play{drafted_by_a_model()};
-    auto& first = play.submit(30, 18);
-    for (int i = 0; i < n_steps_before; ++i)
-      play.step();
+    auto& first = play.submit_and_step(30, 18, n_steps_before);
     play.kill("draft_model");
     play.run_until_ended();
     ASSERT_EQ(first.recorder->now().tokens, expected_tokens(first.request));
@@ -347,9 +352,7 @@ TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
 TEST(ServingActors, AStepIsPlannedOnceWhetherTheDraftModelAnswersOrIsLate) {
   for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {
     stage play{drafted_by_a_model()};
-    auto& who = play.submit(30, 18);
-    for (int i = 0; i < n_steps_before; ++i)
-      play.step();
+    auto& who = play.submit_and_step(30, 18, n_steps_before);
     play.timeout();
     play.run_until_ended();
     ASSERT_EQ(who.recorder->now().tokens, expected_tokens(who.request));
@@ -360,9 +363,7 @@ TEST(ServingActors, AStepIsPlannedOnceWhetherTheDraftModelAnswersOrIsLate) {
 TEST(ServingActors, ACancelledGenerationTakesPartInAtMostTheStepUnderWay) {
   for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {
     stage play{serving_config{}};
-    auto& who = play.submit(30, 19);
-    for (int i = 0; i < n_steps_before; ++i)
-      play.step();
+    auto& who = play.submit_and_step(30, 19, n_steps_before);
     if (who.recorder->ended())
       break;
     play.cancel(who);
