@@ -12,7 +12,6 @@ llama-server is looked for in --peer. It is built from llama.cpp's source with
 """
 import argparse
 import json
-import os
 import pathlib
 import socket
 import subprocess
@@ -23,10 +22,10 @@ import urllib.request
 from collections import defaultdict
 from contextlib import ExitStack
 
+from compare_llama_cpp import CACHE
 from local_server import LocalServer
 from speculate import add_prompt_options, chosen_prompts
 
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 SETTINGS = ["--spec-type ngram-simple --spec-ngram-simple-size-n 3 --spec-ngram-simple-size-m 8",
             "--spec-type ngram-map-k --spec-ngram-map-k-size-n 3 --spec-ngram-map-k-size-m 8",
             "--spec-type ngram-cache --spec-draft-n-max 8",
