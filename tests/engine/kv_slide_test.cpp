@@ -267,6 +267,42 @@ TEST(KvSlide, ATextIsFoundUpToWhereAStreamGaveAPageAwayUntilThatIsPublishedAgain
   EXPECT_TRUE(all.is_idle_after_all_end());
 }
 
+TEST(KvSlide, AStreamGivesAwayNoMoreThanIsNeededAndTheLastFirst) {
+  const int n_text = n_sinks + n_window;
+  histories all(12);
+  all.begin(1, 0, 10);
+  all.extend(1, n_text);
+  all.publish(1);
+  all.extend(1, 3 * page_tokens);
+  all.begin(2, 1, 10);
+  all.extend(2, 4 * page_tokens);
+  all.begin(3, 0, n_text);
+  EXPECT_EQ(all.n_tokens(3), n_sinks + page_tokens);
+  all.check();
+}
+
+TEST(KvSlide, OfWhatTwoStreamsShareOnlyWhatBothHaveDroppedIsGivenAway) {
+  const int n_text = n_sinks + n_window + page_tokens;
+  for (const auto& [ahead, behind] : {std::pair{1U, 2U}, std::pair{2U, 1U}}) {
+    histories all(18);
+    all.begin(ahead, 0, 10);
+    all.extend(ahead, n_text);
+    all.publish(ahead);
+    all.begin(behind, 0, n_text, 2);
+    EXPECT_EQ(all.n_tokens(behind), n_text);
+    all.extend(ahead, 3 * page_tokens);
+    all.extend(behind, 2 * page_tokens);
+    EXPECT_EQ(all.n_tokens(behind), n_text + 2 * page_tokens);
+    all.begin(3, 1, 10, 0, false);
+    all.extend(3, 6 * page_tokens);
+    EXPECT_EQ(all.n_tokens(3), 0) << "there are four, and one that both have dropped";
+    all.extend(3, 5 * page_tokens);
+    EXPECT_EQ(all.n_tokens(3), 5 * page_tokens);
+    all.check();
+    EXPECT_EQ(all.n_pinned(), n_text / page_tokens - 1);
+  }
+}
+
 TEST(KvSlide, WhatARequestHasPinnedIsGivenAwayForNobodyElse) {
   constexpr int n_pages = n_window / page_tokens + 4;
   kv_manager kv{n_pages, make_eviction_policy("lru"), 0.9};
