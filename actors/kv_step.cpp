@@ -58,7 +58,7 @@ kv_supply carry_out(const kv_demand& demand, kv_manager& kv) {
   kv.tell_time(demand.now_s);
   for (const auto& publication : demand.publications)
     if (kv.live(publication.id))
-      kv.publish(publication.id, publication.tokens);
+      kv.publish(publication.id, publication.tokens, publication.n_before);
   for (const auto id : demand.endings)
     if (kv.live(id))
       kv.end(id);

@@ -301,7 +301,8 @@ draft_ending scheduler_core::ending_of(const sequence& who, bool is_answer) cons
 }
 
 kv_publication scheduler_core::publication_of(const sequence& who) {
-  return {who.id(), {who.tokens.begin(), who.tokens.begin() + who.n_computed}};
+  const int n_before = std::min(who.n_published_pages * page_tokens, who.n_computed);
+  return {who.id(), n_before, {who.tokens.begin() + n_before, who.tokens.begin() + who.n_computed}};
 }
 
 std::string scheduler_core::salt_of(const sequence& who) const {

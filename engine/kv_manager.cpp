@@ -219,17 +219,19 @@ void kv_manager::truncate(sequence_id id, int n_tokens) {
   }
 }
 
-void kv_manager::publish(sequence_id id, std::span<const token_id> tokens) {
+void kv_manager::publish(sequence_id id, std::span<const token_id> tokens, int n_before) {
   auto* held = core_->find(id);
   if (!held || held->has_slid()) {
     return;
   }
   const auto n_shared = static_cast<std::size_t>(held->n_shared);
-  const auto n_full = std::min(tokens.size() / page_tokens, held->pages.size());
-  if (n_full <= n_shared) {
+  const auto n_pages_before = static_cast<std::size_t>(n_before / page_tokens);
+  const auto n_full = std::min(n_pages_before + tokens.size() / page_tokens, held->pages.size());
+  if (n_full <= n_shared || n_pages_before > n_shared) {
     return;
   }
-  const auto keys = to_page_keys(tokens.first(n_full * page_tokens).subspan(n_shared * page_tokens));
+  const auto keys = to_page_keys(
+      tokens.subspan((n_shared - n_pages_before) * page_tokens, (n_full - n_shared) * page_tokens));
   auto surplus = std::vector<page_id>{};
   held->pin =
       core_->tree.advance(held->pin, keys, std::span(held->pages).subspan(n_shared, keys.size()), surplus);

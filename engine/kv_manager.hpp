@@ -49,9 +49,10 @@ public:
   bool reserve(sequence_id id, int n_tokens);
   /// Drops pages beyond `n_tokens` positions that the sequence owns alone.
   void truncate(sequence_id id, int n_tokens);
-  /// Declares that the pages hold verified KV of exactly `tokens` (the whole sequence from position 0): full
-  /// pages become shareable; duplicates of pages already in the tree are freed and replaced by the tree's.
-  void publish(sequence_id id, std::span<const token_id> tokens);
+  /// Declares that the pages hold verified KV of exactly `tokens`, behind the first `n_before` positions,
+  /// whole pages that begin() has found or that are published: full pages become shareable; duplicates of
+  /// pages already in the tree are freed and replaced by the tree's.
+  void publish(sequence_id id, std::span<const token_id> tokens, int n_before = 0);
   /// A stream that drops what is oldest: after the call it keeps its first `n_sinks` positions, and of the
   /// rest all but the first `n_dropped`; both whole pages, n_sinks always the same, n_dropped never less. The
   /// sinks' pages in pages() are the sequence's own from then on, to be filled from sinks(). Nothing is

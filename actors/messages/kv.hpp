@@ -14,6 +14,7 @@ namespace souffleur {
 /// Verified tokens of a sequence from position 0, whose full pages may now be shared.
 struct kv_publication {
   sequence_id id = 0;
+  int n_before = 0; ///< tokens before these, found or published already; whole pages
   std::vector<token_id> tokens;
 };
 

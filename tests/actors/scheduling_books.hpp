@@ -161,7 +161,7 @@ public:
     for (const auto& publication : demand.publications)
       if (accounts_.contains(publication.id))
         accounts_[publication.id].n_published_pages =
-            static_cast<int>(publication.tokens.size()) / page_tokens;
+            (publication.n_before + static_cast<int>(publication.tokens.size())) / page_tokens;
     for (const auto id : demand.endings)
       check_ending(id);
     for (const auto& [id, n_cached] : record_->n_cached_tokens)
