@@ -586,8 +586,11 @@ void scheduler_core::begin_behind_cached(sequence& who, const kv_grant& grant) {
 
 void scheduler_core::apply_answers(const kv_supply& supply) {
   for (std::size_t i = 0; i < asked_.size() && i < supply.n_found_tokens.size(); ++i)
-    if (auto* who = find_waiting(asked_[i]))
-      who->n_cached_estimate = supply.n_found_tokens[i];
+    if (auto* who = find_waiting(asked_[i])) {
+      const int n_found = supply.n_found_tokens[i];
+      // To load a page takes far less than to compute it, so it counts as found.
+      who->n_cached_estimate = n_found + tier_.n_stored_tokens(salt_of(*who), findable_tokens(*who), n_found);
+    }
   asked_.clear();
 }
 

@@ -18,11 +18,25 @@ std::size_t tier_traffic::n_pages_in(std::size_t n_bytes) const {
   return std::max<std::size_t>(1, n_bytes / tier_->page_bytes());
 }
 
+/// Of the pages that a prompt may be found to have: one token must be computed to have logits.
+std::vector<named_page> tier_traffic::names_of(std::string_view salt,
+                                               std::span<const token_id> prompt) const {
+  return tier_->names_of(salt, to_page_keys(prompt.first(prompt.size() - 1)));
+}
+
+int tier_traffic::n_stored_tokens(std::string_view salt, std::span<const token_id> prompt,
+                                  int n_found_tokens) const {
+  if (!tier_ || prompt.empty())
+    return 0;
+  const auto names = names_of(salt, prompt);
+  return tier_->n_stored(std::span{names}.subspan(static_cast<std::size_t>(n_found_tokens / page_tokens))) *
+         page_tokens;
+}
+
 bool tier_traffic::open(const tier_opening& opening) {
   if (!tier_ || opening.prompt.empty())
     return false;
-  const auto keys = to_page_keys(opening.prompt.first(opening.prompt.size() - 1));
-  const auto names = tier_->names_of(opening.salt, keys);
+  const auto names = names_of(opening.salt, opening.prompt);
   saving saves{opening.id, {}, false};
   for (std::size_t i = 0; i < static_cast<std::size_t>(opening.n_worthy_pages); ++i)
     if (tier_->claim(names[i])) // let go at once: what it is copied into may be long in coming

@@ -39,6 +39,8 @@ public:
 
   bool is_on() const { return tier_ != nullptr; }
 
+  /// Of `prompt`, as the kv manager knows it, how much the files have behind what memory has. Whole pages.
+  int n_stored_tokens(std::string_view salt, std::span<const token_id> prompt, int n_found_tokens) const;
   /// True if the files have pages of its prompt after those that were found: it loads from now on.
   bool open(const tier_opening& opening);
   bool loads(sequence_id id) const;
@@ -107,6 +109,7 @@ private:
   /// The pages that it still has are skipped.
   std::deque<saving>::iterator drop(std::deque<saving>::iterator one);
   void plan_saves(step_plan& step);
+  std::vector<named_page> names_of(std::string_view salt, std::span<const token_id> prompt) const;
   std::size_t n_pages_in(std::size_t n_bytes) const;
 
   std::shared_ptr<file_tier> tier_;

@@ -425,6 +425,29 @@ TEST(SchedulerWithFileTier, PagesOfTheFilesGoBeforeAPartialOneInMemory) {
   EXPECT_EQ(server.n_loaded_pages(), 20);
 }
 
+/// Planted bug that it caught: only what memory has counts.
+TEST(SchedulerWithFileTier, WhosePrefixTheFilesHaveIsAdmittedBeforeWhoseNobodyHas) {
+  const scratch_folder folder;
+  auto config = quiet_config();
+  config.scheduling_policy = "lpm";
+  config.max_running = 1;
+  life server{config, folder.path()};
+  store_long_prompt(server);
+  server.lose_kv();
+  sampling_params sampling;
+  sampling.ignore_eos = true;
+  sampling.max_tokens = 4;
+  server.ask({1, 2, 3}, sampling, "a");
+  server.round({quiet, answered, answered, 1, 1});
+  const auto unknown = server.ask(std::vector<token_id>(40, 7), sampling, "a");
+  const auto known = server.ask(long_prompt(), sampling, "a");
+  while (server.answer(unknown).n_ends + server.answer(known).n_ends == 0)
+    server.round({quiet, answered, answered, 1, 1});
+  EXPECT_EQ(server.answer(known).n_ends, 1);
+  server.finish();
+  EXPECT_EQ(server.n_loaded_pages(), 20);
+}
+
 TEST(SchedulerWithFileTier, AnotherTenantFindsNothing) {
   const scratch_folder folder;
   life server{quiet_config(), folder.path()};

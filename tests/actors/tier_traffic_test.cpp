@@ -40,6 +40,21 @@ struct tier_with_a_prompt {
   std::vector<page_id> pages = std::vector<page_id>(n_pages + 1);
 };
 
+/// Planted bugs that it caught: what memory has counts, too; all pages of a prompt may be found.
+TEST(TierTraffic, CountsWhatTheFilesHaveBehindWhatMemoryHas) {
+  const tier_with_a_prompt files;
+  const tier_traffic traffic{files.tier, page_size};
+  const std::span<const token_id> prompt{files.prompt};
+  EXPECT_EQ(traffic.n_stored_tokens("a", prompt, 0), n_pages * page_tokens);
+  EXPECT_EQ(traffic.n_stored_tokens("a", prompt, 2 * page_tokens), (n_pages - 2) * page_tokens);
+  EXPECT_EQ(traffic.n_stored_tokens("a", prompt, n_pages * page_tokens), 0);
+  EXPECT_EQ(traffic.n_stored_tokens("a", prompt.first(n_pages * page_tokens), 0),
+            (n_pages - 1) * page_tokens);
+  EXPECT_EQ(traffic.n_stored_tokens("b", prompt, 0), 0);
+  EXPECT_EQ(traffic.n_stored_tokens("a", {}, 0), 0);
+  EXPECT_EQ(tier_traffic(nullptr, page_size).n_stored_tokens("a", prompt, 0), 0);
+}
+
 /// Planted bug that it caught: the fetch goes on as if it were the new one's.
 TEST(TierTraffic, WhatWasFetchedForWhoHasLostItsPagesIsNotPutIntoItsNewOnes) {
   const tier_with_a_prompt files;
