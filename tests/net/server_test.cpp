@@ -20,6 +20,12 @@ using namespace std::chrono_literals;
 const std::string chat = R"({"messages":[{"role":"user","content":"hi"}]})";
 const std::string streamed_chat = R"({"stream":true,"messages":[{"role":"user","content":"hi"}]})";
 
+kv_summary summary_of(int n_sequences) {
+  kv_summary summary;
+  summary.n_sequences = n_sequences;
+  return summary;
+}
+
 class served : public ::testing::Test {
 protected:
   /// A test that waits for ever ends its program.
@@ -362,7 +368,9 @@ TEST_F(served, stopLeavesNothingOfClientsThatDoNotRead) {
   EXPECT_TRUE(service_.is_cancelled(second));
 }
 
-/// No bug was planted here yet: an I/O thread that waits for the answer should fail it.
+/// Planted bugs that it caught: the I/O thread waits for the answer, for ever or for a second; one question
+/// at a time is let through; an answer goes to all that have asked; nothing is an answer; a connection that
+/// waits is forgotten when the server stops, or is not woken.
 TEST_F(served, aSilentKvManagerHoldsUpNobodyElse) {
   start();
   http_client asks{port()}, other{port()};
@@ -371,8 +379,16 @@ TEST_F(served, aSilentKvManagerHoldsUpNobodyElse) {
   ASSERT_TRUE(tell);
   other.send(get("/health"));
   EXPECT_EQ(other.read().status, 200);
-  tell(kv_summary{});
-  EXPECT_EQ(asks.read().status, 200);
+  other.send(post("/v1/chat/completions", chat));
+  service_.answer(service_.wait_for_request(0), {"x"});
+  EXPECT_EQ(other.read().status, 200);
+  other.send(get("/souffleur/kv"));
+  const auto tell_other = service_.wait_for_kv_question();
+  ASSERT_TRUE(tell_other);
+  tell_other(summary_of(7));
+  EXPECT_EQ(other.read().json().at("sequences"), 7);
+  tell(summary_of(3));
+  EXPECT_EQ(asks.read().json().at("sequences"), 3);
   asks.send(get("/souffleur/kv"));
   service_.wait_for_kv_question()(std::nullopt);
   EXPECT_EQ(asks.read().status, 503);
