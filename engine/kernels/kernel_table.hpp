@@ -51,7 +51,7 @@ struct kernel_table {
 
   int max_panel_rows; ///< there is a tile function for as many rows and for less
   /// Up to how many rows a tile reads its pair front to back, so that the hardware fetches it ahead.
-  int max_streaming_rows;
+  int (*max_streaming_rows)(const packed_format& format);
   tile_function (*tile_of)(tensor_type type, int n_rows);
   /// y (n_rows, 16), rows `stride` apart, = tile (n_rows, 16) + bias (16,), added to what y has if so wanted.
   void (*store_tile)(const float* tile, int n_rows, const float* bias, bool accumulate, float* y,

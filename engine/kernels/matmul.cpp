@@ -154,7 +154,7 @@ private:
     const auto next = w.pair_bytes();
     const bool is_near = next <= most_bytes_ahead;
     const int step = is_near ? std::min(n_panels, most_panels) : 1;
-    if (panel >= step || input_.n_rows <= kernels_.max_streaming_rows)
+    if (panel >= step || input_.n_rows <= kernels_.max_streaming_rows(packed_format_of(w.type())))
       return {};
     return {is_near ? static_cast<int>(next) : bytes_ahead_in_pair, step, panel};
   }

@@ -219,13 +219,14 @@ SOUFFLEUR_INLINE void whole_tile(const weight_pair& pair, const activation_panel
   });
 }
 
-/// The most rows whose sums for a whole pair stay in registers.
-constexpr int max_streaming_rows = 2;
+/// The sums of two rows for a whole pair stay in registers. Where reading the weights once instead of four
+/// times is worth more than that, more rows do the same.
+constexpr int max_streaming_rows(const packed_format& format) { return format.bits == 8 ? 3 : 2; }
 
 template <packed_format F, int Rows>
 void quant_tile(const weight_pair& pair, const activation_panel& panel, const fetch_ahead& ahead,
                 float* out) {
-  if constexpr (Rows <= max_streaming_rows) {
+  if constexpr (Rows <= max_streaming_rows(F)) {
     whole_tile<F, Rows>(pair, panel, ahead, out);
     return;
   }

@@ -86,8 +86,11 @@ SOUFFLEUR_INLINE __m512i minus_zeros(std::int32_t negative_sum) {
 
 /// Rows up to which a block's groups are read one after the other, as they stand in memory, which the
 /// hardware fetches ahead best. With more rows the groups share what is loaded of the activations: loads of
-/// whole registers are as scarce as multiplications.
-constexpr int max_streaming_rows = 3;
+/// whole registers are as scarce as multiplications. Whole bytes are worth streaming for a row
+/// more; a block with two scales is read in turns in any case, which asking ahead helps.
+constexpr int max_streaming_rows(const packed_format& format) {
+  return format.bits == 8 ? 4 : format.n_scales == 1 ? 3 : 2;
+}
 
 /// For every row and group the same operations in the same order, whatever Rows is.
 template <packed_format F, int Rows>
@@ -95,8 +98,7 @@ void quant_tile(const weight_pair& pair_of_groups, const activation_panel& panel
                 float* out) {
   constexpr int n_groups = 2;
   constexpr int pairs = 4 / F.n_scales; // of chunks that share a scale
-  // Where a block has two scales the groups would be read in turns in any case.
-  constexpr int at_once = Rows <= max_streaming_rows && F.n_scales == 1 ? 1 : n_groups;
+  constexpr int at_once = Rows <= max_streaming_rows(F) && F.n_scales == 1 ? 1 : n_groups;
   __m512 totals[n_groups][Rows];
   for (auto& group : totals)
     for (auto& total : group)

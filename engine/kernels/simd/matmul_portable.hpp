@@ -70,7 +70,7 @@ void group_tile(const weight_pair& pair, int group, const activation_panel& pane
   }
 }
 
-constexpr int max_streaming_rows = 0;
+constexpr int max_streaming_rows(const packed_format&) { return 0; }
 
 template <packed_format F, int Rows>
 void quant_tile(const weight_pair& pair, const activation_panel& panel, const fetch_ahead& /*ahead*/,
