@@ -24,6 +24,7 @@ struct model_case {
 };
 const model_case smollm2{"SmolLM2-135M-Instruct.Q4_1.gguf", "smollm2"};
 const model_case qwen{"Qwen2.5-Coder-0.5B-Instruct.Q4_K_M.gguf", "qwen2_0.5b"};
+const model_case qwen_1_5b{"Qwen2.5-Coder-1.5B-Instruct.Q4_K_M.gguf", "qwen2_1.5b"};
 const model_case gemma3{"gemma-3-270m.Q4_K_M.gguf", "gemma3"};
 
 std::shared_ptr<language_model> loaded(const model_case& which, kv_type kv = kv_type::f16) {
@@ -190,6 +191,8 @@ TEST(Qwen2, PerplexityIsWithinOnePercentOfTheReferenceWithKvInFloat32) {
 TEST(Qwen2, PerplexityIsWithinTwoPercentOfTheReferenceWithKvInInt8) {
   perplexity_matches(qwen, kv_type::int8, 0.02);
 }
+
+TEST(Qwen2, PerplexityOfTheLargerOneIsWithinOnePercentOfTheReference) { perplexity_matches(qwen_1_5b); }
 
 // One of the prompts and the scored text are longer than the window of 512.
 TEST(Gemma3, LogitsAreThoseOfTheReference) { logits_match(gemma3); }
