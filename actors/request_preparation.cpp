@@ -2,6 +2,7 @@
 
 #include "engine/drafting/drafter_set.hpp"
 #include "policies/acceptance_policy.hpp"
+#include "policies/draft_policy.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -150,7 +151,12 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
                        "There is no acceptance policy \"" + acceptance +
                            "\"; known: " + std::string{acceptance_names} + ".",
                        "souffleur.speculation.acceptance");
-  admitted.is_lossy = request.sampling.temperature > 0 && !policy->lossless();
+  const auto& drafting = request.speculation.policy;
+  if (!drafting.empty() && !make_draft_policy(drafting))
+    return bad_request("invalid_value",
+                       "There is no draft policy \"" + drafting +
+                           "\"; known: " + std::string{draft_policy_names} + ".",
+                       "souffleur.speculation.policy");
   if (!request.prediction.empty())
     admitted.prediction = format.vocabulary->encode(request.prediction, false);
   const auto& drafter = request.speculation.drafter;
@@ -161,6 +167,9 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
   if (drafter == "draft_model" && !config.has_draft_model)
     return bad_request("invalid_value", "The server has no draft model (--speculation.draft_model).",
                        "souffleur.speculation.drafter");
+  admitted.speculation.enabled = request.speculation.enabled && drafting != "off" && drafter != "off" &&
+                                 config.draft_policy_in_force() != "off";
+  admitted.is_lossy = request.sampling.temperature > 0 && !policy->lossless();
   return std::nullopt;
 }
 

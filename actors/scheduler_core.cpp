@@ -77,8 +77,7 @@ scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<con
                                const known_costs& costs)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
-      drafting_(make_draft_policy(config.draft_policy_in_force(), costs)),
-      tier_(std::move(tier), config.tier_step_bytes) {}
+      drafting_(config.draft_policy_in_force(), costs), tier_(std::move(tier), config.tier_step_bytes) {}
 
 void scheduler_core::admit(admitted_request request) {
   auto who = std::make_unique<sequence>(std::move(request), vocabulary_);
@@ -182,7 +181,8 @@ void scheduler_core::demand_of_running(round& demand) {
       now.max_draft_tokens =
           std::min(config_.max_draft, who->request.speculation.max_draft.value_or(config_.max_draft));
       now.n_remaining_tokens = who->n_remaining();
-      who->n_draft_wished = drafting_->n_wished(now);
+      now.policy = who->request.speculation.policy;
+      who->n_draft_wished = drafting_.n_wished(now);
       if (who->n_draft_wished > 0)
         demand.drafts.wishes.push_back(wish_of(*who));
     }
@@ -366,11 +366,12 @@ draft_demand scheduler_core::ask_draft_model(const draft_offer_ptr& offer) {
     const bool is_asked = who->subject && who->subject->drafters.model;
     candidates.push_back({found == proposals.end() ? std::span<const draft_tree>{} : found->second->drafts,
                           who->n_draft_wished, &who->drafts, is_asked ? who->n_draft_wished : 0,
-                          who->n_tokens() - who->n_in_draft_model, who->n_remaining()});
+                          who->n_tokens() - who->n_in_draft_model, who->n_remaining(),
+                          who->request.speculation.policy});
     asked.push_back(who.get());
   }
   const auto n_decoding = static_cast<int>(candidates.size());
-  const auto n_asked = drafting_->n_asked_of_model(candidates, {n_decoding, n_decoding});
+  const auto n_asked = drafting_.n_asked_of_model(candidates, {n_decoding, n_decoding});
   for (std::size_t i = 0; i < asked.size(); ++i)
     if (n_asked[i] > 0)
       demand.wishes.push_back(model_wish_of(*asked[i], n_asked[i]));
@@ -393,7 +394,7 @@ draft_offer_ptr scheduler_core::with_model_drafts(const draft_offer_ptr& offer, 
       found->drafts.insert(found->drafts.end(), proposal.drafts.begin(), proposal.drafts.end());
   }
   if (of_model.pass.n_rows > 0)
-    drafting_->model_took(of_model.pass);
+    drafting_.model_took(of_model.pass);
   return all;
 }
 
@@ -429,6 +430,7 @@ std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
   for (auto& draft : drafts) {
     auto& candidate = candidates.emplace_back();
     candidate.record = &draft.who->drafts;
+    candidate.policy = draft.who->request.speculation.policy;
     const auto found = proposals.find(draft.who->id());
     if (found == proposals.end())
       continue;
@@ -438,7 +440,7 @@ std::vector<scheduler_core::planned_draft> scheduler_core::plan_drafts() {
     room -= candidate.n_most;
   }
   const int n_rows = std::min(n_decoding + n_prefill_rows, config_.max_batch_tokens);
-  const auto choices = drafting_->choose(candidates, {n_rows, n_decoding});
+  const auto choices = drafting_.choose(candidates, {n_rows, n_decoding});
   for (std::size_t i = 0; i < drafts.size(); ++i)
     if (choices[i].n_tokens > 0) {
       drafts[i].draft = &drafts[i].proposals[static_cast<std::size_t>(choices[i].which)];
@@ -665,7 +667,7 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
 void scheduler_core::commit(const step_result& result, steady_time now) {
   n_failed_steps_ = 0;
   if (report_.n_rows > 0)
-    drafting_->step_took({report_.n_rows, result.forward_us + result.sampling_us});
+    drafting_.step_took({report_.n_rows, result.forward_us + result.sampling_us});
   report_.forward_us = result.forward_us;
   report_.sampling_us = result.sampling_us;
   for (const auto& [id, n_pages] : tier_.commit(result.saved)) {
@@ -702,13 +704,13 @@ void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
   who.usage.n_drafted_tokens += planned.n_draft;
   who.usage.n_accepted_tokens += outcome.n_accepted;
   for (const auto& draft : planned.proposals)
-    drafting_->observe(draft, outcome.tokens, who.drafts);
+    drafting_.observe(draft, outcome.tokens, who.drafts);
   if (who.n_asked_of_model > 0) {
     const auto of_model =
         std::ranges::find(planned.proposals, token_origin::draft_model, &draft_tree::origin);
-    drafting_->observe_model(who.n_asked_of_model,
-                             of_model == planned.proposals.end() ? draft_tree{} : *of_model, outcome.tokens,
-                             who.drafts);
+    drafting_.observe_model(who.n_asked_of_model,
+                            of_model == planned.proposals.end() ? draft_tree{} : *of_model, outcome.tokens,
+                            who.drafts);
   }
   who.successors.insert(who.successors.end(), outcome.successors.begin(), outcome.successors.end());
 }

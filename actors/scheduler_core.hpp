@@ -9,7 +9,7 @@
 #include "actors/sequence.hpp"
 #include "actors/serving_config.hpp"
 #include "actors/tier_traffic.hpp"
-#include "policies/draft_policy.hpp"
+#include "policies/mixed_draft_policy.hpp"
 #include "policies/scheduling_policy.hpp"
 
 #include <deque>
@@ -166,7 +166,7 @@ private:
   serving_config config_;
   std::shared_ptr<const tokenizer> vocabulary_;
   std::unique_ptr<scheduling_policy> scheduling_;
-  std::unique_ptr<draft_policy> drafting_;
+  mixed_draft_policy drafting_;
 
   std::deque<sequence_ptr> waiting_;
   std::vector<sequence_ptr> running_;             ///< in order of admission

@@ -57,7 +57,7 @@ public:
     parts.metrics = metrics_;
     parts.tier = tier_;
     parts.draft_model = loaded.draft_model;
-    if (make_draft_policy(config.draft_policy_in_force())->counts_costs()) {
+    if (config.draft_policy_in_force() != "off") {
       parts.costs.steps = measure_steps(*loaded.model);
       if (loaded.draft_model.model)
         parts.costs.draft_model_passes = measure_steps(*loaded.draft_model.model);
@@ -169,7 +169,7 @@ std::string first_complaint(const serving_config& config) {
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
                   config.acceptance_policy, std::string{acceptance_names}),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
-                  "fixed, adaptive, off"),
+                  std::string{draft_policy_names}),
         complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy, "off, exact"),
         complaint(make_window_policy(config.window_policy), "window.policy", config.window_policy,
                   "full, sinks")})

@@ -193,6 +193,7 @@ void read_speculation(json_fields& ours, speculation_options& options) {
       options.max_draft = static_cast<int>(*n);
     if (const auto n = fields.integer("branches", 1, most_draft_branches))
       options.n_branches = static_cast<int>(*n);
+    options.policy = fields.text("policy").value_or("");
     options.drafter = fields.text("drafter").value_or("");
     options.acceptance = fields.text("acceptance").value_or("");
     if (fields.error())
@@ -207,6 +208,14 @@ void read_prediction(json_fields& fields, std::string& prediction) {
   const auto* object = fields.object("prediction");
   if (object == nullptr)
     return;
+  json_fields inner{*object, "prediction."};
+  const auto type = inner.text("type");
+  if (!type)
+    inner.complain("type", "is required", "missing_required_parameter");
+  else if (*type != "content")
+    inner.complain("type", "must be \"content\"", "unsupported_value");
+  if (inner.error())
+    return fields.complain(*inner.error());
   const auto* content = object->if_contains("content");
   if (const auto* text = content != nullptr ? content->if_string() : nullptr) {
     prediction = *text;
@@ -219,9 +228,10 @@ void read_prediction(json_fields& fields, std::string& prediction) {
   }
   for (const auto& part : *parts) {
     const auto* one = part.if_object();
+    const auto* type = one != nullptr ? one->if_contains("type") : nullptr;
     const auto* text = one != nullptr ? one->if_contains("text") : nullptr;
-    if (text == nullptr || !text->is_string()) {
-      fields.complain("prediction.content", "may have parts with a 'text' only");
+    if (type == nullptr || *type != "text" || text == nullptr || !text->is_string()) {
+      fields.complain("prediction.content", "may have parts of type \"text\" only");
       return;
     }
     prediction += text->get_string();

@@ -50,7 +50,6 @@ public:
       : cost_(measured.steps), model_cost_(measured.draft_model_passes) {}
 
   std::string_view name() const override { return "adaptive"; }
-  bool counts_costs() const override { return true; }
 
   /// Nothing where even drafts that are sure to stand would bring little: asking costs something, too.
   int n_wished(const draft_situation& now) const override {

@@ -16,6 +16,7 @@ struct draft_situation {
   int n_rows = 1;             ///< of the step without drafts, as far as is known
   int max_draft_tokens = 0;   ///< the request's and the configuration's cap
   int n_remaining_tokens = 0; ///< output tokens that the request may still get
+  std::string_view policy{};  ///< that the request names; empty: the server's
 };
 
 /// Most rows of a sequence in a pass of a draft model that keeps up with it: what stood of its last draft,
@@ -30,6 +31,7 @@ struct draft_candidate {
   int n_most_of_model = 0;        ///< that the draft model may be asked for
   int n_behind_model = 0;         ///< tokens that it has to compute before it can draft
   int n_remaining_tokens = 0;     ///< output tokens that the request may still get
+  std::string_view policy{};      ///< that the request names; empty: the server's
 };
 
 /// One of a candidate's drafts, from its beginning.
@@ -49,8 +51,6 @@ class draft_policy {
 public:
   virtual ~draft_policy() = default;
   virtual std::string_view name() const = 0;
-  /// Whether it is worth measuring what steps take before it is made.
-  virtual bool counts_costs() const { return false; }
   /// Number of tokens to ask the drafters for: 0 ≤ result ≤ min(max_draft_tokens, n_remaining_tokens - 1).
   virtual int n_wished(const draft_situation& now) const = 0;
   /// What gets rows: one draft of each candidate, n_tokens ≤ n_most.
@@ -72,13 +72,14 @@ public:
   virtual void model_took(const step_time& /*pass*/) {}
 };
 
-/// What steps take here, as far as anybody knows yet, for those policies that count costs.
+/// What steps take here, as far as anybody knows yet.
 struct known_costs {
   std::vector<step_time> steps{};
   std::vector<step_time> draft_model_passes{};
 };
 
-/// Names: "fixed", "adaptive", "off". Null if the name is unknown.
+/// Null if the name is unknown.
 std::unique_ptr<draft_policy> make_draft_policy(std::string_view name, const known_costs& measured = {});
+inline constexpr std::string_view draft_policy_names = "adaptive, fixed, off";
 
 } // namespace souffleur

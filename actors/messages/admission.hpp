@@ -20,7 +20,8 @@ struct admitted_request {
   std::string tenant;
   std::vector<token_id> prompt;
   std::shared_ptr<const sampling_params> sampling;
-  speculation_options speculation;  ///< with the acceptance policy that is in force
+  /// With the acceptance policy that is in force; `enabled` only if anybody drafts for it.
+  speculation_options speculation;
   bool is_lossy = false;            ///< its acceptance policy may change what is said
   std::vector<token_id> prediction; ///< what the client expects to be answered
   std::string window_policy = "full";

@@ -44,6 +44,7 @@ struct speculation_options {
   bool enabled = true;
   std::optional<int> max_draft;
   std::optional<int> n_branches; ///< most drafted tokens that may follow one token
+  std::string policy;            ///< one of draft_policy_names; empty: the server's
   std::string drafter;           ///< one of drafter_names; empty: the server's
   std::string acceptance;        ///< name of an acceptance_policy; empty: the server's
 };

@@ -149,6 +149,41 @@ TEST(RequestPreparation, OnlyAnswersThatWouldBeRepeatedHaveACacheKey) {
   EXPECT_FALSE(admitted(request, config).cache_key.empty()) << "greedy";
 }
 
+TEST(RequestPreparation, WhatDraftsAreWishedForHasToBeOffered) {
+  const auto blamed_for = [](auto set) {
+    auto request = text_request("abc");
+    set(request.speculation);
+    return blamed(request);
+  };
+  EXPECT_EQ(blamed_for([](auto& s) { s.policy = "bold"; }), "souffleur.speculation.policy");
+  EXPECT_EQ(blamed_for([](auto& s) { s.drafter = "oracle"; }), "souffleur.speculation.drafter");
+  EXPECT_EQ(blamed_for([](auto& s) { s.drafter = "draft_model"; }), "souffleur.speculation.drafter");
+  EXPECT_EQ(blamed_for([](auto& s) { s.acceptance = "wishful"; }), "souffleur.speculation.acceptance");
+  for (const auto* policy : {"", "adaptive", "fixed", "off"})
+    EXPECT_EQ(blamed_for([&](auto& s) { s.policy = policy; }), "nothing") << policy;
+}
+
+TEST(RequestPreparation, NobodyDraftsForWhoSaysOffNorOnAServerThatDoes) {
+  auto request = text_request("abc");
+  EXPECT_TRUE(admitted(request).speculation.enabled);
+  request.speculation.policy = "fixed";
+  EXPECT_TRUE(admitted(request).speculation.enabled);
+  serving_config config;
+  config.draft_policy = "off";
+  EXPECT_FALSE(admitted(request, config).speculation.enabled);
+  config = {};
+  config.drafter = "off";
+  EXPECT_FALSE(admitted(request, config).speculation.enabled);
+  request.speculation.policy = "off";
+  EXPECT_FALSE(admitted(request).speculation.enabled);
+  request.speculation = {};
+  request.speculation.drafter = "off";
+  EXPECT_FALSE(admitted(request).speculation.enabled);
+  request.speculation = {};
+  request.speculation.enabled = false;
+  EXPECT_FALSE(admitted(request).speculation.enabled);
+}
+
 TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
   using change = std::function<void(sampling_params&)>;
   const std::vector<change> changes = {

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <random>
 
 namespace souffleur {
@@ -158,11 +159,12 @@ known_costs costs_of(const serving_config& config) {
 class simulation {
 public:
   /// `trees`: every other draft is a tree of random tokens and right ones.
-  explicit simulation(const serving_config& config, bool trees = false)
+  explicit simulation(const serving_config& config, bool trees = false,
+                      const std::optional<known_costs>& costs = {})
       : config_(config), offers_trees_(trees), model_(std::make_shared<fake_model>(config.n_kv_pages)),
         vocabulary_(std::make_shared<fake_tokenizer>()), runner_(model_, {fake_end}, "coupled"),
         books_(config, record_, [this](request_id id) { return known(id); }),
-        core_(config, vocabulary_, witnessed_policy(), nullptr, costs_of(config)) {
+        core_(config, vocabulary_, witnessed_policy(), nullptr, costs.value_or(costs_of(config))) {
     new_kv();
     new_draft_model();
   }
@@ -310,6 +312,7 @@ private:
     request.prompt = prompt_of(e.a % 32);
     request.sampling = std::make_shared<const sampling_params>(sampling_of(e.b % 128));
     request.speculation.enabled = e.a % 5 != 0;
+    request.speculation.policy = std::array{"", "fixed", "adaptive"}[e.b % 3];
     request.priority = static_cast<int>(e.b % 3);
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
     request.cache_key = e.a % 2 == 0 ? "" : std::to_string(n_admitted_ + 1);
@@ -655,6 +658,26 @@ admitted_request fair_request(const std::string& tenant, unsigned number) {
   request.sampling = std::make_shared<const sampling_params>(sampling_of(number));
   request.deadline = steady_time::max();
   return request;
+}
+
+/// Planted bugs that it caught: the request's policy not told where the drafters are asked, nor where rows
+/// are given.
+TEST(SchedulerCore, ARequestsOwnDraftPolicyDecidesForItAlone) {
+  simulation world{{}, true, known_costs{{{1, 100}, {32, 3200}}, {}}}; // no draft is worth its rows
+  std::vector<request_id> ids;
+  for (const auto* policy : {"", "fixed", "adaptive"}) {
+    auto request = fair_request("a", 91);
+    request.speculation.policy = policy;
+    ids.push_back(world.admit(std::move(request)));
+  }
+  const auto has_ended = [&](request_id id) { return world.answer(id).finished.has_value(); };
+  while (!std::ranges::all_of(ids, has_ended))
+    world.round({});
+  const auto n_drafted = [&](std::size_t i) { return world.answer(ids[i]).finished->usage.n_drafted_tokens; };
+  EXPECT_EQ(n_drafted(0), 0);
+  EXPECT_GT(n_drafted(1), 10);
+  EXPECT_EQ(n_drafted(2), 0);
+  world.finish();
 }
 
 /// One tenant's queue, however long, delays another's single request by no more steps than the bound below:

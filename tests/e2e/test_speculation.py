@@ -64,11 +64,26 @@ def test_an_answer_says_whether_it_is_lossy(server, acceptance, temperature, los
     ({"drafter": "oracle"}, "souffleur.speculation.drafter"),
     ({"acceptance": "wishful"}, "souffleur.speculation.acceptance"),
     ({"max_draft": -1}, "souffleur.speculation.max_draft"),
+    ({"policy": "bold"}, "souffleur.speculation.policy"),
     ("yes", "souffleur.speculation")])
 def test_what_is_not_offered_is_refused(server, speculation, parameter):
     with pytest.raises(openai.BadRequestError) as refused:
         ask(server, speculation)
     assert refused.value.param == parameter
+
+
+def test_a_request_names_its_draft_policy(server):
+    copied = [{"role": "user", "content": "Repeat this, nothing else: one two three one two three one two three"}]
+    fixed, adaptive, off = (ask(server, {"policy": policy}, messages=copied) for policy in ("fixed", "adaptive", "off"))
+    assert fixed.choices[0].message.content == adaptive.choices[0].message.content == off.choices[0].message.content
+    assert speculation_of(off)["drafted_tokens"] == 0
+    assert speculation_of(fixed)["drafted_tokens"] > 0
+
+
+def test_a_prediction_of_another_type_is_refused(server):
+    with pytest.raises(openai.BadRequestError) as refused:
+        ask(server, prediction={"type": "guess", "content": "x"})
+    assert refused.value.param == "prediction.type"
 
 
 def test_a_draft_model_changes_nothing_but_the_steps(server, start_server):

@@ -146,6 +146,19 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"souffleur", R"({"speculation":{"max_draft":65}})", "souffleur.speculation.max_draft"},
       {"souffleur", R"({"speculation":{"branches":0}})", "souffleur.speculation.branches"},
       {"souffleur", R"({"speculation":{"enabled":1}})", "souffleur.speculation.enabled"},
+      {"souffleur", R"({"speculation":{"policy":1}})", "souffleur.speculation.policy"},
+      {"souffleur", R"({"speculation":{"drafter":[]}})", "souffleur.speculation.drafter"},
+      {"souffleur", R"({"speculation":{"acceptance":{}}})", "souffleur.speculation.acceptance"},
+      {"prediction", "\"hi\""},
+      {"prediction", R"({"content":"hi"})", "prediction.type"},
+      {"prediction", R"({"type":7,"content":"hi"})", "prediction.type"},
+      {"prediction", R"({"type":"text","content":"hi"})", "prediction.type"},
+      {"prediction", R"({"type":"content"})", "prediction.content"},
+      {"prediction", R"({"type":"content","content":7})", "prediction.content"},
+      {"prediction", R"({"type":"content","content":["hi"]})", "prediction.content"},
+      {"prediction", R"({"type":"content","content":[{"type":"text"}]})", "prediction.content"},
+      {"prediction", R"({"type":"content","content":[{"type":"image_url","text":"hi"}]})",
+       "prediction.content"},
       {"souffleur", R"({"cache":"off"})", "souffleur.cache"},
       {"souffleur", R"({"cache":{"mode":"maybe"}})", "souffleur.cache.mode"},
       {"souffleur", R"({"cache":{"mode":1}})", "souffleur.cache.mode"}};
@@ -366,6 +379,7 @@ const std::vector<std::string> known_fields{"model",
                                             "tool_choice",
                                             "response_format",
                                             "max_completion_tokens",
+                                            "prediction",
                                             "souffleur"};
 
 /// What no request may carry to the actors, whatever the client wrote.
@@ -485,6 +499,51 @@ RC_GTEST_PROP(openai_request_law, whatWasWrittenIsWhatIsRead, (bool chat)) {
   }
   if (seed)
     RC_ASSERT(call.generations[0].sampling.seed == static_cast<std::uint64_t>(*seed));
+}
+
+/// Planted bugs that it caught: a key read into another's field; `branches` left out; an object that leaves
+/// `enabled` out taken for off; of the prediction's parts the last alone kept.
+RC_GTEST_PROP(openai_request_law, wishesForDraftsAreReadAsTheyWereWritten, (bool chat)) {
+  namespace gen = rc::gen;
+  json::object wishes;
+  const auto write = [&](const char* name, auto generator) {
+    const auto value = *gen::maybe(std::move(generator));
+    if (value)
+      wishes[name] = json::value_from(*value);
+    return value;
+  };
+  const auto enabled = write("enabled", gen::arbitrary<bool>());
+  const auto max_draft = write("max_draft", gen::inRange(0, 65));
+  const auto n_branches = write("branches", gen::inRange(1, most_draft_branches + 1));
+  const auto policy = write("policy", unicode_text());
+  const auto drafter = write("drafter", unicode_text());
+  const auto acceptance = write("acceptance", unicode_text());
+  const auto parts = *gen::maybe(gen::resize(4, gen::container<std::vector<std::string>>(unicode_text())));
+  json::object extra{{"souffleur", json::object{{"speculation", wishes}}}};
+  std::string predicted;
+  if (parts) {
+    json::array content;
+    for (const auto& part : *parts) {
+      content.push_back(json::object{{"type", "text"}, {"text", part}});
+      predicted += part;
+    }
+    extra["prediction"] = json::object{{"type", "content"}, {"content", content}};
+    if (*gen::arbitrary<bool>())
+      extra["prediction"].as_object()["content"] = predicted;
+  }
+  const auto parsed = parse_with(chat, extra);
+  RC_ASSERT(std::holds_alternative<openai_call>(parsed));
+  const auto& request = std::get<openai_call>(parsed).generations.at(0);
+  const auto& read = request.speculation;
+  RC_ASSERT(read.enabled == (enabled ? *enabled : true));
+  RC_ASSERT(read.max_draft.has_value() == static_cast<bool>(max_draft));
+  RC_ASSERT(!max_draft || read.max_draft == *max_draft);
+  RC_ASSERT(read.n_branches.has_value() == static_cast<bool>(n_branches));
+  RC_ASSERT(!n_branches || read.n_branches == *n_branches);
+  RC_ASSERT(read.policy == (policy ? *policy : std::string{}));
+  RC_ASSERT(read.drafter == (drafter ? *drafter : std::string{}));
+  RC_ASSERT(read.acceptance == (acceptance ? *acceptance : std::string{}));
+  RC_ASSERT(request.prediction == predicted);
 }
 
 RC_GTEST_PROP(seed_of_choice_law, choicesOfNeighbouringSeedsDiffer, (std::uint64_t seed)) {
