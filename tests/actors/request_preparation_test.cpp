@@ -1,4 +1,5 @@
 #include "actors/request_preparation.hpp"
+#include "policies/acceptance_policy.hpp"
 #include "tests/actors/fake_text.hpp"
 
 #include <gtest/gtest.h>
@@ -161,6 +162,24 @@ TEST(RequestPreparation, WhatDraftsAreWishedForHasToBeOffered) {
   EXPECT_EQ(blamed_for([](auto& s) { s.acceptance = "wishful"; }), "souffleur.speculation.acceptance");
   for (const auto* policy : {"", "adaptive", "fixed", "off"})
     EXPECT_EQ(blamed_for([&](auto& s) { s.policy = policy; }), "nothing") << policy;
+}
+
+TEST(RequestPreparation, WhatDraftsMayChangeIsLossyAndHasNoCacheKey) {
+  serving_config config;
+  config.cache_policy = "exact";
+  auto request = text_request("abc");
+  request.seed_given = true;
+  for (const auto* acceptance : {"coupled", "greedy", "gumbel", "token", "block", "traversal", "typical"}) {
+    request.speculation.acceptance = acceptance;
+    const auto ready = admitted(request, config);
+    EXPECT_EQ(ready.is_lossy, !make_acceptance_policy(acceptance)->lossless()) << acceptance;
+    EXPECT_EQ(ready.cache_key.empty(), ready.is_lossy) << acceptance;
+  }
+  request.speculation.acceptance = "";
+  config.acceptance_policy = "typical";
+  EXPECT_TRUE(admitted(request, config).is_lossy) << "the server's";
+  request.sampling.temperature = 0;
+  EXPECT_FALSE(admitted(request, config).is_lossy) << "greedy rows are decided greedily";
 }
 
 TEST(RequestPreparation, NobodyDraftsForWhoSaysOffNorOnAServerThatDoes) {

@@ -269,6 +269,35 @@ TEST(ServingSystem, StoredAnswerIsTheSameAnswer) {
   EXPECT_FALSE(serving.ask(other)->wait().finished->usage.answered_from_cache);
 }
 
+/// Planted bugs that it caught: a lossy answer has a cache key; the key leaves the acceptance policy out, and
+/// the lossy request is given what another was answered; `lossy` not told.
+TEST(ServingSystem, ALossyAnswerSaysSoAndIsNeitherStoredNorGivenFromTheStore) {
+  serving_config config;
+  config.cache_policy = "exact";
+  running_system serving{config};
+  auto plain = request_of(1, "say it again", 500);
+  plain.sampling.stop = {"e"}; // only what ends by itself is stored
+  request_id last_id = plain.id;
+  const auto ask = [&](const char* acceptance) {
+    auto request = plain;
+    request.id = ++last_id;
+    request.speculation.acceptance = acceptance;
+    const auto answer = serving.ask(request)->wait();
+    EXPECT_TRUE(answer.finished.has_value());
+    return answer.finished.value_or(generation_finished{});
+  };
+  const auto lossy = ask("typical");
+  EXPECT_EQ(lossy.reason, finish_reason::stop);
+  EXPECT_TRUE(lossy.usage.lossy);
+  const auto exact = ask("coupled");
+  EXPECT_FALSE(exact.usage.lossy || exact.usage.answered_from_cache);
+  ASSERT_TRUE(eventually([&] { return ask("coupled").usage.answered_from_cache; }));
+  // What came before the exact answer would be stored by now.
+  const auto again = ask("typical");
+  EXPECT_TRUE(again.usage.lossy);
+  EXPECT_FALSE(again.usage.answered_from_cache);
+}
+
 TEST(ServingSystem, RefusesWhatIsBeyondTheAdmissionLimit) {
   serving_config config;
   config.max_running = 2;

@@ -5,12 +5,13 @@ import openai
 import pytest
 
 from stream_client import StreamClient, origins_of, text_of
+from waiting import wait_until
 
 QUESTION = [{"role": "user", "content": "Name the planets of the solar system, one per line."}]
 
 
-def ask(server, speculation=None, **options):
-    ours = {"cache": {"mode": "off"}} | ({} if speculation is None else {"speculation": speculation})
+def ask(server, speculation=None, cache="off", **options):
+    ours = {"cache": {"mode": cache}} | ({} if speculation is None else {"speculation": speculation})
     options = {"model": server.model, "messages": QUESTION, "max_tokens": 64, "temperature": 0} | options
     return server.client().chat.completions.create(**options, extra_body={"souffleur": ours})
 
@@ -58,6 +59,20 @@ def test_origins_name_the_prediction(server):
 def test_an_answer_says_whether_it_is_lossy(server, acceptance, temperature, lossy):
     answer = ask(server, {"acceptance": acceptance}, temperature=temperature, seed=1)
     assert speculation_of(answer)["lossy"] is lossy
+
+
+def test_a_lossy_answer_is_neither_stored_nor_given_from_the_store(start_server):
+    caching = start_server("smollm2", "--cache.policy", "exact")
+
+    def ask_for(acceptance):
+        answer = ask(caching, {"acceptance": acceptance}, cache="on", temperature=0.8, seed=1, max_tokens=400)
+        ours = answer.model_extra["souffleur"]
+        return ours["speculation"]["lossy"], ours["cache"]["response"]
+
+    assert ask_for("typical") == (True, "miss")
+    assert ask_for("coupled") == (False, "miss")
+    wait_until(lambda: ask_for("coupled") == (False, "hit"))
+    assert ask_for("typical") == (True, "miss")
 
 
 @pytest.mark.parametrize("speculation, parameter", [
