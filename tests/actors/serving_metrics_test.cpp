@@ -1,10 +1,11 @@
-// Counters of speculation, as Prometheus reads them.
+// Counters of speculation, as Prometheus reads them, and as they are documented.
 
 #include "actors/serving_metrics.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <fstream>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -63,6 +64,36 @@ RC_GTEST_PROP(ServingMetrics, CountDraftsByPositionAndByDrafter, ()) {
     RC_ASSERT(value_of(text, "souffleur_accepted_draft_tokens_total", label) ==
               by_drafter[drafter].n_accepted);
   }
+}
+
+/// As they stand in text(), without vLLM's prefix and ours.
+std::vector<std::string> names_in(const std::string& text) {
+  std::vector<std::string> names;
+  std::istringstream lines{text};
+  for (std::string line; std::getline(lines, line);)
+    if (std::istringstream words{line}; line.starts_with("# TYPE ")) {
+      std::string name;
+      words >> name >> name >> name;
+      names.push_back(name.substr(std::string{name.starts_with("vllm:") ? "vllm:" : "souffleur_"}.size()));
+    }
+  return names;
+}
+
+TEST(ServingMetrics, AreAllNamedInTheDocumentation) {
+  serving_metrics metrics{"m"};
+  step_report step;
+  step.drafts.push_back({token_origin::suffix, 2, 1});
+  metrics.record(step);
+  metrics.record(request_report{"stop", {}, 1, 2});
+  metrics.record(file_tier_counters{});
+  metrics.record_restart("verifier");
+  metrics.set_memory({{"weights", 1}});
+  std::stringstream documentation;
+  documentation << std::ifstream{SOUFFLEUR_SOURCE "/actors/README.md"}.rdbuf();
+  const auto names = names_in(metrics.text());
+  EXPECT_GE(names.size(), 25U);
+  for (const auto& name : names)
+    EXPECT_NE(documentation.str().find('`' + name + '`'), std::string::npos) << name;
 }
 
 } // namespace
