@@ -20,7 +20,7 @@ draft_offer draft_book::answer(const draft_demand& demand) {
     proposal.n_known = static_cast<int>(who.drafters.size());
     if (who.drafters.size() == static_cast<std::size_t>(wish.offset) + wish.appended.size())
       proposal.drafts =
-          who.drafters.propose({answers_.find(who.subject->tenant), likely_of(who.subject->tenant)},
+          who.drafters.propose({answers_.find(who.subject->tenant), likely_.find(who.subject->tenant)},
                                {wish.n_max, who.subject->n_branches});
     offer.proposals.push_back(std::move(proposal));
   }
@@ -54,21 +54,13 @@ void draft_book::note(const draft_wish& wish) {
   if (wish.successors.empty())
     return;
   const auto& tenant = wish.subject->tenant;
-  const auto found = std::ranges::find(likely_, tenant, &likely_of_tenant::tenant);
-  if (found == likely_.end()) {
-    likely_.push_front({tenant, token_recycling{vocabulary_size_}});
-    if (likely_.size() > most_likely_tables_)
-      likely_.pop_back();
-  } else {
-    likely_.splice(likely_.begin(), likely_, found);
-  }
+  auto* table = likely_.use(tenant);
+  if (!table)
+    table = &likely_.add(tenant, token_recycling{vocabulary_size_});
+  if (likely_.size() > most_likely_tables_)
+    likely_.drop_used_longest_ago();
   for (const auto& [token, likely] : wish.successors)
-    likely_.front().table.note(token, likely);
-}
-
-const token_recycling* draft_book::likely_of(const std::string& tenant) const {
-  const auto found = std::ranges::find(likely_, tenant, &likely_of_tenant::tenant);
-  return found == likely_.end() ? nullptr : &found->table;
+    table->note(token, likely);
 }
 
 void draft_book::end(const draft_ending& ending) {

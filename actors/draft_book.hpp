@@ -3,10 +3,10 @@
 
 #include "actors/messages/draft.hpp"
 #include "engine/drafting/answer_trees.hpp"
+#include "engine/drafting/by_tenant.hpp"
 #include "engine/drafting/sequence_drafters.hpp"
 
 #include <cstddef>
-#include <list>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,22 +30,17 @@ private:
     sequence_drafters drafters;
     std::vector<token_id> answer; ///< what came after the prompt
   };
-  struct likely_of_tenant {
-    std::string tenant;
-    token_recycling table;
-  };
   /// Tenants whose likely successors are kept: those that noted any last.
   static constexpr std::size_t most_likely_tables_ = 4;
 
   known_sequence& sequence_of(sequence_id id, const std::shared_ptr<const draft_subject>& subject);
   static void append(known_sequence& who, int offset, const std::vector<token_id>& tokens);
   void note(const draft_wish& wish);
-  const token_recycling* likely_of(const std::string& tenant) const;
   void end(const draft_ending& ending);
 
   int vocabulary_size_;
   answer_trees answers_;
-  std::list<likely_of_tenant> likely_; ///< the one noted last comes first
+  by_tenant<token_recycling> likely_; ///< a use is a note
   std::unordered_map<sequence_id, known_sequence> known_;
 };
 

@@ -40,30 +40,20 @@ void answer_trees::add(std::string_view tenant, std::span<const token_id> answer
   }
 }
 
-const suffix_tree* answer_trees::find(std::string_view tenant) {
-  const auto found = by_tenant_.find(tenant);
-  if (found == by_tenant_.end()) {
-    return nullptr;
-  }
-  trees_.splice(trees_.begin(), trees_, found->second);
-  return &found->second->tree;
-}
-
 suffix_tree answer_trees::fresh_tree() { return suffix_tree{empty_.depth(), ++n_made_ << version_bits}; }
 
 suffix_tree& answer_trees::tree_of(std::string_view tenant) {
-  if (!find(tenant)) {
-    trees_.push_front({std::string{tenant}, fresh_tree()});
-    by_tenant_.emplace(trees_.front().tenant, trees_.begin());
-    bytes_ += trees_.front().tree.bytes();
+  if (auto* known = trees_.use(tenant)) {
+    return *known;
   }
-  return trees_.front().tree;
+  auto& made = trees_.add(tenant, fresh_tree());
+  bytes_ += made.bytes();
+  return made;
 }
 
 void answer_trees::drop_least_used() {
-  bytes_ -= trees_.back().tree.bytes();
-  by_tenant_.erase(trees_.back().tenant);
-  trees_.pop_back();
+  bytes_ -= trees_.used_longest_ago().bytes();
+  trees_.drop_used_longest_ago();
 }
 
 } // namespace souffleur

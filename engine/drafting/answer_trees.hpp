@@ -1,15 +1,13 @@
 // The finished answers of each tenant, to draft from.
 #pragma once
 
+#include "engine/drafting/by_tenant.hpp"
 #include "engine/drafting/suffix_tree.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <span>
-#include <string>
 #include <string_view>
-#include <unordered_map>
 
 namespace souffleur {
 
@@ -24,17 +22,12 @@ public:
   /// Keeps an answer, if there is room for it at all.
   void add(std::string_view tenant, std::span<const token_id> answer);
   /// Null if nothing of the tenant is kept. Counts as a use. Valid until the next add().
-  const suffix_tree* find(std::string_view tenant);
+  const suffix_tree* find(std::string_view tenant) { return trees_.use(tenant); }
 
   std::size_t n_tenants() const { return trees_.size(); }
   std::size_t bytes() const { return bytes_; }
 
 private:
-  struct owned_tree {
-    std::string tenant;
-    suffix_tree tree;
-  };
-
   suffix_tree fresh_tree();
   suffix_tree& tree_of(std::string_view tenant);
   void drop_least_used();
@@ -44,8 +37,7 @@ private:
   suffix_tree empty_;
   std::uint64_t n_made_ = 0;
   std::size_t bytes_ = 0;
-  std::list<owned_tree> trees_; ///< the one used last comes first
-  std::unordered_map<std::string_view, std::list<owned_tree>::iterator> by_tenant_;
+  by_tenant<suffix_tree> trees_;
 };
 
 } // namespace souffleur
