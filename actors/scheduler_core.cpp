@@ -1,6 +1,7 @@
 #include "actors/scheduler_core.hpp"
 
 #include "engine/drafting/token_recycling.hpp"
+#include "engine/text_ends.hpp"
 #include "engine/tree_lines.hpp"
 
 #include <algorithm>
@@ -732,9 +733,7 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, toke
     ++report_.n_output_tokens;
     if (who.counts)
       ++who.counts->output[token];
-    const bool is_end = (!sampling.ignore_eos && vocabulary_->is_end(token)) ||
-                        std::count(sampling.stop_token_ids.begin(), sampling.stop_token_ids.end(), token) > 0;
-    if (is_end) {
+    if (ends_text(token, vocabulary_->end_tokens(), sampling)) {
       end = finish_reason::stop;
       break;
     }

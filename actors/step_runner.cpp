@@ -1,5 +1,7 @@
 #include "actors/step_runner.hpp"
 
+#include "engine/text_ends.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <numeric>
@@ -134,15 +136,13 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
   std::optional<path_counts> counts;
   if (rows.counts)
     counts.emplace(*rows.counts);
-  auto ends = end_tokens_;
-  ends.insert(ends.end(), sampling.stop_token_ids.begin(), sampling.stop_token_ids.end());
   const auto target_row = [&](int row) {
     const auto path = draft.tokens_to(row);
     const auto raw = row_logits(row);
     std::copy(raw.begin(), raw.end(), scratch_.begin());
-    const bool too_short = rows.n_output + static_cast<int>(path.size()) < sampling.min_tokens;
-    return next_token_distribution(scratch_, sampling, counts ? &counts->at(path) : nullptr,
-                                   too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
+    return next_token_distribution(
+        scratch_, sampling, counts ? &counts->at(path) : nullptr,
+        ends_too_early(rows.n_output + static_cast<int>(path.size()), end_tokens_, sampling));
   };
   const auto coins =
       coins_at(sampling.seed, static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows)));

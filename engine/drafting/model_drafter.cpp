@@ -1,6 +1,7 @@
 #include "engine/drafting/model_drafter.hpp"
 
 #include "engine/sampler.hpp"
+#include "engine/text_ends.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -200,12 +201,8 @@ bool model_drafter::take(drafting& one, std::span<const float> logits) {
   const int n_before = one.who->n_tokens() + static_cast<int>(nodes.size());
   const auto known = logits.first(static_cast<std::size_t>(n_shared_vocabulary_));
   scratch_.assign(known.begin(), known.end());
-  auto ends = ends_;
-  ends.insert(ends.end(), sampling.stop_token_ids.begin(), sampling.stop_token_ids.end());
-  const bool too_short = n_before - one.wish->n_prompt < sampling.min_tokens;
-  const auto law =
-      next_token_distribution(scratch_, sampling, &one.counts,
-                              too_short ? std::span<const token_id>{ends} : std::span<const token_id>{});
+  const auto law = next_token_distribution(scratch_, sampling, &one.counts,
+                                           ends_too_early(n_before - one.wish->n_prompt, ends_, sampling));
   const bool greedy = sampling.temperature == 0;
   const double likeliest = greedy ? largest_probability(known) : *std::ranges::max_element(law.probabilities);
   if (likeliest <= options_.least_probability)
@@ -218,8 +215,7 @@ bool model_drafter::take(drafting& one, std::span<const float> logits) {
   nodes.push_back({one.last, static_cast<int>(nodes.size()) - 1, static_cast<float>(likeliest)});
   if (sampling.has_penalties())
     ++one.counts.output[one.last];
-  const bool ends_text = !sampling.ignore_eos && std::ranges::count(ends, one.last) > 0;
-  return !ends_text && static_cast<int>(nodes.size()) < one.wish->n_max &&
+  return !ends_text(one.last, ends_, sampling) && static_cast<int>(nodes.size()) < one.wish->n_max &&
          n_before < model_->context_length();
 }
 
