@@ -224,6 +224,7 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   if (auto failed = set_speculation(request, format, config, admitted))
     return std::move(*failed);
   admitted.priority = request.priority;
+  admitted.trace = request.trace;
   admitted.retention = request.retention;
   const auto caching = make_cache_policy(config.cache_policy);
   const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,

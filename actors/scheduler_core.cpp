@@ -692,7 +692,7 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
     }
     judge_drafts(*who, planned_[i], outcome);
     if (!outcome.tokens.empty())
-      append(*who, outcome, planned_[i].draft ? planned_[i].draft->origin : token_origin::model, now);
+      append(*who, planned_[i], outcome, now);
   }
   sweep();
 }
@@ -700,7 +700,7 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
 void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
                                   const sequence_outcome& outcome) {
   if (planned.n_draft > 0)
-    report_.drafts.push_back({planned.draft->origin, planned.n_draft, outcome.n_accepted});
+    report_.drafts.push_back({planned.drafter(), planned.n_draft, outcome.n_accepted});
   report_.n_accepted += outcome.n_accepted;
   who.usage.n_drafted_tokens += planned.n_draft;
   who.usage.n_accepted_tokens += outcome.n_accepted;
@@ -716,7 +716,12 @@ void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
   who.successors.insert(who.successors.end(), outcome.successors.begin(), outcome.successors.end());
 }
 
-bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, token_origin of_drafts,
+step_trace scheduler_core::trace_of(const planned_rows& planned, const sequence_outcome& outcome) const {
+  return {report_.n_rows, planned.n_draft, outcome.n_accepted, planned.drafter(),
+          (report_.forward_us + report_.sampling_us) / 1000};
+}
+
+bool scheduler_core::append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome,
                             steady_time now) {
   const auto& sampling = *who.request.sampling;
   if (who.n_output() == 0) {
@@ -726,6 +731,8 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, toke
     ++who.usage.n_steps;
   }
   generation_delta delta;
+  if (who.request.trace)
+    delta.step = trace_of(planned, outcome);
   std::optional<finish_reason> end;
   for (std::size_t i = 0; i < outcome.tokens.size() && !end; ++i) {
     const auto token = outcome.tokens[i];
@@ -739,7 +746,7 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, toke
     }
     generated_token made;
     made.id = token;
-    made.origin = static_cast<int>(i) < outcome.n_accepted ? of_drafts : token_origin::model;
+    made.origin = static_cast<int>(i) < outcome.n_accepted ? planned.drafter() : token_origin::model;
     made.bytes = std::string{vocabulary_->piece(token)};
     if (i < outcome.logprobs.size())
       made.logprobs = outcome.logprobs[i];
@@ -761,7 +768,7 @@ bool scheduler_core::append(sequence& who, const sequence_outcome& outcome, toke
     who.answer.tokens.insert(who.answer.tokens.end(), delta.tokens.begin(), delta.tokens.end());
     who.answer.tail = delta.tail;
   }
-  if (!delta.tokens.empty() || !delta.tail.empty())
+  if (!delta.tokens.empty() || !delta.tail.empty() || delta.step)
     who.request.reply->delta(std::move(delta));
   if (end)
     finish(who, *end, now);

@@ -88,6 +88,8 @@ private:
     int n_draft = 0;
     const draft_tree* draft = nullptr;       ///< of proposals; null without one
     std::span<const draft_tree> proposals{}; ///< in offer_
+
+    token_origin drafter() const { return draft ? draft->origin : token_origin::model; }
   };
 
   /// What a sequence that decodes is to verify in this step.
@@ -145,7 +147,8 @@ private:
   void preempt(std::vector<sequence_ptr>::iterator one);
   planned_sequence rows_of(const sequence& who, int n_committed_rows, const planned_draft& draft) const;
   /// Returns false if the sequence ended.
-  bool append(sequence& who, const sequence_outcome& outcome, token_origin of_drafts, steady_time now);
+  bool append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome, steady_time now);
+  step_trace trace_of(const planned_rows& planned, const sequence_outcome& outcome) const;
   /// What the drafts for `who` were worth.
   void judge_drafts(sequence& who, const planned_rows& planned, const sequence_outcome& outcome);
   /// One of running_ is complete, or will not be.

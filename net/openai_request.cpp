@@ -291,6 +291,7 @@ void read_own_options(json_fields& fields, generation_request& request) {
   if (const auto n = ours.integer("attention_window", 1, 1 << 24))
     request.attention.n_window = static_cast<int>(*n);
   request.priority = static_cast<int>(ours.integer("priority", -100, 100).value_or(0));
+  request.trace = ours.boolean("trace").value_or(false);
   if (const auto timeout = ours.integer("timeout_ms", 1, 86'400'000))
     request.timeout = std::chrono::milliseconds{*timeout};
   if (ours.error())

@@ -39,13 +39,13 @@ const char* openai_reason(finish_reason reason) {
   return to_string(reason == finish_reason::deadline ? finish_reason::length : reason);
 }
 
-double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
-
 json::object entry(std::string_view bytes, float logprob) {
   return {{"token", valid_utf8(bytes)}, {"logprob", json_logprob(logprob)}, {"bytes", byte_array(bytes)}};
 }
 
 } // namespace
+
+double rounded_ms(double ms) { return std::round(ms * 1000) / 1000; }
 
 double json_logprob(float logprob) {
   return std::isfinite(logprob) ? std::max(static_cast<double>(logprob), -9999.0) : -9999.0;

@@ -32,6 +32,9 @@ boost::json::object speculation_object(const generation_usage& usage);
 /// What was found in the caches.
 boost::json::object cache_object(const generation_usage& usage);
 
+/// To microseconds, as times are shown.
+double rounded_ms(double ms);
+
 /// JSON has no -infinity; OpenAI writes -9999 for impossible tokens.
 double json_logprob(float logprob);
 

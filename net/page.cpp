@@ -14,13 +14,18 @@ std::string_view page_html() {
   body { margin: 0 auto; padding: 1rem; max-width: 46rem; min-height: 100vh; box-sizing: border-box;
          display: flex; flex-direction: column; }
   h1 { font-size: 1.1rem; margin: 0 0 1rem; }
-  h1 small { font-weight: normal; opacity: .7; }
+  h1 small, h1 label { font-size: .9rem; font-weight: normal; opacity: .7; }
+  h1 label { float: right; }
   #talk { flex: 1; }
   .turn { white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem .8rem; margin: .5rem 0; border-radius: .5rem; }
   .user { background: color-mix(in srgb, CanvasText 10%, Canvas); margin-left: 3rem; }
-  .drafted { background: color-mix(in srgb, #1565c0 18%, Canvas); }
-  .drafted.suffix, .drafted.answers, .drafted.prediction { background: color-mix(in srgb, #2e7d32 18%, Canvas); }
-  .drafted.recycling, .drafted.draft_model { background: color-mix(in srgb, #ef6c00 18%, Canvas); }
+  .prompt_lookup, .cache { --hue: #1565c0; }
+  .suffix, .answers, .prediction { --hue: #2e7d32; }
+  .recycling, .draft_model { --hue: #ef6c00; }
+  .drafted { background: color-mix(in srgb, var(--hue) 18%, Canvas); }
+  .trace { display: flex; flex-wrap: wrap; align-items: flex-end; gap: 1px; padding: 0 .8rem; }
+  .step { min-width: 1px; --paint: var(--hue, GrayText);
+          background: linear-gradient(to top, var(--paint) var(--stood), color-mix(in srgb, var(--paint) 25%, Canvas) 0); }
   .error { color: #c62828; }
   .note { font-size: .8rem; opacity: .7; padding: 0 .8rem; }
   form { display: flex; gap: .5rem; position: sticky; bottom: 0; padding: .5rem 0; background: Canvas; }
@@ -29,7 +34,7 @@ std::string_view page_html() {
 </style>
 </head>
 <body>
-<h1>Souffleur <small id="model"></small></h1>
+<h1>Souffleur <small id="model"></small> <label><input type="checkbox" id="steps"> show steps</label></h1>
 <main id="talk" aria-live="polite"></main>
 <form id="form">
   <textarea id="prompt" rows="2" placeholder="Ask something" aria-label="Prompt" required autofocus></textarea>
@@ -38,6 +43,7 @@ std::string_view page_html() {
 <script>
 const talk = document.getElementById("talk"), form = document.getElementById("form");
 const prompt_box = document.getElementById("prompt"), send = document.getElementById("send");
+const steps_box = document.getElementById("steps");
 const messages = [];
 let socket = null, live = null, n_streams = 0;
 
@@ -83,11 +89,25 @@ function show_delta(stream, frame) {
   stream.element.append(piece);
 }
 
+// A bar for each step: its width is the time, its height the rows of this answer, of which the solid ones brought a token.
+function show_step(stream, step) {
+  stream.trace ??= add("trace", "");
+  const bar = document.createElement("i");
+  bar.className = `step ${step.drafter ?? ""}`;
+  bar.style.width = `${Math.min(2, step.ms / 20)}rem`;
+  bar.style.height = `${(1 + step.drafted) / 4}rem`;
+  bar.style.setProperty("--stood", `${100 * (1 + step.accepted) / (1 + step.drafted)}%`);
+  bar.title = `${step.ms.toFixed(1)} ms for ${step.rows} rows` +
+    (step.drafter ? `; ${step.accepted} of ${step.drafted} tokens stood that were drafted by ${step.drafter}` : "");
+  stream.trace.append(bar);
+}
+
 function receive(frame) {
   if (!live || (frame.id && frame.id !== live.id)) return;
   if (frame.type === "delta") {
     show_delta(live, frame);
-    live.element.scrollIntoView({block: "end"});
+    if (frame.step) show_step(live, frame.step);
+    (live.trace ?? live.element).scrollIntoView({block: "end"});
   } else if (frame.type === "done") {
     messages.push({role: "assistant", content: live.element.textContent});
     const s = frame.speculation;
@@ -115,7 +135,8 @@ form.onsubmit = event => {
   add("turn user", text);
   live = {id: `page-${++n_streams}`, element: add("turn", "")};
   send.textContent = "Stop";
-  when_open(s => s.send(JSON.stringify({type: "generate", id: live.id, messages, max_tokens: 1024})));
+  when_open(s => s.send(JSON.stringify({type: "generate", id: live.id, messages, max_tokens: 1024,
+                                            souffleur: {trace: steps_box.checked}})));
 };
 prompt_box.onkeydown = event => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }

@@ -46,12 +46,25 @@ json::object origin_object(const generated_token& token) {
   return shown;
 }
 
+json::object step_object(const step_trace& step) {
+  json::object shown{{"rows", step.n_rows},
+                     {"drafted", step.n_drafted},
+                     {"accepted", step.n_accepted},
+                     {"drafter", nullptr},
+                     {"ms", rounded_ms(step.ms)}};
+  if (step.n_drafted > 0)
+    shown["drafter"] = to_string(step.drafter);
+  return shown;
+}
+
 void describe(json::object& frame, const generation_delta& delta) {
   frame["text"] = delta.text();
   json::array tokens;
   for (const auto& token : delta.tokens)
     tokens.push_back(origin_object(token));
   frame["tokens"] = std::move(tokens);
+  if (delta.step)
+    frame["step"] = step_object(*delta.step);
 }
 
 void describe(json::object& frame, const generation_finished& end) {

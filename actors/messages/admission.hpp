@@ -28,6 +28,7 @@ struct admitted_request {
   window_limits window; ///< its limits
   retention_wish retention{};
   int priority = 0;
+  bool trace = false;
   steady_time arrival;
   steady_time deadline;
   std::string cache_key; ///< empty: the answer is not to be stored

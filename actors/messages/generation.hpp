@@ -69,6 +69,7 @@ struct generation_request {
   retention_wish retention{}; ///< of its prompt and its answer in the prefix cache
   bool cache = true;          ///< `souffleur.cache.mode` other than "off"
   int priority = 0;
+  bool trace = false;                   ///< `souffleur.trace`: deltas tell of their steps
   std::chrono::milliseconds timeout{0}; ///< from arrival to the last token; 0: the configuration's
 };
 
@@ -86,10 +87,21 @@ struct generated_token {
   std::optional<token_logprobs> logprobs; ///< if asked for
 };
 
+/// A verifier step as one of its generations sees it.
+struct step_trace {
+  int n_rows = 0; ///< of all that were computed together
+  int n_drafted = 0;
+  int n_accepted = 0;
+  token_origin drafter = token_origin::model; ///< `model`: nobody drafted
+  double ms = 0;                              ///< forward pass and sampling
+};
+
 /// What one step made. Texts are whole UTF-8 characters, and empty while a stop string could still begin.
 struct generation_delta {
   std::vector<generated_token> tokens;
   std::string tail; ///< text held back until the end turned out not to be a stop string
+  /// If asked for; then a step that brings no token to show has its delta, too.
+  std::optional<step_trace> step{};
 
   std::string text() const {
     std::string all;

@@ -13,6 +13,7 @@ struct recorded_answer {
   std::optional<generation_accepted> accepted;
   std::vector<token_id> tokens;
   std::string text;
+  std::vector<step_trace> steps;
   std::optional<generation_finished> finished;
   std::optional<generation_failed> failed;
   int n_ends = 0;
@@ -36,6 +37,8 @@ public:
       for (const auto& token : delta->tokens)
         answer_.tokens.push_back(token.id);
       answer_.text += delta->text();
+      if (delta->step)
+        answer_.steps.push_back(*delta->step);
     } else {
       ++answer_.n_ends;
       if (const auto* finished = std::get_if<generation_finished>(&event))

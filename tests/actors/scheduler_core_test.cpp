@@ -314,6 +314,7 @@ private:
     request.speculation.enabled = e.a % 5 != 0;
     request.speculation.policy = std::array{"", "fixed", "adaptive"}[e.b % 3];
     request.priority = static_cast<int>(e.b % 3);
+    request.trace = e.a % 3 == 0;
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
     request.cache_key = e.a % 2 == 0 ? "" : std::to_string(n_admitted_ + 1);
     admit(std::move(request));
@@ -344,7 +345,7 @@ private:
   draft_tree tree_for(const draft_wish& wish, std::uint64_t whim) const {
     const auto& who = clients_.at(wish.id);
     const auto n_output = known(wish.id).tokens.size() - who.request.prompt.size();
-    draft_tree tree;
+    draft_tree tree{{}, 0, token_origin::answers};
     std::vector<std::size_t> n_right{n_output}; // tokens of the answer down to the node, from that before all
     for (int i = 0; i < wish.n_max; ++i) {
       whim = mixed(whim + 1);
@@ -487,6 +488,7 @@ private:
     const auto answer = who.recorder->now();
     RC_ASSERT(answer.n_ends == 1);
     RC_ASSERT(answer.breach == "");
+    check_trace(who, answer);
     auto visible = who.expected;
     const bool stops = !visible.empty() && visible.back() == fake_end && !who.request.sampling->ignore_eos;
     if (stops)
@@ -507,6 +509,29 @@ private:
       RC_ASSERT(n_failed_steps_ >= 3);
     else
       RC_FAIL("an error without a cause: " + answer.failed->code);
+  }
+
+  /// Every step that brought a token is traced, be it the one that ends the answer; and nobody who did not
+  /// ask is told.
+  void check_trace(const client& who, const recorded_answer& answer) const {
+    if (!who.request.trace) {
+      RC_ASSERT(answer.steps.empty());
+      return;
+    }
+    if (!answer.finished)
+      return;
+    const auto& usage = answer.finished->usage;
+    int n_drafted = 0;
+    int n_accepted = 0;
+    for (const auto& step : answer.steps) {
+      n_drafted += step.n_drafted;
+      n_accepted += step.n_accepted;
+      RC_ASSERT(step.n_rows > step.n_drafted && step.n_rows <= config_.max_batch_tokens);
+      RC_ASSERT(step.n_drafted == 0 || step.drafter != token_origin::model);
+    }
+    RC_ASSERT(n_drafted == usage.n_drafted_tokens);
+    RC_ASSERT(n_accepted == usage.n_accepted_tokens);
+    RC_ASSERT(static_cast<int>(answer.steps.size()) == usage.n_steps + (usage.n_output_tokens > 0 ? 1 : 0));
   }
 
   /// It was cancelled or late; then it shows all that was made.
@@ -556,15 +581,16 @@ private:
   scheduler_core core_;
 };
 
-/// Planted bugs that it caught: a page list not asked for again after a publication; a publication longer
-/// than what is computed; rows beyond the budget, beyond the prefill chunk or beyond the pages; one sequence
-/// too many; a preempted sequence that goes to the back; openings granted after a refusal; pages or drafts
-/// that nobody ends; grants of a lost kv manager taken for good; penalties that do not see the output; a coin
-/// thrown for the wrong position; min_tokens that does not see the draft; a cancelled or expired request that
-/// nobody tells; who waits for a prefix that another tenant computes; nobody leaves a full batch; rows of
-/// prompts given in order of admission; a policy that is told neither of admissions nor of what was served,
-/// or of cached prefixes that are not there; the KV of who leaves the batch thrown away; who sits out has
-/// rows, or sits out for good, or counts from before it was preempted.
+/// Planted bugs that it caught: a step without a token to show is not traced; a trace that nobody asked for;
+/// a page list not asked for again after a publication; a publication longer than what is computed; rows
+/// beyond the budget, beyond the prefill chunk or beyond the pages; one sequence too many; a preempted
+/// sequence that goes to the back; openings granted after a refusal; pages or drafts that nobody ends; grants
+/// of a lost kv manager taken for good; penalties that do not see the output; a coin thrown for the wrong
+/// position; min_tokens that does not see the draft; a cancelled or expired request that nobody tells; who
+/// waits for a prefix that another tenant computes; nobody leaves a full batch; rows of prompts given in
+/// order of admission; a policy that is told neither of admissions nor of what was served, or of cached
+/// prefixes that are not there; the KV of who leaves the batch thrown away; who sits out has rows, or sits
+/// out for good, or counts from before it was preempted.
 RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   const auto config = any_config();
   const auto some_events = rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event()));

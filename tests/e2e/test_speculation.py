@@ -54,6 +54,31 @@ def test_origins_name_the_prediction(server):
     asyncio.run(asyncio.wait_for(conversation(), 300))
 
 
+def test_a_trace_tells_of_every_step_and_only_if_asked_for(server):
+    async def frames_of(client, name, **own):
+        await client.send(type="generate", id=name, messages=QUESTION, max_tokens=64, temperature=0,
+                          souffleur={"cache": {"mode": "off"}} | own)
+        return await client.frames(name)
+
+    async def conversation():
+        client = await StreamClient.connect(server.stream_url)
+        untraced = await frames_of(client, "u")
+        traced = await frames_of(client, "t", trace=True, speculation={"policy": "fixed"})
+        assert text_of(traced) == text_of(untraced)
+        assert not any("step" in frame for frame in untraced)
+        steps = [frame["step"] for frame in traced if frame["type"] == "delta"]
+        done = traced[-1]
+        assert sum(step["drafted"] for step in steps) == done["speculation"]["drafted_tokens"] > 0
+        assert sum(step["accepted"] for step in steps) == done["speculation"]["accepted_tokens"]
+        assert len(steps) == done["speculation"]["steps"] + 1
+        for step in steps:
+            assert step["rows"] > step["drafted"] >= step["accepted"] and step["ms"] > 0
+            assert (step["drafter"] is None) == (step["drafted"] == 0)
+        await client.close()
+
+    asyncio.run(asyncio.wait_for(conversation(), 300))
+
+
 @pytest.mark.parametrize("acceptance, temperature, lossy", [
     ("typical", 0.8, True), ("typical", 0, False), ("token", 0.8, False), ("coupled", 0.8, False)])
 def test_an_answer_says_whether_it_is_lossy(server, acceptance, temperature, lossy):

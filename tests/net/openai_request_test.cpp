@@ -141,6 +141,7 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"souffleur", R"({"cache_priority":1,"cache_ttl_s":"1h"})", "souffleur.cache_ttl_s"},
       {"souffleur", R"({"cache_ttl_s":60})", "souffleur.cache_ttl_s"},
       {"souffleur", R"({"timeout_ms":0})", "souffleur.timeout_ms"},
+      {"souffleur", R"({"trace":1})", "souffleur.trace"},
       {"souffleur", R"({"timeout_ms":86400001})", "souffleur.timeout_ms"},
       {"souffleur", R"({"speculation":1})", "souffleur.speculation"},
       {"souffleur", R"({"speculation":{"max_draft":65}})", "souffleur.speculation.max_draft"},
@@ -311,6 +312,8 @@ TEST(openai_request, ownOptionsAreRead) {
   EXPECT_EQ(own(R"({"speculation":{"max_draft":0}})").speculation.max_draft, 0);
   EXPECT_EQ(own(R"({"speculation":{"branches":3}})").speculation.n_branches, 3);
   EXPECT_EQ(own(R"({"priority":-5})").priority, -5);
+  EXPECT_FALSE(own("{}").trace);
+  EXPECT_TRUE(own(R"({"trace":true})").trace);
   EXPECT_EQ(own(R"({"timeout_ms":50})").timeout, std::chrono::milliseconds{50});
   EXPECT_EQ(own("{}").retention.priority, 0);
   EXPECT_FALSE(own("{}").retention.pinned);

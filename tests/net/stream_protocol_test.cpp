@@ -168,6 +168,31 @@ TEST(stream_outbox, theTailGoesWithTheLastTokenOfItsDelta) {
   EXPECT_EQ(got.text, "abtail");
 }
 
+/// Planted bugs that it caught: told with every part of a delta; not told where there is no token; no drafter
+/// named; one named where nobody drafted.
+TEST(stream_outbox, aStepIsToldWithItsLastTokenIfItIsTraced) {
+  stream_outbox outbox{"s", "m", 1};
+  auto traced = std::get<generation_delta>(delta_of({"a", "b"}));
+  traced.step = step_trace{9, 3, 1, token_origin::suffix, 4.5};
+  outbox.push(traced);
+  generation_delta last;
+  last.step = step_trace{1, 0, 0, token_origin::suffix, 2};
+  outbox.push(last);
+  outbox.push(delta_of({"c"}));
+  frames_so_far got;
+  got.take_all(outbox);
+  outbox.grant(2);
+  got.take_all(outbox);
+  ASSERT_EQ(got.frames.size(), 4U);
+  EXPECT_FALSE(got.frames[0].contains("step"));
+  EXPECT_EQ(got.frames[1].at("step"),
+            json::parse(R"({"rows":9,"drafted":3,"accepted":1,"drafter":"suffix","ms":4.5})"));
+  EXPECT_EQ(got.frames[2].at("step"),
+            json::parse(R"({"rows":1,"drafted":0,"accepted":0,"drafter":null,"ms":2.0})"));
+  EXPECT_EQ(got.frames[2].at("tokens"), json::array{});
+  EXPECT_FALSE(got.frames[3].contains("step"));
+}
+
 TEST(stream_outbox, framesAreJsonWhateverTheLogprobs) {
   constexpr float infinity = std::numeric_limits<float>::infinity();
   stream_outbox outbox{"s", "m", {}};
