@@ -2,9 +2,13 @@
 """What speculation brings: the same requests to one server with and without it, one after the other.
 
 Every variant answers every prompt, in an order that turns. Each is a tenant of its own, so that none drafts from what
-another was answered, and has the prompt computed once before, so that what is compared is decoding. Prints by category: tokens a second without and with, their ratio, the least and the largest ratio of a group of
-`--batch` prompts, the share of drafted tokens that stood, and the tokens of a step. The answers must be the same, bit by
-bit: it counts those that are not, and then fails.
+another was answered, and has the prompt computed once before, so that what is compared is decoding. Prints by category: tokens
+a second without and with, their ratio, the least and the largest ratio of a group of `--batch` prompts, the share of drafted
+tokens that stood, and the tokens of a step. The answers must be the same, bit by bit: it counts those that are not, and then
+fails.
+
+With `--drafters` each of them drafts alone, and then all that the server has together (`auto`); one table more says by category
+how much faster each is than without, and how `auto` does beside the best of them.
 
 Categories: those of --prompts (JSON lines with "category" and "prompt" or "turns", of which the first counts), `code edit`
 (one of this repository's tests, to be given back with its name changed), `quote` (the beginning of a text of --prompts, else of
@@ -20,6 +24,7 @@ import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
+from bar_chart import bar_chart
 from local_server import PROJECT, LocalServer
 
 N_COPY_PROMPTS = 20
@@ -146,6 +151,43 @@ def show(name, rows):
               f"   {r['ratio']:.2f} ({r['least_ratio']:.2f}-{r['largest_ratio']:.2f})       {stood}   {r['tokens_per_step']:.2f}")
 
 
+MIXTURE = "auto"
+LEAST_OF_BEST = 0.97
+
+
+def beside_best(results):
+    """By category: what each drafter brings, and the mixture beside the best of those that draft alone."""
+    compared = []
+    for of_category in zip(*results.values()):
+        ratios = {name: row["ratio"] for name, row in zip(results, of_category)}
+        alone = {name: ratio for name, ratio in ratios.items() if name != MIXTURE}
+        best = max(alone, key=alone.get)
+        compared.append({"category": of_category[0]["category"], "ratios": ratios, "best": best,
+                         "of_best": ratios[MIXTURE] / alone[best]})
+    return compared
+
+
+def show_beside_best(compared):
+    names = list(compared[0]["ratios"])
+    print(f"\n{'times without':18s}" + "".join(f"{name:>14s}" for name in names) + f"   {MIXTURE} / best")
+    for one in compared:
+        ratios = "".join(f"{one['ratios'][name]:14.2f}" for name in names)
+        below = "  below" if one["of_best"] < LEAST_OF_BEST else ""
+        print(f"{one['category']:18s}{ratios}   {one['of_best']:.2f} of {one['best']}{below}")
+    n_below = sum(one["of_best"] < LEAST_OF_BEST for one in compared)
+    print(f"categories in which {MIXTURE} brings less than {LEAST_OF_BEST:.0%} of the best drafter: {n_below} of {len(compared)}")
+
+
+def chosen_variants(given):
+    variants = {"off": False}
+    if given.drafters:
+        variants |= {name: {"drafter": name} for name in [*given.drafters.split(","), MIXTURE]}
+    for variant in given.variant or ([] if given.drafters else ["on=true"]):
+        name, _, value = variant.partition("=")
+        variants[name] = json.loads(value)
+    return variants
+
+
 def add_prompt_options(parser):
     parser.add_argument("--prompts", help="JSON lines")
     parser.add_argument("--only", default="", help="a category, or several with commas between")
@@ -179,13 +221,13 @@ def main():
     parser.add_argument("--ignore-eos", action="store_true", help="all answers have --tokens tokens")
     parser.add_argument("--variant", action="append", default=[], metavar="NAME=JSON",
                         help="a value of souffleur.speculation to compare; default: on=true")
+    parser.add_argument("--drafters", default="", metavar="NAME,NAME",
+                        help="to compare, each alone and all together: prompt_lookup, suffix, recycling, draft_model")
     parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--svg", metavar="FILE", help="bars of the ratios by category")
     given, server_options = parser.parse_known_args()
     kept = chosen_prompts(parser, given)
-    variants = {"off": False}
-    for variant in given.variant or ["on=true"]:
-        name, _, value = variant.partition("=")
-        variants[name] = json.loads(value)
+    variants = chosen_variants(given)
     results = {}
     with LocalServer(given.model, *server_options) as server:
         tallies = measure(server, kept, variants, given)
@@ -195,10 +237,18 @@ def main():
         show(name, rows)
         results[name] = rows
     n_different = sum(rows[-1]["different_answers"] for rows in results.values())
+    compared = beside_best(results) if given.drafters else []
+    if compared:
+        show_beside_best(compared)
     print(f"\nanswers that differ from those without speculation: {n_different}")
     if given.json:
         with open(given.json, "w") as file:
-            json.dump(results, file, indent=1)
+            json.dump(results | ({"beside the best drafter": compared} if compared else {}), file, indent=1)
+    if given.svg:
+        ratios = {rows[0]["category"]: {name: row["ratio"] for name, row in zip(results, rows)}
+                  for rows in zip(*results.values())}
+        with open(given.svg, "w") as file:
+            file.write(bar_chart(f"{given.model}, batch {given.batch}, temperature {given.temperature:g}: tokens a second, times without speculation", ratios, 1))
     sys.exit(1 if n_different else 0)
 
 
