@@ -38,7 +38,7 @@ double step_cost::interpolated(int n_rows) const {
   const auto& a = *std::prev(above);
   const auto& b = *above;
   const double at_a = a.us * a.correction;
-  const double at_b = std::max(at_a, b.us * b.correction);
+  const double at_b = b.us * b.correction;
   const double slope = (at_b - at_a) / (b.n_rows - a.n_rows);
   // Fewer rows than were measured: no slope may lead below zero.
   return n_rows < a.n_rows ? at_a * n_rows / a.n_rows : at_a + slope * (n_rows - a.n_rows);

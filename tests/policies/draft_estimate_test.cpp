@@ -72,7 +72,8 @@ TEST(DraftEstimate, OfWhatCameAfterTheFirstThatFellNothingIsLearned) {
   const auto before = estimate.survival(drafted_chain(token_origin::suffix, 4, {0.1F}), {});
   draft_record record;
   for (int i = 0; i < 50; ++i)
-    estimate.observe(drafted_chain(token_origin::suffix, 4, sure_then_unsure), emitted_where(0), record);
+    estimate.observe(drafted_chain(token_origin::suffix, 4, sure_then_unsure), std::vector<token_id>{1, 0, 0},
+                     record);
   const auto after = estimate.survival(drafted_chain(token_origin::suffix, 4, {0.1F}), {});
   EXPECT_EQ(before, after);
 }
@@ -101,6 +102,54 @@ TEST(DraftEstimate, ARequestThatDoesWorseThanOthersIsTrustedLess) {
   const auto draft = drafted_chain(token_origin::prompt_lookup, 5, probabilities);
   EXPECT_LT(estimate.survival(draft, poor)[0], 0.3);
   EXPECT_GT(estimate.survival(draft, rich)[0], 0.8);
+}
+
+/// Planted bugs that they caught: what was expected, or what stood, does not fade; every token expected to
+/// stand; what all requests learnt does not fade.
+TEST(DraftEstimate, ARequestsFortuneIsThatOfItsLastDrafts) {
+  draft_estimate estimate;
+  draft_record others;
+  const auto draft = drafted_chain(token_origin::suffix, 5, {1.0F});
+  for (int i = 0; i < 2000; ++i) // half of them stand, so that one request has little to say about all
+    estimate.observe(draft, emitted_where(i % 2), others);
+  const auto of_all = estimate.survival(draft, {})[0];
+  draft_record changing;
+  for (int i = 0; i < 60; ++i)
+    estimate.observe(draft, emitted_where(0), changing);
+  EXPECT_LT(estimate.survival(draft, changing)[0], 0.5 * estimate.survival(draft, {})[0]);
+  for (int i = 0; i < 40; ++i)
+    estimate.observe(draft, emitted_where(1), changing);
+  EXPECT_GT(estimate.survival(draft, changing)[0], 1.2 * estimate.survival(draft, {})[0]);
+  EXPECT_NEAR(of_all, 0.5, 0.05);
+}
+
+TEST(DraftEstimate, WhatAllRequestsBroughtFades) {
+  draft_estimate estimate;
+  const auto draft = drafted_chain(token_origin::suffix, 5, {1.0F});
+  const auto after = [&](int n_standing, int n_times) {
+    for (int i = 0; i < n_times; ++i) {
+      draft_record another;
+      estimate.observe(draft, emitted_where(n_standing), another);
+    }
+    return estimate.survival(draft, {})[0];
+  };
+  EXPECT_GT(after(1, 5000), 0.95);
+  EXPECT_LT(after(0, 600), 0.2);
+}
+
+/// Planted bug that it caught: every token expected to stand, so that who is as fortunate as others seems not
+/// to be.
+TEST(DraftEstimate, ARequestAsFortunateAsOthersIsTrustedAsTheyAre) {
+  draft_estimate estimate;
+  draft_record record;
+  const auto draft = drafted_chain(token_origin::suffix, 5, {1.0F});
+  std::mt19937 random{11};
+  double sum = 0;
+  for (int i = 0; i < 4000; ++i) {
+    estimate.observe(draft, emitted_where(random() % 10 < 3 ? 1 : 0), record);
+    sum += i < 1000 ? 0 : estimate.survival(draft, record)[0];
+  }
+  EXPECT_NEAR(sum / 3000, 0.3, 0.06);
 }
 
 TEST(DraftEstimate, ARequestsFortuneWithOneDrafterIsNotThatWithAnother) {
@@ -137,6 +186,9 @@ RC_GTEST_PROP(DraftEstimate, LearnsOfATreeWhatItLearnsOfItsPathsWithTheSiblingsT
       break;
     parent = next;
   }
+  if (!emitted.empty() &&
+      emitted.back() == 99) // another draft stood further, with tokens that are in this one
+    emitted.insert(emitted.end(), {10, 11, 12, 13});
   draft_estimate estimate;
   draft_record record;
   const auto chance = [&](int i) {

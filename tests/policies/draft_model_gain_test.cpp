@@ -5,7 +5,11 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <random>
+#include <utility>
+#include <vector>
 
 using namespace souffleur;
 using souffleur::testing::drafted_chain;
@@ -40,6 +44,94 @@ RC_GTEST_PROP(DraftModelGain, ExpectsNoMoreThanIsAskedAndNeverLessForMore, ()) {
       before = now;
     }
   }
+}
+
+/// Counts as the description has them: of the tokens that were asked for and looked at, each one's share
+/// fades.
+struct plain_counts {
+  std::vector<std::pair<int, int>> tried_and_stood; ///< the newest last; a pass over has {-1, -1}
+
+  asked_tokens now(double decay, double decay_when_passed_over) const {
+    asked_tokens counted;
+    double share = 1;
+    for (auto one = tried_and_stood.rbegin(); one != tried_and_stood.rend(); ++one) {
+      if (one->first < 0) {
+        share *= decay_when_passed_over;
+        continue;
+      }
+      counted.n_tried += share * one->first;
+      counted.n_stood += share * one->second;
+      share *= decay;
+    }
+    return counted;
+  }
+};
+
+/// Planted bugs that it caught: a request's own counts do not fade, or those of who is passed over, or only
+/// what was tried, or what stood; the token after the last one asked for counted; all that were asked for
+/// counted as tried; tokens after the answer's end counted.
+RC_GTEST_PROP(DraftModelGain, CountsWhatWasLookedAtAndLetsItFade, ()) {
+  draft_model_gain gain;
+  asked_tokens request;
+  plain_counts counts;
+  for (int n = *rc::gen::inRange(0, 30); n > 0; --n) {
+    const int n_asked = *rc::gen::inRange(0, 9);
+    if (n_asked == 0) {
+      gain.pass_over(request);
+      counts.tried_and_stood.emplace_back(-1, -1);
+    } else {
+      const int n_drafted = *rc::gen::inRange(0, n_asked + 1);
+      const int n_standing = *rc::gen::inRange(0, n_drafted + 1);
+      auto emitted = emitted_where(n_standing);
+      // Another draft may have stood beyond; or the text ends.
+      emitted.resize(static_cast<std::size_t>(*rc::gen::inRange(1, n_standing + 5)), 0);
+      gain.observe(n_asked, draft_of(n_drafted), emitted, request);
+      const int n_seen = std::min(n_asked, static_cast<int>(emitted.size()));
+      const int n_stood = std::min(n_standing, n_seen);
+      counts.tried_and_stood.emplace_back(std::min(n_stood + 1, n_seen), n_stood);
+    }
+    const auto expected = counts.now(0.95, 0.995);
+    RC_ASSERT(std::abs(request.n_tried - expected.n_tried) < 1e-9);
+    RC_ASSERT(std::abs(request.n_stood - expected.n_stood) < 1e-9);
+  }
+}
+
+/// Planted bugs that it caught: every token as likely as the first; the first sure.
+RC_GTEST_PROP(DraftModelGain, ExpectsTokensToStandInARowByOneChance, ()) {
+  draft_model_gain gain;
+  const asked_tokens request{*rc::gen::inRange(0, 20) + 20.0, 1.0 * *rc::gen::inRange(0, 20)};
+  const double chance = gain.expected(1, request);
+  double all_before = 1;
+  double sum = 0;
+  for (int n = 1; n <= 8; ++n) {
+    sum += all_before *= chance;
+    RC_ASSERT(std::abs(gain.expected(n, request) - sum) < 1e-9);
+  }
+  RC_ASSERT(chance < 1);
+}
+
+TEST(DraftModelGain, WhatIsNotKnownYetIsWorthATry) {
+  EXPECT_GT(draft_model_gain{}.expected(1, {}), 0.6);
+  EXPECT_LT(draft_model_gain{}.expected(1, {}), 0.9);
+}
+
+/// Planted bugs that it caught: others' counts do not fade by questions, or where nobody is asked.
+TEST(DraftModelGain, WhatOthersBroughtFades) {
+  draft_model_gain gain;
+  const auto after = [&](int n_standing, int n_times) {
+    for (int i = 0; i < n_times; ++i) {
+      asked_tokens another;
+      gain.observe(4, draft_of(4), emitted_where(n_standing), another);
+    }
+    return gain.expected(1, {});
+  };
+  EXPECT_GT(after(4, 2000), 0.95);
+  EXPECT_LT(after(0, 300), 0.3);
+  for (int i = 0; i < 3000; ++i) {
+    asked_tokens another;
+    gain.pass_over(another);
+  }
+  EXPECT_GT(gain.expected(1, {}), 0.7) << "as in the beginning";
 }
 
 TEST(DraftModelGain, LearnsHowOftenTokensStand) {
