@@ -74,7 +74,9 @@ void suffix_nodes::take(suffix_node& node, token_id token) {
 void suffix_nodes::give_back(suffix_node& node, token_id token) {
   if (auto* edge = find_first(node, token)) {
     if (--edge->count == 0) {
-      remove_first(node, edge);
+      // The oldest suffix alone took it: any other edge, be it one of the rest, stands before it.
+      assert(edge == &node.first[node.n_edges - 1]);
+      --node.n_edges;
     } else {
       sink(node, edge);
     }
@@ -145,17 +147,6 @@ void suffix_nodes::sink(suffix_node& node, suffix_edge* edge) {
     if (best && before(*best, *edge)) {
       exchange_last(node, *best);
     }
-  }
-}
-
-void suffix_nodes::remove_first(suffix_node& node, suffix_edge* edge) {
-  std::copy<const suffix_edge*>(edge + 1, node.first.data() + std::min(node.n_edges, suffix_node::n_first),
-                                edge);
-  if (node.n_edges > suffix_node::n_first) {
-    node.first.back() = *best_of(rests_[node.rest], 0);
-    remove_from_rest(node, node.first.back().token);
-  } else {
-    --node.n_edges;
   }
 }
 

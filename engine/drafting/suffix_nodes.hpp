@@ -65,7 +65,8 @@ public:
   void redirect(suffix_node& node, token_id token, edge_end end);
   /// The newest suffix takes an edge that is there. What the edge leads to knows the new start already.
   void take(suffix_node& node, token_id token);
-  /// A suffix that took the edge is gone, and not the newest one that did; the last one's edge goes, too.
+  /// The oldest of the suffixes that take an edge of the node is gone, and this edge was its; the last one's
+  /// edge goes, too.
   void give_back(suffix_node& node, token_id token);
   /// Start of the newest suffix that takes the edge.
   std::uint32_t newest(const suffix_edge& edge) const {
@@ -97,7 +98,6 @@ private:
   static suffix_edge* find_first(suffix_node& node, token_id token);
   static void rise(suffix_node& node, suffix_edge* edge);
   void sink(suffix_node& node, suffix_edge* edge);
-  void remove_first(suffix_node& node, suffix_edge* edge);
   void add_to_rest(suffix_node& node, const suffix_edge& edge);
   void remove_from_rest(suffix_node& node, token_id token);
   void exchange_last(suffix_node& node, suffix_edge edge);

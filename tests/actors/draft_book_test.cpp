@@ -6,6 +6,8 @@
 #include <rapidcheck/gtest.h>
 
 #include <map>
+#include <string>
+#include <vector>
 
 namespace souffleur {
 namespace {
@@ -168,6 +170,65 @@ TEST(DraftBook, RecyclesWhatTheModelThoughtLikelyForItsTenantAlone) {
   ASSERT_EQ(of(1, "a", {{3, {{4, 0.9F}}}, {4, {{5, 0.8F}}}}).size(), 1U);
   EXPECT_EQ(of(2, "a", {}).front().tokens(), (tokens{4, 5}));
   EXPECT_TRUE(of(3, "b", {}).empty());
+}
+
+/// Planted bugs that it caught: tables of all tenants kept; a note is no use, so a tenant that goes on noting
+/// loses its table; nothing noted.
+RC_GTEST_PROP(DraftBook, RecyclesForTheTenantsThatNotedLast, ()) {
+  constexpr std::size_t n_kept = 4;
+  auto book = empty_book();
+  std::map<std::string, std::map<token_id, token_id>> known;
+  std::vector<std::string> by_note; // the one that noted last comes first
+  for (sequence_id id = *rc::gen::inRange<sequence_id>(0, 60); id > 0; --id) {
+    const auto tenant = std::to_string(*rc::gen::inRange(0, 6));
+    const auto last = *rc::gen::inRange<token_id>(0, 3);
+    std::vector<token_successors> noted;
+    if (*rc::gen::arbitrary<bool>()) {
+      const auto token = *rc::gen::inRange<token_id>(0, 3);
+      const auto next = *rc::gen::inRange<token_id>(0, 100);
+      noted = {{token, {{next, 0.9F}}}};
+      known[tenant][token] = next;
+      std::erase(by_note, tenant);
+      by_note.insert(by_note.begin(), tenant);
+      if (by_note.size() > n_kept) {
+        known.erase(by_note.back());
+        by_note.pop_back();
+      }
+    }
+    const auto drafts = book.answer({{{id, 0, {last}, 1, subject_of(tenant, 0, "recycling"), noted}}, {}})
+                            .proposals.front()
+                            .drafts;
+    RC_ASSERT(drafts.empty() == !known[tenant].contains(last));
+    if (!drafts.empty())
+      RC_ASSERT(drafts.front().tokens() == tokens{known[tenant][last]});
+  }
+}
+
+/// Planted bug that it caught: it drafts from what it knows.
+TEST(DraftBook, BehindAGapItDraftsNothingAndSaysWhatItKnows) {
+  auto book = empty_book();
+  const auto subject = subject_of("", 0);
+  book.answer({{{1, 0, {1, 2, 1, 2, 1}, 2, subject, {}}}, {}});
+  const auto offer = book.answer({{{1, 7, {1}, 2, subject, {}}}, {}});
+  EXPECT_TRUE(offer.proposals.front().drafts.empty());
+  EXPECT_EQ(offer.proposals.front().n_known, 5);
+}
+
+TEST(DraftBook, KeepsAnswersOnlyWhereTheyAreDraftedFrom) {
+  auto book = empty_book();
+  const tokens text{1, 2, 3, 4, 5, 6};
+  for (const auto* drafter : {"prompt_lookup", "recycling"})
+    book.answer({{}, {{1, 0, text, subject_of("a", 2, drafter), true}}});
+  EXPECT_EQ(book.size(), 0U);
+  EXPECT_TRUE(
+      book.answer({{{2, 0, {3, 4}, 2, subject_of("a", 1), {}}}, {}}).proposals.front().drafts.empty());
+}
+
+TEST(DraftBook, WhoAsksWhenAnotherEndsDraftsFromTheAnswer) {
+  auto book = empty_book();
+  const draft_demand demand{{{2, 0, {3, 4}, 2, subject_of("a", 1), {}}},
+                            {{1, 0, {1, 2, 3, 4, 5, 6}, subject_of("a", 2), true}}};
+  ASSERT_EQ(book.answer(demand).proposals.front().drafts.size(), 1U);
 }
 
 } // namespace

@@ -122,6 +122,22 @@ TEST(AnswerTrees, KeepNothingThatHasNoRoomAtAll) {
   EXPECT_EQ(trees.find("b"), nullptr);
 }
 
+/// Planted bug that it caught: one tenant goes at most.
+TEST(AnswerTrees, AsManyTenantsGoAsMakeRoomForAnother) {
+  constexpr auto limit_bytes = 512 * kib;
+  answer_trees trees{limit_bytes, limit_bytes, depth};
+  std::mt19937 random{1};
+  auto n_small = 0;
+  for (; trees.n_tenants() == static_cast<std::size_t>(n_small); ++n_small) {
+    trees.add(std::to_string(n_small), tokens{1, 2, 3});
+  }
+  trees.add("large", answer_of(random, 3000, 50));
+  ASSERT_NE(trees.find("large"), nullptr);
+  EXPECT_LE(trees.bytes(), limit_bytes);
+  EXPECT_LT(trees.n_tenants() + 2, static_cast<std::size_t>(n_small));
+  EXPECT_NE(trees.find(std::to_string(n_small - 1)), nullptr);
+}
+
 TEST(AnswerTrees, GiveATreeThatIsMadeAnewAnotherVersion) {
   answer_trees trees{70 * kib, 70 * kib};
   trees.add("a", tokens{1, 2, 3});

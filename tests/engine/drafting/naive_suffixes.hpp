@@ -18,23 +18,53 @@ namespace souffleur::testing {
 
 using tokens = std::vector<token_id>;
 
+/// Of a whole range in the first cases and in short texts, too: RapidCheck cuts it down to the size that it
+/// gives a case, and a container its elements.
+template <class T>
+rc::Gen<T> gen_in(T least, T end) {
+  return rc::gen::resize(rc::kNominalSize, rc::gen::inRange<T>(least, end));
+}
+
+template <class T>
+T any_in(T least, T end) {
+  return *gen_in(least, end);
+}
+
 inline tokens any_text(token_id n_vocabulary, int n_most = 30) {
-  return *rc::gen::resize(n_most, rc::gen::container<tokens>(rc::gen::inRange<token_id>(0, n_vocabulary)));
+  return *rc::gen::resize(n_most, rc::gen::container<tokens>(gen_in<token_id>(0, n_vocabulary)));
 }
 
 /// Made of pieces of the others, and of tokens of its own.
 inline tokens any_text_like(const std::vector<tokens>& others, token_id n_vocabulary) {
   tokens text;
-  for (auto n = *rc::gen::inRange(1, 5); n > 0; --n) {
+  for (auto n = any_in(1, 5); n > 0; --n) {
     auto piece = any_text(n_vocabulary, 12);
-    if (!others.empty() && *rc::gen::inRange(0, 3) > 0) {
+    if (!others.empty() && any_in(0, 3) > 0) {
       const auto& other = *rc::gen::elementOf(others);
-      const auto begin = *rc::gen::inRange<std::size_t>(0, other.size() + 1);
-      const auto end = *rc::gen::inRange<std::size_t>(begin, other.size() + 1);
+      const auto begin = any_in<std::size_t>(0, other.size() + 1);
+      const auto end = any_in<std::size_t>(begin, other.size() + 1);
       piece.assign(other.begin() + static_cast<std::ptrdiff_t>(begin),
                    other.begin() + static_cast<std::ptrdiff_t>(end));
     }
     text.insert(text.end(), piece.begin(), piece.end());
+  }
+  return text;
+}
+
+/// A few strings that texts are made of, so that they part and meet again.
+inline std::vector<tokens> any_phrases(token_id n_vocabulary) {
+  std::vector<tokens> phrases(any_in<std::size_t>(2, 5));
+  for (auto& phrase : phrases) {
+    phrase = *rc::gen::container<tokens>(any_in<std::size_t>(1, 12), gen_in<token_id>(0, n_vocabulary));
+  }
+  return phrases;
+}
+
+inline tokens any_text_of(const std::vector<tokens>& phrases) {
+  tokens text;
+  for (auto n = any_in(1, 6); n > 0; --n) {
+    const auto& phrase = *rc::gen::elementOf(phrases);
+    text.insert(text.end(), phrase.begin(), phrase.end());
   }
   return text;
 }

@@ -10,13 +10,13 @@ using namespace souffleur::testing;
 
 RC_GTEST_PROP(SequenceSuffixes, DraftsFromTheLastTokensInABoundedTree, ()) {
   constexpr auto depth = 5;
-  const auto n_max = *rc::gen::inRange<std::size_t>(8, 60);
+  const auto n_max = any_in<std::size_t>(8, 60);
   const auto n_text = n_max / 2 - 1;
   const auto n_vocabulary = *rc::gen::element<token_id>(1, 2, 4);
   sequence_suffixes drafts{n_max, depth};
   naive_suffixes naive{depth};
   tokens open;
-  for (auto n = *rc::gen::inRange(0, 30); n > 0; --n) {
+  for (auto n = any_in(0, 30); n > 0; --n) {
     const auto more = any_text(n_vocabulary, *rc::gen::element(2, 20));
     drafts.append(more);
     for (const auto token : more) {
@@ -32,7 +32,7 @@ RC_GTEST_PROP(SequenceSuffixes, DraftsFromTheLastTokensInABoundedTree, ()) {
     }
     RC_ASSERT(drafts.tree().n_tokens() <= n_max);
     RC_ASSERT(drafts.tree().n_tokens() == naive.n_tokens());
-    const draft_shape shape{*rc::gen::inRange(0, 6), *rc::gen::inRange(1, 3)};
+    const draft_shape shape{any_in(0, 6), any_in(1, 3)};
     const auto found = drafts.propose(shape);
     const auto expected = naive.propose(last_of(open, naive.n_repeated()), shape);
     RC_ASSERT(found.match_length == expected.match_length);

@@ -12,14 +12,14 @@ using namespace souffleur;
 using namespace souffleur::testing;
 
 RC_GTEST_PROP(SuffixMatch, ContinuesWhatASearchThroughTheTreesTextsFinds, ()) {
-  const auto depth = *rc::gen::inRange(2, 8);
+  const auto depth = any_in(2, 8);
   const auto n_vocabulary = *rc::gen::element<token_id>(1, 2, 4);
   std::array<suffix_tree, 2> trees = {suffix_tree{depth, 0}, suffix_tree{depth, 1000}};
   std::array<naive_suffixes, 2> naive = {naive_suffixes{depth}, naive_suffixes{depth}};
   suffix_match match{depth};
   tokens context;
   std::vector<tokens> texts;
-  for (auto n = *rc::gen::inRange(0, 30); n > 0; --n) {
+  for (auto n = any_in(0, 30); n > 0; --n) {
     const auto which = *rc::gen::weightedElement<std::size_t>({{5, 0}, {1, 1}});
     switch (*rc::gen::weightedElement<int>({{2, 0}, {1, 1}, {6, 2}})) {
     case 0: {
@@ -39,8 +39,8 @@ RC_GTEST_PROP(SuffixMatch, ContinuesWhatASearchThroughTheTreesTextsFinds, ()) {
       more.resize(std::min(more.size(), *rc::gen::element<std::size_t>(0, 2, 100)));
       match.append(more);
       context.insert(context.end(), more.begin(), more.end());
-      if (*rc::gen::inRange(0, 4) > 0) {
-        const draft_shape shape{*rc::gen::inRange(0, 6), *rc::gen::inRange(1, 3)};
+      if (any_in(0, 4) > 0) {
+        const draft_shape shape{any_in(0, 6), any_in(1, 3)};
         const auto found = match.propose(trees[which], shape);
         const auto expected = naive[which].propose(naive[which].longest_match(context), shape);
         RC_ASSERT(found.match_length == expected.match_length);

@@ -5,13 +5,15 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <set>
+
 using namespace souffleur;
 using namespace souffleur::testing;
 
 namespace {
 
 draft_shape any_shape() {
-  return {*rc::gen::inRange(0, 12), *rc::gen::element(1, 1, 2, 3), *rc::gen::element(0.0F, 0.1F, 0.3F, 1.0F)};
+  return {any_in(0, 12), *rc::gen::element(1, 1, 2, 3), *rc::gen::element(0.0F, 0.1F, 0.3F, 1.0F)};
 }
 
 void require_same(const draft_tree& found, const draft_tree& expected) {
@@ -41,13 +43,13 @@ void require_same_counts(const suffix_tree& tree, const naive_suffixes& naive,
 } // namespace
 
 RC_GTEST_PROP(SuffixTree, CountsAndContinuesAsASearchThroughItsTextsDoes, ()) {
-  const auto depth = *rc::gen::inRange(2, 8);
+  const auto depth = any_in(2, 8);
   const auto n_vocabulary = *rc::gen::element<token_id>(1, 2, 3, 30);
   suffix_tree tree{depth};
   naive_suffixes naive{depth};
   std::vector<tokens> texts;
-  for (auto n = *rc::gen::inRange(0, 8); n > 0; --n) {
-    if (naive.n_texts() > 0 && *rc::gen::inRange(0, 3) == 0) {
+  for (auto n = any_in(0, 8); n > 0; --n) {
+    if (naive.n_texts() > 0 && any_in(0, 3) == 0) {
       tree.remove_oldest();
       naive.remove_oldest();
     } else {
@@ -70,18 +72,48 @@ RC_GTEST_PROP(SuffixTree, CountsAndContinuesAsASearchThroughItsTextsDoes, ()) {
   }
 }
 
+/// Texts come and go; they part and meet again, so that nodes are made and merged, and what follows a string
+/// beyond the depth differs from text to text. Planted bugs that it caught: a merge, or a split, that forgets
+/// the parent of the node below; an old occurrence continued instead of the newest; a repeated suffix that
+/// does not renew its leaf.
+RC_GTEST_PROP(SuffixTree, ContinuesWithTheNewestOfManyTextsOfTheSamePhrases, ()) {
+  const auto depth = any_in(2, 8);
+  const auto phrases = any_phrases(*rc::gen::element<token_id>(2, 5, 30));
+  const auto n_kept = any_in<std::size_t>(1, 5);
+  suffix_tree tree{depth};
+  naive_suffixes naive{depth};
+  for (auto n = any_in(1, 15); n > 0; --n) {
+    add_text(tree, naive, any_text_of(phrases));
+    RC_ASSERT(tree.check() == "");
+    while (naive.n_texts() > n_kept) {
+      tree.remove_oldest();
+      naive.remove_oldest();
+      RC_ASSERT(tree.check() == "");
+    }
+    RC_ASSERT(tree.n_nodes() == naive.n_nodes());
+  }
+  suffix_locus at;
+  tokens context;
+  for (const auto token : any_text_of(phrases)) {
+    tree.advance(at, token);
+    context.push_back(token);
+    const draft_shape shape{12, *rc::gen::element(1, 2)};
+    require_same(tree.propose(at, shape), naive.propose(naive.longest_match(context), shape));
+  }
+}
+
 RC_GTEST_PROP(SuffixTree, CountsAndContinuesATextThatGrows, ()) {
-  const auto depth = *rc::gen::inRange(2, 8);
+  const auto depth = any_in(2, 8);
   const auto n_vocabulary = *rc::gen::element<token_id>(1, 2, 3, 30);
   suffix_tree tree{depth};
   naive_suffixes naive{depth};
   std::vector<tokens> texts;
-  for (auto n = *rc::gen::inRange(0, 3); n > 0; --n) {
+  for (auto n = any_in(0, 3); n > 0; --n) {
     texts.push_back(any_text_like(texts, n_vocabulary));
     add_text(tree, naive, texts.back());
   }
   texts.emplace_back();
-  for (auto n = *rc::gen::inRange(0, 20); n > 0; --n) {
+  for (auto n = any_in(0, 20); n > 0; --n) {
     const auto more = any_text(n_vocabulary, 4);
     tree.append(more);
     naive.append(more);
@@ -113,6 +145,35 @@ TEST(SuffixTree, ContinuesWithWhatFollowedMostOften) {
   EXPECT_FLOAT_EQ(chain.nodes[1].probability, 1.0F / 2 * match_trust(3));
   EXPECT_EQ(tree.propose(at, {4, 2}).tokens(), (tokens{3, 5, 6, 4}));
   EXPECT_EQ(tree.propose(at, {4, 1, 0.3F}).tokens(), (tokens{3}));
+}
+
+/// Planted bug that it caught: the place follows the text in which it was found first.
+TEST(SuffixTree, BeyondItsDepthItContinuesTheNewestText) {
+  suffix_tree tree{4};
+  for (const tokens& text : {tokens{1, 2, 3, 4, 5, 6, 7, 8}, tokens{9, 3, 4, 5, 6, 20, 21}}) {
+    tree.append(text);
+    tree.close();
+  }
+  suffix_locus at;
+  for (const token_id token : {1, 2, 3, 4, 5}) {
+    tree.advance(at, token);
+  }
+  EXPECT_EQ(tree.propose(at, {3}).tokens(), (tokens{6, 20, 21}));
+}
+
+/// Whoever follows a context through the tree looks for its place again then.
+TEST(SuffixTree, EveryChangeIsANewVersion) {
+  suffix_tree tree{4};
+  std::set<std::uint64_t> versions{tree.version()};
+  const auto is_new = [&] { return versions.insert(tree.version()).second; };
+  for (auto i = 0; i < 3; ++i) {
+    tree.append(tokens{1, 2, 3});
+    EXPECT_TRUE(is_new());
+    tree.close();
+    EXPECT_TRUE(is_new());
+  }
+  tree.remove_oldest();
+  EXPECT_TRUE(is_new());
 }
 
 TEST(SuffixTree, TakesAPeriodForEndless) {
