@@ -1,0 +1,57 @@
+#include "policies/key_digest.hpp"
+
+#include <sodium.h>
+
+#include <bit>
+#include <cmath>
+#include <limits>
+
+namespace souffleur {
+
+std::string to_hex(const key_digest& digest) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::string hex;
+  hex.reserve(2 * digest.bytes.size());
+  for (const auto byte : digest.bytes) {
+    hex += digits[byte >> 4];
+    hex += digits[byte & 15];
+  }
+  return hex;
+}
+
+void key_encoder::put(char kind, std::uint64_t bits) {
+  bytes_ += kind;
+  for (int i = 0; i < 8; ++i)
+    bytes_ += static_cast<char>(bits >> (8 * i) & 0xff);
+}
+
+void key_encoder::add(std::string_view text) {
+  put('s', text.size());
+  bytes_ += text;
+}
+
+void key_encoder::add(std::int64_t number) { put('i', static_cast<std::uint64_t>(number)); }
+
+void key_encoder::add(double number) {
+  if (number == 0)
+    number = 0; // -0.0 equals 0.0 and has other bits
+  if (std::isnan(number))
+    number = std::numeric_limits<double>::quiet_NaN();
+  put('d', std::bit_cast<std::uint64_t>(number));
+}
+
+void key_encoder::add(const key_digest& digest) {
+  add(std::string_view{reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()});
+}
+
+void key_encoder::begin_list(std::size_t n_items) { put('l', n_items); }
+
+key_digest key_encoder::digest() const {
+  [[maybe_unused]] static const auto ready = sodium_init(); // chooses the fastest of its implementations
+  key_digest made;
+  crypto_generichash(made.bytes.data(), made.bytes.size(),
+                     reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size(), nullptr, 0);
+  return made;
+}
+
+} // namespace souffleur
