@@ -173,6 +173,21 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
   return std::nullopt;
 }
 
+bool may_be_cached(const generation_request& request, const sampling_params& sampling,
+                   const serving_config& config, bool is_lossy) {
+  cache_limits limits;
+  limits.mode = make_cache_policy(config.cache_policy)->mode();
+  cache_wish wish;
+  if (!request.cache)
+    wish.mode = cache_mode::off;
+  cache_traits traits;
+  traits.temperature = sampling.temperature;
+  traits.is_seeded = request.seed_given;
+  traits.wants_logprobs = sampling.n_logprobs >= 0;
+  traits.is_lossy = is_lossy;
+  return permit_for(traits, wish, limits).exact;
+}
+
 } // namespace
 
 std::variant<admitted_request, generation_failed> prepare(const generation_request& request,
@@ -226,10 +241,7 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   admitted.priority = request.priority;
   admitted.trace = request.trace;
   admitted.retention = request.retention;
-  const auto caching = make_cache_policy(config.cache_policy);
-  const cache_candidate candidate{sampling.temperature, request.seed_given, !request.cache,
-                                  sampling.n_logprobs >= 0, false};
-  if (caching->may_serve(candidate) && !admitted.is_lossy)
+  if (may_be_cached(request, sampling, config, admitted.is_lossy))
     admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling,
                                          admitted.window, admitted.speculation.acceptance);
   admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));

@@ -160,6 +160,12 @@ std::string complaint(const std::unique_ptr<Policy>& made, const std::string& ke
   return made ? "" : key + ": unknown policy \"" + name + "\"; known: " + known;
 }
 
+/// None that looks for similar questions: nobody does, yet.
+std::unique_ptr<cache_policy> make_keyed_cache_policy(std::string_view name) {
+  auto made = make_cache_policy(name);
+  return made && made->mode() != cache_mode::semantic ? std::move(made) : nullptr;
+}
+
 std::string first_complaint(const serving_config& config) {
   for (const auto& text :
        {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy",
@@ -170,7 +176,8 @@ std::string first_complaint(const serving_config& config) {
                   config.acceptance_policy, std::string{acceptance_names}),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
                   std::string{draft_policy_names}),
-        complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy, "off, exact"),
+        complaint(make_keyed_cache_policy(config.cache_policy), "cache.policy", config.cache_policy,
+                  "off, exact"),
         complaint(make_window_policy(config.window_policy), "window.policy", config.window_policy,
                   "full, sinks")})
     if (!text.empty())

@@ -1,0 +1,43 @@
+// Tables of what cache policies do with labelled traffic.
+#pragma once
+
+#include "engine/cache/labelled_traffic.hpp"
+
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace souffleur::calibration_report {
+
+/// Hits and errors at each threshold, with and without the guards.
+void write_curve(std::ostream& out, std::span<const labelled_lookup> lookups, double step);
+
+struct trial {
+  traffic kind = traffic::pairs;
+  error_basis basis = error_basis::per_request;
+  double confidence = 0.95;
+  std::vector<double> promises;
+};
+
+/// Calibrates on one half, sends the other half through the policies. The fixed thresholds that `bounded` is
+/// compared with are the best that there are on the other half itself, which nobody can know beforehand.
+void write_trial(std::ostream& out, const trial& what, std::span<const asked_question> calibration,
+                 std::span<const asked_question> test);
+
+/// The same over many ways to halve the pairs: how often `bounded` breaks its promise.
+struct repeated_outcome {
+  int n_trials = 0;
+  int n_broken = 0;          ///< more errors than promised
+  double hit_rate = 0;       ///< mean
+  double fixed_hit_rate = 0; ///< mean, of the best fixed threshold with no more errors than promised
+};
+repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vectors, const trial& what,
+                        double promise, int n_trials);
+void write_repeated(std::ostream& out, double promise, const repeated_outcome& outcome);
+
+/// What the fixed threshold of 0.9 serves wrongly and `bounded` does not, and the other way round.
+void write_false_hits(std::ostream& out, const labelled_pairs& all, const trial& what,
+                      std::span<const asked_question> calibration, std::span<const asked_question> test,
+                      int n_shown);
+
+} // namespace souffleur::calibration_report
