@@ -1,6 +1,7 @@
 #include "policies/calibration.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -79,18 +80,37 @@ double upper_bound(int n_events, int n, double confidence) {
   return high;
 }
 
-double certified_threshold(std::span<const curve_point> curve, double max_error, double confidence,
-                           error_basis basis) {
-  const int n_least = n_for_a_bound(max_error, confidence);
+namespace {
+
+/// Fixed-sequence testing from the first threshold with `n_first` trials.
+double certified_from(std::span<const curve_point> curve, int n_first, double max_error, double confidence,
+                      error_basis basis) {
   double certified = 2;
   for (const auto& point : curve) {
     const int n = point.n_of(basis);
-    if (n < n_least)
+    if (n < n_first)
       continue;
     if (!is_bounded(point.n_errors, n, max_error, confidence))
       break;
     certified = point.threshold;
   }
+  return certified;
+}
+
+} // namespace
+
+double certified_threshold(std::span<const curve_point> curve, double max_error, double confidence,
+                           error_basis basis) {
+  if (basis == error_basis::per_request)
+    return certified_from(curve, 1, max_error, confidence, basis);
+  constexpr std::array starts = {1, 4, 16};
+  const double confidence_each = 1 - (1 - confidence) / starts.size();
+  const int n_least = n_for_a_bound(max_error, confidence_each);
+  double certified = 2;
+  for (const int start : starts)
+    if (n_least <= std::numeric_limits<int>::max() / start)
+      certified =
+          std::min(certified, certified_from(curve, start * n_least, max_error, confidence_each, basis));
   return certified;
 }
 

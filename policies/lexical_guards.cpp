@@ -173,7 +173,7 @@ void read_quantifiers(const std::vector<word>& words, content& to) {
 /// Capitals tell nothing where even small words have them.
 bool is_title(const std::vector<word>& words) {
   const auto n_small = std::count_if(words.begin(), words.end(), [](const word& w) {
-    return w.is_capital && !w.is_initial && is_function_word(w.text) && w.text != "i";
+    return w.is_capital && !w.is_shouted && !w.is_initial && is_function_word(w.text) && w.text != "i";
   });
   const auto n_capital =
       std::count_if(words.begin(), words.end(), [](const word& w) { return w.is_capital; });
@@ -363,15 +363,24 @@ std::string differing_date(const content& a, const content& b) {
   return replace_each_other(a.weak_dates, b.weak_dates) ? difference(a.weak_dates, b.weak_dates) : "";
 }
 
+/// A word of `a` alone that is one of `b` alone with an opposing prefix.
+std::string prefixed_opposite(const content& a, const content& b) {
+  constexpr std::size_t least_left = 4; // "in-to" opposes nothing
+  for (const auto& one : a.words)
+    for (const auto prefix : opposing_prefixes()) {
+      if (!one.starts_with(prefix) || one.size() < prefix.size() + least_left || b.words.contains(one))
+        continue;
+      const auto rest = one.substr(prefix.size());
+      if (b.words.contains(rest) && !a.words.contains(rest))
+        return rest + "/" + one;
+    }
+  return {};
+}
+
 std::string differing_negation(const content& a, const content& b) {
   if (a.n_negators != b.n_negators)
     return std::to_string(a.n_negators) + "/" + std::to_string(b.n_negators) + " negations";
-  for (const auto& one : a.words)
-    for (const auto& other : b.words)
-      if ((is_prefixed_opposite(one, other) || is_prefixed_opposite(other, one)) && !b.words.contains(one) &&
-          !a.words.contains(other))
-        return one + "/" + other;
-  return {};
+  return prefixed_opposite(a, b);
 }
 
 std::string differing_quantifier(const content& a, const content& b) {

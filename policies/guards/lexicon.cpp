@@ -319,6 +319,8 @@ mount|unmount
 wrap|unwrap
 freeze|unfreeze
 follow|unfollow
+similar alike|different differ
+similarity|difference
 subscribe|unsubscribe
 block|unblock
 )";
@@ -468,18 +470,21 @@ void note_opposites(std::string_view word, opposites_in_text& in) {
 }
 
 std::string opposed(const opposites_in_text& a, const opposites_in_text& b) {
-  const auto parting = (a.left & ~a.right & b.right & ~b.left) | (a.right & ~a.left & b.left & ~b.right);
+  const auto both_a = a.left & a.right;
+  const auto both_b = b.left & b.right;
+  const auto one_a = a.left ^ a.right;
+  const auto one_b = b.left ^ b.right;
+  const auto parting = (one_a & one_b & (a.left ^ b.left)) | (both_a & one_b) | (both_b & one_a);
   if (parting.none())
     return {};
   const auto& [left, right] = opposite_words().shown[parting._Find_first()];
   return std::string{left} + "/" + std::string{right};
 }
 
-bool is_prefixed_opposite(std::string_view a, std::string_view b) {
-  for (const std::string_view prefix : {"un", "in", "im", "il", "ir", "dis", "non", "de", "mis", "anti"})
-    if (a.size() == b.size() + prefix.size() && b.size() >= 4 && a.starts_with(prefix) && a.ends_with(b))
-      return true;
-  return false;
+std::span<const std::string_view> opposing_prefixes() {
+  static constexpr std::array<std::string_view, 10> all = {"un",  "in", "im",  "il",  "ir",
+                                                           "dis", "de", "mis", "non", "anti"};
+  return all;
 }
 
 bool gives_a_role(std::string_view word) {

@@ -4,6 +4,7 @@
 #include <bitset>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -53,11 +54,12 @@ struct opposites_in_text {
 };
 /// Notes every pair that `word`, in any of its forms, is one side of.
 void note_opposites(std::string_view word, opposites_in_text& in);
-/// One says hot where the other says cold. Empty: no pair parts them; else such a pair's two words.
+/// One says hot where the other says cold, or speaks of both where the other speaks of one. Empty: no pair
+/// parts them; else such a pair's two words.
 std::string opposed(const opposites_in_text& a, const opposites_in_text& b);
 
-/// `a` is `b` with a prefix that turns it into its opposite (un-, in-, dis-...).
-bool is_prefixed_opposite(std::string_view a, std::string_view b);
+/// Prefixes that turn a word into its opposite: un-, in-, dis-...
+std::span<const std::string_view> opposing_prefixes();
 
 /// A function word that says which part its object plays: from, to, than, before...
 bool gives_a_role(std::string_view word);

@@ -13,6 +13,9 @@ bool joins(const std::string& text) {
   return text == "and" || text == "or" || text == "vs" || text == "versus" || text == "&";
 }
 
+/// Of long texts the beginning decides: three words at a time are looked at.
+constexpr std::size_t most_compared = 64;
+
 struct place {
   std::size_t in_a = 0;
   std::size_t in_b = 0;
@@ -39,6 +42,8 @@ std::vector<place> common_places(const std::vector<actor_word>& a, const std::ve
     if (where.n_a == 1 && where.n_b == 1)
       common.push_back(where.at);
   std::sort(common.begin(), common.end(), [](const place& x, const place& y) { return x.in_a < y.in_a; });
+  if (common.size() > most_compared)
+    common.resize(most_compared);
   return common;
 }
 

@@ -16,6 +16,8 @@ std::optional<T> perhaps(T value) {
 
 cache_traits any_traits() {
   cache_traits traits;
+  if (*rc::gen::arbitrary<bool>())
+    return traits;
   traits.temperature = *rc::gen::element(0.0, 0.0, 0.3, 1.0);
   traits.is_seeded = *rc::gen::arbitrary<bool>();
   traits.n_choices = *rc::gen::element(1, 1, 1, 2);

@@ -90,7 +90,7 @@ const std::vector<change>& traps() {
       {"after", [](const std::string& text) { return with_first(text, " before ", " after "); }},
       {"all", [](const std::string& text) { return with_first(text, " some ", " all "); }},
       {"quotation", [](const std::string& text) { return with_first(text, "\"(\\w+)\"", "\"other$1\""); }},
-      {"name", [](const std::string& text) { return text + " It is about " + any_name() + '.'; }},
+      {"name", [](const std::string& text) { return text + ". It is about Reykjavik."; }},
       {"code", [](const std::string& text) { return with_first(text, "`([^`]+)`", "`$1;`"); }},
       {"flag", [](const std::string& text) { return with_first(text, " -([a-z])", " -q$1"); }},
       {"better", [](const std::string& text) { return with_first(text, "best", "worst"); }},
@@ -102,7 +102,10 @@ const std::vector<change>& traps() {
 const std::vector<change>& trifles() {
   static const std::vector<change> all = {
       {"blanks",
-       [](const std::string& text) { return "  " + std::regex_replace(text, std::regex{" "}, "  ") + "\n"; }},
+       [](const std::string& text) {
+         const bool has_code = text.find('`') != std::string::npos; // where blanks count
+         return "  " + (has_code ? text : std::regex_replace(text, std::regex{" "}, "  ")) + "\n";
+       }},
       {"no mark", [](const std::string& text) { return with_first(text, "[.?!]$", ""); }},
       {"two marks", [](const std::string& text) { return text.ends_with('?') ? text + "?" : text; }},
       {"first letter",
