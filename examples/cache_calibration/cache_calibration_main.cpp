@@ -67,8 +67,10 @@ result<std::string> report(const options& o) {
   write_trial(out, what, calibration, test);
   out << '\n';
   write_false_hits(out, *all, what, calibration, test, o.n_shown);
-  if (o.curve_step > 0)
+  if (o.curve_step > 0) {
+    write_equal_error(out << '\n', test);
     write_curve(out << '\n', lookups_of(test), o.curve_step);
+  }
   for (const double promise : o.promises)
     if (o.n_repeats > 0)
       write_repeated(out, promise, repeat(*all, *vectors, what, promise, o.n_repeats));

@@ -92,13 +92,33 @@ void write_trial(std::ostream& out, const trial& what, std::span<const asked_que
       write_row(out, std::string{name} + ' ' + std::to_string(threshold).substr(0, 4),
                 replay(test, *make_cache_policy(name), {threshold, 1}, what.kind, 1));
   const auto curve = curve_of(nearest_lookups(test), false);
+  const auto known = curve_of(nearest_lookups(calibration), false);
   const auto bounded = make_cache_policy("bounded", made);
   for (const double promise : what.promises) {
     const auto best = best_fixed(curve, promise, what.basis);
     write_row(out, "fixed, best for " + percent(promise) + ": " + std::to_string(best.threshold).substr(0, 6),
               replay(test, *make_cache_policy("fixed"), {best.threshold, 1}, what.kind, 1));
+    const double certified = certified_threshold(known, promise, what.confidence, what.basis);
+    write_row(out, "fixed, certified for " + percent(promise) + ": " + std::to_string(certified).substr(0, 6),
+              replay(test, *make_cache_policy("fixed"), {certified, 1}, what.kind, 1));
     write_row(out, "bounded " + percent(promise), replay(test, *bounded, {0.9, promise}, what.kind, 1));
   }
+}
+
+void write_equal_error(std::ostream& out, std::span<const asked_question> test) {
+  const auto all = curve_of(nearest_lookups(test), false);
+  const auto guarded = curve_of(lookups_of(test), true);
+  out << "| errors | best fixed threshold: hits | with the guards | ratio |\n|---|---|---|---|\n";
+  for (const auto basis : {error_basis::per_request, error_basis::per_hit})
+    for (const double error : {0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2}) {
+      const double fixed = best_fixed(all, error, basis).hit_rate();
+      const double ours = best_fixed(guarded, error, basis).hit_rate();
+      out << "| " << percent(error) << (basis == error_basis::per_hit ? " per hit" : " per request") << " | "
+          << percent(fixed) << " | " << percent(ours) << " | ";
+      if (fixed > 0)
+        out << std::round(100 * ours / fixed) / 100;
+      out << " |\n";
+    }
 }
 
 repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vectors, const trial& what,
@@ -115,16 +135,20 @@ repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vecto
     const int n = what.basis == error_basis::per_hit ? n_hits : counts.n_requests;
     ++outcome.n_trials;
     outcome.n_broken += counts.n_errors() > promise * n ? 1 : 0;
+    outcome.error += n == 0 ? 0 : static_cast<double>(counts.n_errors()) / n / n_trials;
     outcome.hit_rate += static_cast<double>(n_hits) / counts.n_requests / n_trials;
-    outcome.fixed_hit_rate +=
-        best_fixed(curve_of(nearest_lookups(test), false), promise, what.basis).hit_rate() / n_trials;
+    const double fixed = certified_threshold(curve_of(nearest_lookups(calibration), false), promise,
+                                             what.confidence, what.basis);
+    const auto others = replay(test, *make_cache_policy("fixed"), {fixed, 1}, what.kind, 1);
+    outcome.fixed_hit_rate += static_cast<double>(others.served.size()) / counts.n_requests / n_trials;
   }
   return outcome;
 }
 
 void write_repeated(std::ostream& out, double promise, const repeated_outcome& outcome) {
   out << percent(promise) << " promised: broken in " << outcome.n_broken << " of " << outcome.n_trials
-      << " ways to halve the pairs; hits " << percent(outcome.hit_rate) << ", with the best fixed threshold "
+      << " ways to halve the pairs, " << percent(outcome.error) << " on average; hits "
+      << percent(outcome.hit_rate) << ", with a fixed threshold that is certified alike "
       << percent(outcome.fixed_hit_rate) << '\n';
 }
 

@@ -24,12 +24,16 @@ struct trial {
 void write_trial(std::ostream& out, const trial& what, std::span<const asked_question> calibration,
                  std::span<const asked_question> test);
 
+/// The most hits that a fixed threshold has with so many errors, and one with guards.
+void write_equal_error(std::ostream& out, std::span<const asked_question> test);
+
 /// The same over many ways to halve the pairs: how often `bounded` breaks its promise.
 struct repeated_outcome {
   int n_trials = 0;
   int n_broken = 0;          ///< more errors than promised
+  double error = 0;          ///< mean
   double hit_rate = 0;       ///< mean
-  double fixed_hit_rate = 0; ///< mean, of the best fixed threshold with no more errors than promised
+  double fixed_hit_rate = 0; ///< mean, of a fixed threshold that is certified alike
 };
 repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vectors, const trial& what,
                         double promise, int n_trials);

@@ -86,6 +86,19 @@ RC_GTEST_PROP(Cacheability, OnlyWhatCameToItsOwnEndIsStored, ()) {
   RC_ASSERT(may_store(permit, end) == (permit.exact && permit.ttl_s > 0 && end == answer_end::stop));
 }
 
+TEST(Cacheability, ARequestGetsNoMoreThanTheServerHas) {
+  cache_limits limits;
+  limits.mode = cache_mode::exact;
+  cache_wish wish;
+  wish.mode = cache_mode::semantic;
+  EXPECT_TRUE(permit_for({}, wish, limits).exact);
+  EXPECT_FALSE(permit_for({}, wish, limits).semantic);
+  limits.mode = cache_mode::semantic;
+  EXPECT_TRUE(permit_for({}, {}, limits).semantic);
+  wish.mode = cache_mode::exact;
+  EXPECT_FALSE(permit_for({}, wish, limits).semantic);
+}
+
 TEST(Cacheability, SaysWhy) {
   cache_limits limits;
   EXPECT_EQ(to_string(permit_for({}, {}, limits).why), "by_server");
