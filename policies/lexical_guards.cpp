@@ -23,6 +23,12 @@ namespace {
 
 using text_set = std::set<std::string, std::less<>>;
 
+/// A word whose kind is known.
+struct word_of_kind {
+  std::string stem;
+  std::string_view kind;
+};
+
 struct unit_use {
   std::string name;
   bool has_number = false;
@@ -47,6 +53,7 @@ struct text_signature::content {
   opposites_in_text sides;
   text_set names; ///< words that are names by their spelling or because everybody knows them
   text_set words; ///< all words in lower case, their stems, and the names that they stand for
+  std::vector<word_of_kind> kinds;
   std::string question;
   std::vector<actor_word> actors;
   text_set saying; ///< stems of the words that say something
@@ -218,6 +225,8 @@ void read_words(const std::vector<word>& words, content& to) {
   for (const auto& one : words) {
     to.n_negators += is_negator(one.text) ? 1 : 0;
     note_opposites(one.text, to.sides);
+    if (const auto kind = kind_of(one.stem); !kind.empty())
+      to.kinds.push_back({one.stem, kind});
     if (!is_function_word(one.text) && !one.is_number)
       to.saying.insert(one.stem);
   }
@@ -391,11 +400,20 @@ std::string differing_quantifier(const content& a, const content& b) {
              : "";
 }
 
+/// A word of `a` alone, and one of `b` alone that is of the same kind.
+std::string replaced_kind(const content& a, const content& b) {
+  for (const auto& one : a.kinds)
+    for (const auto& other : b.kinds)
+      if (one.kind == other.kind && !b.saying.contains(one.stem) && !a.saying.contains(other.stem))
+        return one.stem + "/" + other.stem;
+  return {};
+}
+
 std::string differing_name(const content& a, const content& b) {
   for (const auto& name : a.names)
     if (!b.words.contains(name) && !b.words.contains(stem_of(name)))
       return name;
-  return {};
+  return replaced_kind(a, b);
 }
 
 std::string differing_question(const content& a, const content& b) {

@@ -20,7 +20,7 @@ enum class guard : std::uint8_t {
   negation,    ///< not, never, without; legal and illegal
   quantifier,  ///< all and some, first and last, at least and at most
   comparative, ///< opposites: hotter and colder, before and after, buy and sell
-  entity,      ///< names
+  entity,      ///< names; red and blue, breakfast and dinner
   question,    ///< who, when, why, how many, yes or no
   order,       ///< the same words, but who does what to whom
   wording,     ///< no word in common that says anything

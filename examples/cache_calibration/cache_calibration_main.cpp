@@ -41,7 +41,8 @@ void add_options(CLI::App& app, options& o) {
   app.add_option("--confidence", o.confidence)->check(CLI::Range(0.5, 0.999))->capture_default_str();
   app.add_option("--seed", o.seed, "of the halves")->capture_default_str();
   app.add_option("--repeats", o.n_repeats, "ways to halve the pairs, to see how often a promise breaks");
-  app.add_option("--show", o.n_shown, "false hits of a fixed 0.9 that are not served");
+  app.add_option("--show", o.n_shown,
+                 "so many false hits, those of a fixed 0.9 that are not served and those that are");
   app.add_option("--curve", o.curve_step, "prints hits and errors by threshold in such steps");
 }
 

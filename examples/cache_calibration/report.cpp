@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <iomanip>
+#include <iterator>
 #include <ostream>
-#include <set>
 #include <sstream>
 
 namespace souffleur::calibration_report {
@@ -152,27 +152,44 @@ void write_repeated(std::ostream& out, double promise, const repeated_outcome& o
       << percent(outcome.fixed_hit_rate) << '\n';
 }
 
+namespace {
+
+/// At most `n_most` of what was served wrongly, as far as somebody has labelled it.
+void write_questions(std::ostream& out, const labelled_pairs& all, std::span<const served_question> wrong,
+                     int n_most) {
+  for (const auto& one : wrong.first(std::min(wrong.size(), static_cast<std::size_t>(n_most))))
+    out << "  " << std::fixed << std::setprecision(3) << one.from.similarity << ' '
+        << to_string(one.from.refused_by) << ": " << all.questions[one.question] << " <- "
+        << all.questions[one.from.question] << '\n';
+}
+
+std::vector<served_question> labelled_wrong(const traffic_outcome& outcome) {
+  std::vector<served_question> wrong;
+  std::copy_if(outcome.served.begin(), outcome.served.end(), std::back_inserter(wrong),
+               [](const auto& one) { return !one.from.right && one.from.labelled; });
+  return wrong;
+}
+
+} // namespace
+
 void write_false_hits(std::ostream& out, const labelled_pairs& all, const trial& what,
                       std::span<const asked_question> calibration, std::span<const asked_question> test,
                       int n_shown) {
   const auto bounded = calibrated(what, calibration);
-  const auto fixed = replay(test, *make_cache_policy("fixed"), {0.9, 1}, what.kind, 1);
+  const auto fixed = labelled_wrong(replay(test, *make_cache_policy("fixed"), {0.9, 1}, what.kind, 1));
   for (const double promise : what.promises) {
-    const auto ours = replay(test, *bounded, {0.9, promise}, what.kind, 1);
-    std::set<std::pair<std::uint32_t, std::uint32_t>> served;
-    for (const auto& one : ours.served)
-      served.emplace(one.question, one.from.question);
-    int n_more = 0;
-    std::ostringstream shown;
-    for (const auto& one : fixed.served)
-      if (!one.from.right && one.from.labelled && !served.contains({one.question, one.from.question}) &&
-          ++n_more <= n_shown)
-        shown << "  " << std::fixed << std::setprecision(3) << one.from.similarity << ' '
-              << to_string(one.from.refused_by) << ": " << all.questions[one.question] << " <- "
-              << all.questions[one.from.question] << '\n';
-    out << "bounded " << percent(promise) << ": of the " << fixed.n_errors() << " false hits of a fixed 0.9, "
-        << n_more << " (labelled) are not served; " << ours.n_errors() << " false hits of its own\n"
-        << shown.str();
+    const auto ours = labelled_wrong(replay(test, *bounded, {0.9, promise}, what.kind, 1));
+    auto avoided = fixed;
+    std::erase_if(avoided, [&](const served_question& one) {
+      return std::any_of(ours.begin(), ours.end(), [&](const served_question& other) {
+        return one.question == other.question && one.from.question == other.from.question;
+      });
+    });
+    out << "bounded " << percent(promise) << ": of the " << fixed.size()
+        << " false hits of a fixed 0.9 it does not serve " << avoided.size() << '\n';
+    write_questions(out, all, avoided, n_shown);
+    out << "bounded " << percent(promise) << ": " << ours.size() << " false hits of its own\n";
+    write_questions(out, all, ours, n_shown);
   }
 }
 

@@ -39,7 +39,8 @@ repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vecto
                         double promise, int n_trials);
 void write_repeated(std::ostream& out, double promise, const repeated_outcome& outcome);
 
-/// What the fixed threshold of 0.9 serves wrongly and `bounded` does not, and the other way round.
+/// What a fixed threshold of 0.9 serves wrongly and `bounded` does not, and what `bounded` serves wrongly;
+/// the first `n_shown` of each with their texts. Without what nobody has labelled.
 void write_false_hits(std::ostream& out, const labelled_pairs& all, const trial& what,
                       std::span<const asked_question> calibration, std::span<const asked_question> test,
                       int n_shown);

@@ -194,14 +194,14 @@ open|close shut closed
 start begin|stop end finish quit
 start begin beginning|end ending
 increase raise boost grow|decrease reduce lower shrink cut
-rise|fall drop decline
-gain|lose
-win|lose
-buy purchase|sell
+rise rose|fall fell fallen drop decline
+gain|lose lost
+win won|lose lost
+buy bought purchase|sell sold
 lend|borrow
-give|take
-give|receive
-send|receive
+give given gave|take taken took
+give given gave|receive
+send sent|receive
 push|pull
 import|export
 upload|download
@@ -225,14 +225,14 @@ love like|hate dislike
 succeed success|fail failure
 pass|fail
 live life alive|die death dead
-birth born|death die died
-remember|forget
+birth born|death die died dead
+remember|forget forgot forgotten
 hire|fire
-arrive|leave depart
+arrive|leave left depart
 enter|exit leave
 ask|answer
 question|answer
-teach|learn
+teach taught|learn learnt
 ascending|descending
 advantage pro benefit upside|disadvantage con drawback downside risk
 strength|weakness
@@ -323,6 +323,32 @@ similar alike|different differ
 similarity|difference
 subscribe|unsubscribe
 block|unblock
+)";
+
+/// One kind a line: what is of one kind is not another of it.
+constexpr std::string_view kinds = R"(
+colour: red blue green yellow orange purple pink brown black white grey gray
+branch: mechanical electrical civil chemical aerospace biomedical electronic
+animal: dog cat horse cow pig sheep goat rabbit hamster parrot snake lion tiger elephant bear wolf fox
+meat: beef pork chicken turkey lamb fish salmon tuna shrimp
+relative: father mother brother sister uncle aunt cousin grandfather grandmother nephew niece
+partner: husband wife boyfriend girlfriend fiance
+meal: breakfast lunch dinner supper
+drink: coffee tea beer wine vodka whiskey milk juice
+subject: physics chemistry biology mathematics math history geography economics psychology philosophy
+school: kindergarten highschool college bachelor master phd mba
+sport: football soccer cricket tennis basketball baseball hockey badminton volleyball golf
+metal: gold silver copper iron steel aluminium aluminum platinum titanium
+vehicle: car bike bicycle motorcycle truck bus train plane airplane ship
+instrument: guitar piano violin drum flute saxophone
+organ: heart lung liver kidney brain stomach skin eye ear
+limb: arm leg hand foot finger toe knee elbow shoulder
+illness: cancer diabetes asthma flu malaria hepatitis arthritis depression anxiety
+profession: doctor lawyer nurse teacher engineer accountant plumber electrician pilot dentist
+material: wood plastic glass paper cotton leather
+fruit: apple banana mango grape strawberry pineapple
+organisation: army navy airforce police
+religion: muslim christian hindu buddhist jew sikh
 )";
 
 struct sides {
@@ -479,6 +505,17 @@ std::string opposed(const opposites_in_text& a, const opposites_in_text& b) {
     return {};
   const auto& [left, right] = opposite_words().shown[parting._Find_first()];
   return std::string{left} + "/" + std::string{right};
+}
+
+std::string_view kind_of(std::string_view stem) {
+  static const auto table = [] {
+    std::unordered_map<std::string, std::string_view> stems;
+    for (const auto& [word, kind] : table_of(kinds, [](std::string_view name) { return name; }))
+      stems.emplace(stem_of(word), kind);
+    return stems;
+  }();
+  const auto found = table.find(std::string{stem});
+  return found == table.end() ? std::string_view{} : found->second;
 }
 
 std::span<const std::string_view> opposing_prefixes() {

@@ -58,6 +58,9 @@ void note_opposites(std::string_view word, opposites_in_text& in);
 /// parts them; else such a pair's two words.
 std::string opposed(const opposites_in_text& a, const opposites_in_text& b);
 
+/// The kind that a word with this stem is one of: "colour", "animal"... Empty: none is known.
+std::string_view kind_of(std::string_view stem);
+
 /// Prefixes that turn a word into its opposite: un-, in-, dis-...
 std::span<const std::string_view> opposing_prefixes();
 

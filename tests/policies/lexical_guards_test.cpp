@@ -192,6 +192,10 @@ TEST(LexicalGuards, SayWhatDiffers) {
   EXPECT_EQ(verdict.refused_by, guard::unit);
   EXPECT_EQ(verdict.why, "eur, usd");
   EXPECT_EQ(compare("Is it legal?", "Is it illegal?").why, "legal/illegal");
+  EXPECT_EQ(compare("Are red cars safe?", "Are blue cars safe?").refused_by, guard::entity);
+  EXPECT_TRUE(compare("Are red and blue cars safe?", "Are blue and red cars safe?").passes());
+  EXPECT_EQ(compare("What are the pros of it?", "What are the pros and cons of it?").refused_by,
+            guard::comparative);
   EXPECT_EQ(to_string(compare("Who is he?", "When is he?").refused_by), "question");
 }
 
