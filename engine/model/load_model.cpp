@@ -3,6 +3,7 @@
 #include "engine/dequantize.hpp"
 #include "engine/model/architectures.hpp"
 #include "engine/model/footprint.hpp"
+#include "engine/model/pair_order.hpp"
 #include "engine/model/transformer.hpp"
 
 #include <xxhash.h>
@@ -37,8 +38,7 @@ public:
               packed_matrix::pack(up->type, up->data, n_out, n_in, &arena_)};
     return {packed_matrix::pack_gated(gate->type, gate->data, up->data, n_out, n_in, &arena_)};
   }
-  /// Rows of heads whose pairs (2 i, 2 i + 1) rope turns, as GGUF's llama has them, brought into the order
-  /// (i, i + head_dim / 2). Scores are sums over a head in any order, as long as queries and keys agree.
+  /// Rows in the order that row_of_pairs gives.
   packed_matrix matrix_of_pairs(const std::string& name, int n_out, int n_in, int head_dim) {
     const auto* tensor = checked(name, {n_in, n_out});
     if (!tensor)
@@ -87,12 +87,6 @@ private:
     else
       return *taken_.insert(tensor).first;
     return nullptr;
-  }
-  /// Where the row that becomes `row` stands.
-  static int row_of_pairs(int row, int head_dim) {
-    const int in_head = row % head_dim;
-    const int half = head_dim / 2;
-    return row - in_head + (in_head < half ? 2 * in_head : 2 * (in_head - half) + 1);
   }
 
   const gguf_file& file_;
