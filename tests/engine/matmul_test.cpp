@@ -1,80 +1,29 @@
 #include "engine/kernels/matmul.hpp"
 
 #include "engine/dequantize.hpp"
+#include "tests/engine/random_blocks.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include <cmath>
-#include <cstring>
 #include <random>
 
 namespace souffleur {
 namespace {
+
+using testing::random_blocks;
+using testing::random_floats;
 
 const std::vector<tensor_type> all_types = {
     tensor_type::f32,  tensor_type::f16,  tensor_type::bf16, tensor_type::q4_0, tensor_type::q4_1,
     tensor_type::q5_0, tensor_type::q5_1, tensor_type::q8_0, tensor_type::q2_k, tensor_type::q3_k,
     tensor_type::q4_k, tensor_type::q5_k, tensor_type::q6_k};
 
-/// Random quants under plausible scales: every byte random, then the half-precision scale fields overwritten.
-std::vector<std::byte> random_blocks(tensor_type type, int n_values, std::mt19937& random) {
-  const auto shape = block_shape_of(type);
-  std::vector<std::byte> bytes(static_cast<std::size_t>(n_values / shape.n_values * shape.n_bytes));
-  for (auto& byte : bytes)
-    byte = static_cast<std::byte>(random() & 0xFFU);
-  std::uniform_real_distribution<float> scale(-0.1F, 0.1F);
-  const auto put_half = [&](std::size_t at) {
-    const auto half = float_to_half(scale(random));
-    std::memcpy(bytes.data() + at, &half, 2);
-  };
-  const auto n_bytes = static_cast<std::size_t>(shape.n_bytes);
-  for (std::size_t at = 0; at < bytes.size(); at += n_bytes) {
-    switch (type) {
-    case tensor_type::f32: {
-      const float value = scale(random);
-      std::memcpy(bytes.data() + at, &value, 4);
-      break;
-    }
-    case tensor_type::bf16:
-      bytes[at + 1] = static_cast<std::byte>((random() & 0x80U) | 0x3DU);
-      break;
-    case tensor_type::q6_k:
-      put_half(at + 208);
-      break;
-    case tensor_type::q3_k:
-      put_half(at + 108);
-      break;
-    case tensor_type::q2_k:
-      put_half(at + 80);
-      put_half(at + 82);
-      break;
-    case tensor_type::q4_1:
-    case tensor_type::q5_1:
-    case tensor_type::q4_k:
-    case tensor_type::q5_k:
-      put_half(at);
-      put_half(at + 2);
-      break;
-    default:
-      put_half(at);
-    }
-  }
-  return bytes;
-}
-
 std::vector<float> dequantised(tensor_type type, const std::vector<std::byte>& bytes, int n_values) {
   std::vector<float> values(static_cast<std::size_t>(n_values));
   dequantize(type, bytes, values);
   return values;
-}
-
-std::vector<float> random_rows(int n, std::mt19937& random) {
-  std::normal_distribution<float> normal;
-  std::vector<float> rows(static_cast<std::size_t>(n));
-  for (auto& value : rows)
-    value = normal(random);
-  return rows;
 }
 
 /// `expected` is (packed.n_out(), packed.n_in()).
@@ -135,7 +84,7 @@ TEST(Matmul, DiffersFromTheExactProductByActivationRoundingOnly) {
       const auto bytes = random_blocks(type, n_out * n_in, random);
       const auto w = dequantised(type, bytes, n_out * n_in);
       const auto packed = packed_matrix::pack(type, bytes, n_out, n_in);
-      const auto x = random_rows(n_rows * n_in, random);
+      const auto x = random_floats(n_rows * n_in, random);
       const auto y = product(packed, x, n_rows, team, level);
       for (int m = 0; m < n_rows; ++m)
         for (int o = 0; o < n_out; ++o) {
@@ -159,7 +108,7 @@ RC_GTEST_PROP(Matmul, ARowsResultDoesNotDependOnItsNeighboursOrThreads, ()) {
   const int n_out = *rc::gen::inRange(1, 70);
   const int n_in = 256;
   const auto packed = packed_matrix::pack(type, random_blocks(type, n_out * n_in, random), n_out, n_in);
-  const auto x = random_rows(n_rows * n_in, random);
+  const auto x = random_floats(n_rows * n_in, random);
   thread_team one{1};
   thread_team many{*rc::gen::inRange(1, 4)};
   for (const auto level : available_isas()) {
@@ -183,7 +132,7 @@ RC_GTEST_PROP(Matmul, Avx2AndAvx512GiveTheSameBits, ()) {
   const int n_out = 33;
   const int n_in = 512;
   const auto packed = packed_matrix::pack(type, random_blocks(type, n_out * n_in, random), n_out, n_in);
-  const auto x = random_rows(n_rows * n_in, random);
+  const auto x = random_floats(n_rows * n_in, random);
   thread_team team{2};
   RC_ASSERT(product(packed, x, n_rows, team, isa::avx2) == product(packed, x, n_rows, team, isa::avx512));
 }
