@@ -2,11 +2,10 @@
 
 #include "engine/drafting/drafter_set.hpp"
 #include "policies/acceptance_policy.hpp"
+#include "policies/cache_key.hpp"
 #include "policies/draft_policy.hpp"
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 
 namespace souffleur {
 
@@ -54,19 +53,25 @@ std::variant<token_list, generation_failed> tokens_of(const token_prompt& prompt
   return prompt.tokens;
 }
 
-void put(std::string& key, const void* bytes, std::size_t size) {
-  key.append(reinterpret_cast<const char*>(&size), sizeof(size));
-  key.append(static_cast<const char*>(bytes), size);
-}
-
-template <class T>
-requires std::is_arithmetic_v<T>
-void put(std::string& key, T value) { put(key, &value, sizeof(value)); }
-
-void put(std::string& key, const std::string& text) { put(key, text.data(), text.size()); }
-
-void put(std::string& key, const std::vector<token_id>& tokens) {
-  put(key, tokens.data(), tokens.size() * sizeof(token_id));
+cache_sampling cached(const sampling_params& sampling, const std::string& acceptance) {
+  cache_sampling made;
+  made.temperature = sampling.temperature;
+  made.top_k = sampling.top_k;
+  made.top_p = sampling.top_p;
+  made.min_p = sampling.min_p;
+  made.repetition_penalty = sampling.repetition_penalty;
+  made.presence_penalty = sampling.presence_penalty;
+  made.frequency_penalty = sampling.frequency_penalty;
+  made.logit_bias.assign(sampling.logit_bias.begin(), sampling.logit_bias.end());
+  made.seed = sampling.seed;
+  made.acceptance = acceptance;
+  made.n_logprobs = sampling.n_logprobs;
+  made.max_tokens = sampling.max_tokens;
+  made.min_tokens = sampling.min_tokens;
+  made.ignore_eos = sampling.ignore_eos;
+  made.stop = sampling.stop;
+  made.stop_token_ids = sampling.stop_token_ids;
+  return made;
 }
 
 } // namespace
@@ -74,36 +79,14 @@ void put(std::string& key, const std::vector<token_id>& tokens) {
 std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
                             const std::vector<token_id>& prompt, const sampling_params& sampling,
                             const window_limits& window, const std::string& acceptance) {
-  std::string key;
-  put(key, tenant);
-  put(key, fingerprint);
-  put(key, prompt);
-  put(key, sampling.temperature);
-  put(key, sampling.top_k);
-  put(key, sampling.top_p);
-  put(key, sampling.min_p);
-  put(key, sampling.repetition_penalty);
-  put(key, sampling.presence_penalty);
-  put(key, sampling.frequency_penalty);
-  put(key, sampling.logit_bias.size());
-  for (const auto& [token, bias] : sampling.logit_bias) {
-    put(key, token);
-    put(key, bias);
-  }
-  // A greedy answer is the same for every seed and every acceptance policy.
-  const bool is_greedy = sampling.temperature == 0;
-  put(key, is_greedy ? std::uint64_t{0} : sampling.seed);
-  put(key, is_greedy ? std::string{} : acceptance);
-  put(key, sampling.max_tokens);
-  put(key, sampling.min_tokens);
-  put(key, static_cast<int>(sampling.ignore_eos));
-  put(key, sampling.stop.size());
-  for (const auto& stop : sampling.stop)
-    put(key, stop);
-  put(key, sampling.stop_token_ids);
-  put(key, window.n_sinks);
-  put(key, window.n_window);
-  return key;
+  cache_subject subject;
+  subject.tenant = tenant;
+  subject.model = fingerprint;
+  subject.sampling = cached(sampling, acceptance);
+  subject.n_sinks = window.n_sinks;
+  subject.n_window = window.n_window;
+  subject.prompt = prompt;
+  return to_hex(key_of(subject).exact);
 }
 
 namespace {
