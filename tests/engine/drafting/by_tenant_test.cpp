@@ -29,7 +29,7 @@ RC_GTEST_PROP(ByTenant, DropsWhoeverWasUsedLongestAgo, ()) {
     }
     case 1:
       RC_ASSERT((things.find(tenant) != nullptr) == (known != expected.end()));
-      RC_ASSERT(!things.find(tenant) || *things.find(tenant) == known->second);
+      RC_ASSERT((!things.find(tenant) || *things.find(tenant) == known->second));
       break;
     case 2:
       if (known == expected.end()) {
