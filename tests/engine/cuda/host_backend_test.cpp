@@ -76,7 +76,7 @@ TEST(HostBackend, ProductsAreTheCpuEngines) {
                                      .y_stride = n_out,
                                      .bias = bias.data(),
                                      .accumulate = true});
-      expect_near(got, expected, 2e-6F, to_string(type));
+      expect_near(got, expected, 1e-5F, to_string(type));
     }
 }
 
