@@ -1,12 +1,10 @@
 #include "engine/gguf.hpp"
 
+#include "engine/mapped_file.hpp"
+
 #include <bit>
 #include <cstring>
-#include <fcntl.h>
 #include <limits>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace souffleur {
 
@@ -239,16 +237,11 @@ gguf_value array(cursor& in, const std::string& field) {
 
 struct parsed_file : gguf_file {
   std::span<const std::byte> bytes;
-  void* mapping = nullptr;
-
-  ~parsed_file() override {
-    if (mapping)
-      munmap(mapping, bytes.size());
-  }
+  std::shared_ptr<const mapped_file> mapping; ///< null: the caller keeps `bytes`
 
   void release_pages() const override {
     if (mapping)
-      madvise(mapping, bytes.size(), MADV_DONTNEED);
+      mapping->release_pages(bytes);
   }
 
   /// Empty if all is well.
@@ -369,24 +362,14 @@ result<std::shared_ptr<const gguf_file>> gguf_file::parse(std::span<const std::b
 }
 
 result<std::shared_ptr<const gguf_file>> gguf_file::open(const std::filesystem::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0)
-    return failure{path.string() + ": " + std::strerror(errno)};
-  struct stat status {};
-  const bool regular = fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
-  void* mapping = MAP_FAILED;
-  if (regular && status.st_size > 0)
-    mapping = mmap(nullptr, static_cast<std::size_t>(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0);
-  ::close(descriptor);
-  if (!regular)
-    return failure{path.string() + ": is no regular file"};
-  if (status.st_size == 0)
+  auto mapping = mapped_file::open(path);
+  if (!mapping)
+    return failure{mapping.error()};
+  if ((*mapping)->bytes().empty())
     return failure{path.string() + ": magic: the file is empty"};
-  if (mapping == MAP_FAILED)
-    return failure{path.string() + ": cannot be mapped: " + std::strerror(errno)};
   auto file = std::make_shared<parsed_file>();
-  file->mapping = mapping;
-  file->bytes = {static_cast<const std::byte*>(mapping), static_cast<std::size_t>(status.st_size)};
+  file->mapping = *mapping;
+  file->bytes = file->mapping->bytes();
   auto opened = parsed(std::move(file));
   if (!opened)
     return failure{path.string() + ": " + opened.error()};
