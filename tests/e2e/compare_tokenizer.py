@@ -2,7 +2,8 @@
 """Compares the tokenizer with Hugging Face's `tokenizers` on the vocabularies of the fetched models.
 
 The reference is built from each GGUF's vocabulary and merges with the pre-tokenizer that the model's author
-published: SmolLM2 splits off every digit, then byte-level GPT-2; Qwen2 takes NFC, then its own pattern.
+published: SmolLM2 splits off every digit, then byte-level GPT-2; Qwen2 takes NFC, then its own pattern. For a folder
+with a vocab.txt (minilm) it is BERT's uncased WordPiece.
 Texts: every turn of the prompt set and seeded random strings, with and without special tokens. Any difference is
 printed and makes the exit status 1.
 
@@ -17,7 +18,7 @@ import sys
 from pathlib import Path
 
 import gguf
-from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_tokenizers
+from tokenizers import AddedToken, BertWordPieceTokenizer, Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 PROMPTS = Path(__file__).parent.parent / "data" / "spec_bench_dev.jsonl"
 CONTROL, USER_DEFINED = 3, 4
@@ -56,6 +57,8 @@ def pre_tokenizer_of(path):
 class Reference:
     """`tokenizers` on one GGUF's vocabulary."""
 
+    flags = (False, True)
+
     def __init__(self, path):
         fields = gguf.GGUFReader(path).fields
         self.pre = fields["tokenizer.ggml.pre"].contents()
@@ -84,6 +87,21 @@ class Reference:
         return [row.ids for row in encoded]
 
 
+class WordPieceReference:
+    """`tokenizers` on BERT's vocabulary; special tokens are always parsed, and [CLS] and [SEP] added."""
+
+    flags = (True,)
+    pre = "bert uncased"
+    specials = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+    def __init__(self, path):
+        self.tokenizer = BertWordPieceTokenizer(str(path), lowercase=True)
+        self.tokenizer.add_special_tokens(self.specials)
+
+    def encode(self, texts, _):
+        return [row.ids for row in self.tokenizer.encode_batch(texts)]
+
+
 def prompt_texts():
     with open(PROMPTS, encoding="utf-8") as lines:
         return [turn for line in lines for turn in json.loads(line)["turns"]]
@@ -93,7 +111,7 @@ def prompt_texts():
 # versions of the two programs agree on them.
 BLOCKS = [
     (0x00, 0x1F), (0x20, 0x7E), (0x20, 0x7E), (0x80, 0xFF), (0x100, 0x24F), (0x300, 0x36F), (0x370, 0x3FF),
-    (0x400, 0x4FF), (0x590, 0x5F4), (0x600, 0x6FF), (0x900, 0x97F), (0xE00, 0xE5B), (0x1100, 0x11FF),
+    (0x400, 0x4FF), (0x590, 0x5F4), (0x620, 0x6FF), (0x900, 0x97F), (0xE00, 0xE5B), (0x1100, 0x11FF),
     (0x1E00, 0x1EFF), (0x1F00, 0x1FFF), (0x2000, 0x206F), (0x2070, 0x209C), (0x2100, 0x218B), (0x2200, 0x22FF),
     (0x2460, 0x24FF), (0x3000, 0x30FF), (0x4E00, 0x9FA5), (0xAC00, 0xD7A3), (0xF900, 0xFAD9), (0xFB00, 0xFB4F),
     (0xFE00, 0xFE0F), (0xFF00, 0xFFEF), (0x1D400, 0x1D7FF), (0x1F300, 0x1F64F), (0x20000, 0x2A6D6),
@@ -138,12 +156,12 @@ def ours(tool, model, texts, parse_special):
 
 def compare(tool, model, n_random, seed):
     """Number of texts that differ."""
-    reference = Reference(model)
+    reference = (WordPieceReference if model.name == "vocab.txt" else Reference)(model)
     source = random.Random(seed)
     prompts = prompt_texts()
     texts = prompts + [random_text(source, reference.specials) for _ in range(n_random)]
     n_different = 0
-    for parse_special in (False, True):
+    for parse_special in reference.flags:
         expected = reference.encode(texts, parse_special)
         actual = ours(tool, model, texts, parse_special)
         if len(actual) != len(texts):
@@ -153,7 +171,7 @@ def compare(tool, model, n_random, seed):
         for i in different[:10]:
             print(f"  differs: {texts[i]!a}\n    tokenizers: {expected[i]}\n    souffleur:  {actual[i]}")
         print(
-            f"{model.name} ({reference.pre}), special tokens {'parsed' if parse_special else 'as text'}: "
+            f"{model.parent.name}/{model.name} ({reference.pre}), special tokens {'parsed' if parse_special else 'as text'}: "
             f"{len(prompts)} prompts, {n_random} random strings, {sum(map(len, expected))} tokens, "
             f"{len(different)} differ"
         )
@@ -171,6 +189,7 @@ def main():
     comparable = [path for path in sorted(found) if pre_tokenizer_of(path) in PIPELINES]
     for path in sorted(found.difference(comparable)):
         print(f"{path.name}: skipped, there is no reference for its pre-tokenizer {pre_tokenizer_of(path)}")
+    comparable += sorted({path.resolve() for path in chosen.models.glob("*/vocab.txt")})
     if not comparable:
         sys.exit(f"nothing to compare in {chosen.models}")
     n_different = sum(compare(chosen.tool, model, chosen.random, chosen.seed) for model in comparable)
