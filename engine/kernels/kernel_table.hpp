@@ -61,6 +61,11 @@ struct kernel_table {
 
   /// y = x / rms(x) * weight; (n,). Source: Zhang and Sennrich 2019.
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* y, int n);
+  /// y = (x - mean(x)) / deviation(x) * weight + bias; (n,); y may be x. Source: Ba et al. 2016.
+  void (*layer_norm)(const float* x, const float* weight, const float* bias, float epsilon, float* y, int n);
+  /// y[i] = x[i] * Φ(x[i]), of the error function itself and no approximation with tanh; y may be x. Source:
+  /// Hendrycks and Gimpel 2016.
+  void (*gelu)(const float* x, float* y, int n);
   /// y[i] = act(gate[i]) * up[i]. Source: Shazeer 2020.
   void (*gate)(activation kind, const float* gate, const float* up, float* y, int n);
   /// Rotates the pairs (x[i], x[i + half]) of one head by the angles given. Source: Su et al. 2021.

@@ -20,12 +20,13 @@ SOUFFLEUR_INLINE void for_lanes(int n_all, const F& body) {
     body(i, n_all - i);
 }
 
-SOUFFLEUR_INLINE f32x16 load_some(const float* p, int n) {
+/// The first n of sixteen values; the others are `rest`.
+SOUFFLEUR_INLINE f32x16 load_some(const float* p, int n, float rest = 0) {
   if (n == lanes)
     return f32x16::load(p);
-  float padded[lanes] = {};
-  for (int i = 0; i < n; ++i)
-    padded[i] = p[i];
+  float padded[lanes];
+  for (int i = 0; i < lanes; ++i)
+    padded[i] = i < n ? p[i] : rest;
   return f32x16::load(padded);
 }
 
@@ -68,6 +69,47 @@ void rms_norm(const float* x, const float* weight, float epsilon, float* y, int 
   for_lanes(
       n, [&](int i, int some) __attribute__((always_inline)) {
         store_some(load_some(x + i, some) * factor * load_some(weight + i, some), y + i, some);
+      });
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, float epsilon, float* y, int n) {
+  f32x16 sums = f32x16::zero();
+  for_lanes(
+      n, [&](int i, int some) __attribute__((always_inline)) { sums = sums + load_some(x + i, some); });
+  const float mean = sum_of(sums) / static_cast<float>(n);
+  f32x16 squares = f32x16::zero();
+  for_lanes(
+      n, [&](int i, int some) __attribute__((always_inline)) {
+        const f32x16 v = load_some(x + i, some, mean) - f32x16::all(mean);
+        squares = fma(v, v, squares);
+      });
+  const float variance = sum_of(squares) / static_cast<float>(n);
+  const f32x16 factor = f32x16::all(1.0F / __builtin_sqrtf(variance + epsilon));
+  for_lanes(
+      n, [&](int i, int some) __attribute__((always_inline)) {
+        const f32x16 v = (load_some(x + i, some) - f32x16::all(mean)) * factor;
+        store_some(fma(v, load_some(weight + i, some), load_some(bias + i, some)), y + i, some);
+      });
+}
+
+/// 1 - Φ(z) for z ≥ 0 to 8e-8: half of 1 - erf(z / sqrt(2)). Source: Abramowitz and Stegun 1964, 7.1.26.
+SOUFFLEUR_INLINE f32x16 upper_tail(f32x16 z) {
+  const f32x16 one = f32x16::all(1.0F);
+  const f32x16 t = one / fma(z, f32x16::all(0.3275911F * 0.70710678F), one);
+  f32x16 p = f32x16::all(1.061405429F / 2);
+  p = fma(p, t, f32x16::all(-1.453152027F / 2));
+  p = fma(p, t, f32x16::all(1.421413741F / 2));
+  p = fma(p, t, f32x16::all(-0.284496736F / 2));
+  p = fma(p, t, f32x16::all(0.254829592F / 2));
+  return p * t * exp_of(z * z * f32x16::all(-0.5F));
+}
+
+void gelu(const float* x, float* y, int n) {
+  for_lanes(
+      n, [&](int i, int some) __attribute__((always_inline)) {
+        const f32x16 v = load_some(x + i, some);
+        const f32x16 size = abs(v);
+        store_some(max(v, f32x16::zero()) - size * upper_tail(size), y + i, some);
       });
 }
 

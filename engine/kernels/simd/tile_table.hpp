@@ -60,6 +60,8 @@ const kernel_table& table_of() {
                                       store_tile,
                                       round_row,
                                       rms_norm,
+                                      layer_norm,
+                                      gelu,
                                       gate,
                                       rotate,
                                       spread,
