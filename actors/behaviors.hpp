@@ -4,6 +4,7 @@
 
 #include "actors/answer_book.hpp"
 #include "actors/draft_book.hpp"
+#include "actors/embedding_queue.hpp"
 #include "actors/handles.hpp"
 #include "actors/request_preparation.hpp"
 #include "actors/scheduler_core.hpp"
@@ -60,6 +61,15 @@ cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_st
 metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self,
                                             const std::shared_ptr<serving_metrics>& metrics);
 
+struct embedder_state {
+  std::unique_ptr<embedding_queue> queue;
+  bool is_busy = false; ///< an embedding_round is on its way
+};
+/// Runs detached, as the verifier does. What is in its mailbox when a round begins shares it.
+embedder_actor::behavior_type embedder(embedder_actor::stateful_pointer<embedder_state> self,
+                                       std::shared_ptr<text_embedder> model,
+                                       const std::shared_ptr<serving_metrics>& metrics);
+
 struct tier_state {
   std::shared_ptr<file_tier> tier;
   steady_time deadline = steady_time::max(); ///< after which nothing more is written
@@ -110,7 +120,8 @@ struct ensemble {
   std::shared_ptr<serving_metrics> metrics;
   std::shared_ptr<file_tier> tier; ///< null: there is none
   draft_model_parts draft_model;
-  known_costs costs;    ///< for the draft policy; may be empty
+  std::shared_ptr<text_embedder> embedder; ///< null: there is none
+  known_costs costs;                       ///< for the draft policy; may be empty
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
 };

@@ -5,6 +5,7 @@
 #include "actors/caf_compat.hpp"
 #include "actors/messages/admission.hpp"
 #include "actors/messages/draft.hpp"
+#include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
 #include "actors/messages/kv.hpp"
 #include "actors/messages/report.hpp"
@@ -34,6 +35,11 @@ using tier_reader_actor = caf::typed_actor<compat::rpc<fetched_pages_ptr(page_fe
 using tier_writer_actor =
     caf::typed_actor<compat::rpc<pages_written(page_writing_ptr)>, compat::rpc<void(tier_closing)>>;
 
+/// Wake-up of the embedder, from itself, behind the demands that have come meanwhile.
+struct embedding_round {};
+using embedder_actor =
+    caf::typed_actor<compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(embedding_round)>>;
+
 /// The actors that others send to; the supervisor sends a new set when one was restarted.
 struct peers {
   verifier_actor verifier;
@@ -44,6 +50,7 @@ struct peers {
   metrics_actor metrics;
   tier_reader_actor tier_reader; ///< both null: there is no file tier
   tier_writer_actor tier_writer;
+  embedder_actor embedder; ///< null: there is none
 };
 using peers_ptr = std::shared_ptr<const peers>;
 
@@ -83,7 +90,8 @@ struct shutdown_order {};
 using supervisor_actor =
     caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
                      compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<tier_flushed(tier_flush)>,
-                     compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
+                     compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(kill_order)>,
+                     compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
 
@@ -101,6 +109,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_offer_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_lookup)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_reply)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_insertion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_demand_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_round)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::request_report)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::page_fetch_ptr)

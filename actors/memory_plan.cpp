@@ -74,6 +74,17 @@ result<memory_plan> plan_memory(const serving_config& config, const model_footpr
 
 int n_draft_model_pages(const serving_config& config) { return std::max(2, config.n_kv_pages / 2); }
 
+std::size_t waiting_text_bytes(const bert_config& model) {
+  constexpr std::size_t bookkeeping_bytes = 256;
+  return bookkeeping_bytes + product(embedding_block_rows, sizeof(token_id)) +
+         product(model.n_hidden, sizeof(float));
+}
+
+memory_part embedder_part(const serving_config& config, const embedder_files& files) {
+  return {"embedding_model",
+          embedder_bytes(files) + product(config.max_embedding_texts, waiting_text_bytes(files.config))};
+}
+
 memory_part draft_model_part(const serving_config& config, const model_footprint& draft_model) {
   const int n_pages = n_draft_model_pages(config);
   return {"draft_model", draft_model.weights_bytes +

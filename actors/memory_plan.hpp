@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/serving_config.hpp"
+#include "engine/embedding/text_embedder.hpp"
 #include "engine/model/footprint.hpp"
 #include "engine/result.hpp"
 
@@ -45,5 +46,9 @@ result<memory_plan> plan_memory(const serving_config& config, const model_footpr
 /// Of a draft model's KV pool: half of what the target has, since only part of what it knows is drafted for.
 int n_draft_model_pages(const serving_config& config);
 memory_part draft_model_part(const serving_config& config, const model_footprint& draft_model);
+
+/// Of a text that waits to be embedded: its ids and its vector.
+std::size_t waiting_text_bytes(const bert_config& model);
+memory_part embedder_part(const serving_config& config, const embedder_files& files);
 
 } // namespace souffleur

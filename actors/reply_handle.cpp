@@ -2,23 +2,23 @@
 
 namespace souffleur {
 
-admission admission_credits::take(const std::string& tenant) {
+admission admission_credits::take(const std::string& tenant, int n) {
   const std::lock_guard lock{mutex_};
-  if (in_flight_ >= limit_)
+  if (in_flight_ > limit_ - n)
     return admission::queue_full;
   const auto found = of_tenant_.find(tenant);
-  if ((found == of_tenant_.end() ? 0 : found->second) >= limit_per_tenant_)
+  if ((found == of_tenant_.end() ? 0 : found->second) > limit_per_tenant_ - n)
     return admission::tenant_queue_full;
-  ++of_tenant_[tenant];
-  ++in_flight_;
+  of_tenant_[tenant] += n;
+  in_flight_ += n;
   return admission::granted;
 }
 
-void admission_credits::give_back(const std::string& tenant) {
+void admission_credits::give_back(const std::string& tenant, int n) {
   const std::lock_guard lock{mutex_};
-  --in_flight_;
+  in_flight_ -= n;
   const auto found = of_tenant_.find(tenant);
-  if (--found->second == 0)
+  if ((found->second -= n) == 0)
     of_tenant_.erase(found);
 }
 

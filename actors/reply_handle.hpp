@@ -15,16 +15,16 @@ namespace souffleur {
 
 enum class admission : std::uint8_t { granted, queue_full, tenant_queue_full };
 
-/// Counts requests between admission and their last event, over all and by tenant; the only admission control
-/// (mailboxes are unbounded). Thread-safe.
+/// Counts requests, or texts to be embedded, between admission and their last event, over all and by tenant;
+/// the only admission control (mailboxes are unbounded). Thread-safe.
 class admission_credits {
 public:
   explicit admission_credits(int limit, int limit_per_tenant = std::numeric_limits<int>::max())
       : limit_(limit), limit_per_tenant_(limit_per_tenant) {}
-  /// Takes a credit if it can be granted.
-  admission take(const std::string& tenant);
-  /// REQUIRES: the tenant has taken one.
-  void give_back(const std::string& tenant);
+  /// Takes `n` credits if they can be granted.
+  admission take(const std::string& tenant, int n = 1);
+  /// REQUIRES: the tenant has taken as many.
+  void give_back(const std::string& tenant, int n = 1);
   int in_flight() const;
 
 private:

@@ -46,6 +46,9 @@ struct serving_config {
   std::size_t cache_max_bytes = 64 << 20;
   std::chrono::seconds cache_ttl{3600};
 
+  std::string embedder_name;      ///< under which the embedding model is served
+  int max_embedding_texts = 8192; ///< that wait to be embedded, one tenant's at most half of them
+
   std::string window_policy = "full";
   int max_restarts = 16; ///< of any one actor before the process gives up
 };

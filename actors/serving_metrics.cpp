@@ -188,6 +188,14 @@ void serving_metrics::record(const file_tier_counters& counters) {
   r.tier_seen = counters;
 }
 
+void serving_metrics::record(const embedding_report& report) {
+  auto& r = *registry_;
+  r.counter("souffleur_embedded_texts_total", "Texts embedded.").Increment(report.n_texts);
+  r.counter("souffleur_embedded_tokens_total", "Tokens of these texts.").Increment(report.n_ids);
+  r.counter("souffleur_embedding_seconds_total", "Time that the embedding model took.")
+      .Increment(report.us * 1e-6);
+}
+
 void serving_metrics::record_restart(const std::string& actor) {
   registry_
       ->counter("souffleur_actor_restarts_total", "Actors restarted by the supervisor.", {{"actor", actor}})

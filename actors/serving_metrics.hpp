@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/memory_plan.hpp"
+#include "actors/messages/embedding.hpp"
 #include "actors/messages/report.hpp"
 
 #include <memory>
@@ -18,6 +19,7 @@ public:
   void record(const step_report& report);
   void record(const request_report& report);
   void record(const file_tier_counters& counters);
+  void record(const embedding_report& report);
   void record_restart(const std::string& actor);
   /// Upper bounds of the parts.
   void set_memory(const std::vector<memory_part>& parts);

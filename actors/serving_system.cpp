@@ -4,7 +4,9 @@
 #include "engine/step_times.hpp"
 #include "policies/window_policy.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <optional>
 
 namespace souffleur {
 
@@ -38,7 +40,9 @@ public:
         metrics_(std::make_shared<serving_metrics>(config.model_name)),
         credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting,
                                                      config.max_running + config.max_waiting_per_tenant)),
-        system_(caf_config_) {
+        embedding_credits_(
+            std::make_shared<admission_credits>(config.max_embedding_texts, config.max_embedding_texts / 2)),
+        request_timeout_(config.request_timeout), system_(caf_config_) {
     model_.name = config.model_name;
     model_.fingerprint = loaded.model->fingerprint();
     model_.context_length = loaded.model->context_length();
@@ -48,6 +52,9 @@ public:
     model_.created_s =
         std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();
+    if (loaded.embedder)
+      embedder_ = {config.embedder_name, loaded.embedder->fingerprint(), loaded.embedder->n_dimensions(),
+                   loaded.embedder->max_ids()};
     metrics_->set_memory(loaded.memory);
     ensemble parts;
     parts.config = config;
@@ -57,6 +64,7 @@ public:
     parts.metrics = metrics_;
     parts.tier = tier_;
     parts.draft_model = loaded.draft_model;
+    parts.embedder = loaded.embedder;
     if (config.draft_policy_in_force() != "off") {
       parts.costs.steps = measure_steps(*loaded.model);
       if (loaded.draft_model.model)
@@ -104,6 +112,29 @@ public:
       compat::anon_send(supervisor_, cancellation{id});
   }
 
+  const served_embedder* embedder() const override { return embedder_ ? &*embedder_ : nullptr; }
+
+  void embed(embedding_request request, embedding_sink sink) override {
+    if (!embedder_)
+      return sink(generation_failed{404, "no_embedding_model", "This server has no embedding model.", "", 0});
+    const auto n_texts = static_cast<int>(request.texts.size());
+    if (embedding_credits_->take(request.tenant, n_texts) != admission::granted)
+      return sink(generation_failed{429, "overloaded", "Too many texts wait to be embedded; try again later.",
+                                    "", 1});
+    auto reply =
+        std::make_shared<embedding_reply>(std::move(sink), embedding_credits_, request.tenant, n_texts);
+    if (!ready_) {
+      reply->fail({503, "shutting_down", "The server is shutting down.", "", 1});
+      return;
+    }
+    const auto timeout =
+        request.timeout.count() > 0 ? std::min(request.timeout, request_timeout_) : request_timeout_;
+    compat::anon_send(supervisor_,
+                      embedding_demand_ptr{std::make_shared<const embedding_demand>(embedding_demand{
+                          std::move(request.texts), std::chrono::steady_clock::now() + timeout,
+                          std::move(request.client), std::move(reply)})});
+  }
+
   void kill(const std::string& actor) override { compat::anon_send(supervisor_, kill_order{actor}); }
   const served_model& model() const override { return model_; }
   std::vector<token_id> tokenize(const std::string& text, bool parse_special) const override {
@@ -146,7 +177,10 @@ private:
   std::shared_ptr<file_tier> tier_; ///< null: there is none
   std::shared_ptr<serving_metrics> metrics_;
   std::shared_ptr<admission_credits> credits_;
+  std::shared_ptr<admission_credits> embedding_credits_; ///< one a text
+  std::chrono::milliseconds request_timeout_;
   served_model model_;
+  std::optional<served_embedder> embedder_; ///< nothing: there is none
   std::atomic<bool> ready_{true};
   caf_config caf_config_;
   caf::actor_system system_;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include "actors/memory_plan.hpp"
+#include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
 #include "actors/serving_config.hpp"
 #include "engine/chat_template.hpp"
 #include "engine/drafting/model_drafter.hpp"
+#include "engine/embedding/text_embedder.hpp"
 #include "engine/language_model.hpp"
 #include "engine/result.hpp"
 #include "engine/tokenizer.hpp"
@@ -24,19 +26,20 @@ struct loaded_model {
   std::shared_ptr<const chat_template> chat;
   std::vector<memory_part> memory{}; ///< for the metrics; may be empty
   draft_model_parts draft_model{};
+  std::shared_ptr<text_embedder> embedder{}; ///< null: nothing is embedded
 };
 
 /// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits
 /// for all actors and joins their threads.
-class serving_system : public generation_service {
+class serving_system : public generation_service, public embedding_service {
 public:
   /// Fails on a number that cannot work and on an unknown policy name, which the error spells out together
   /// with the known ones. `on_give_up` is called from an actor's thread when an actor has used up its
   /// restarts.
   static result<std::unique_ptr<serving_system>> start(const serving_config& config, loaded_model loaded,
                                                        std::function<void(const std::string&)> on_give_up);
-  /// Kills one actor (verifier, kv_manager, drafter, draft_model, response_cache, metrics, scheduler,
-  /// intake); for fault tests.
+  /// Kills one actor (verifier, kv_manager, drafter, draft_model, response_cache, embedder, metrics,
+  /// scheduler, intake); for fault tests.
   virtual void kill(const std::string& actor) = 0;
 };
 

@@ -76,6 +76,9 @@ void spawn_part(self_pointer self, const std::string& name) {
   } else if (name == "kv_tier_writer") {
     state.to.tier_writer = spawn_apart(self, tier_writer, state.parts.tier);
     watch(self, name, state.to.tier_writer);
+  } else if (name == "embedder") {
+    state.to.embedder = spawn_apart(self, embedder, state.parts.embedder, state.parts.metrics);
+    watch(self, name, state.to.embedder);
   } else if (name == "metrics") {
     state.to.metrics = self->spawn(metrics_keeper, state.parts.metrics);
     watch(self, name, state.to.metrics);
@@ -113,6 +116,8 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
     return caf::actor_cast<caf::actor>(state.to.tier_reader);
   if (name == "kv_tier_writer")
     return caf::actor_cast<caf::actor>(state.to.tier_writer);
+  if (name == "embedder")
+    return caf::actor_cast<caf::actor>(state.to.embedder);
   if (name == "metrics")
     return caf::actor_cast<caf::actor>(state.to.metrics);
   if (name == "scheduler")
@@ -122,9 +127,9 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
   return nullptr;
 }
 
-constexpr const char* part_names[] = {"intake",         "scheduler",     "verifier",       "kv_manager",
-                                      "drafter",        "draft_model",   "response_cache", "metrics",
-                                      "kv_tier_reader", "kv_tier_writer"};
+constexpr const char* part_names[] = {"intake",         "scheduler",      "verifier",       "kv_manager",
+                                      "drafter",        "draft_model",    "response_cache", "metrics",
+                                      "kv_tier_reader", "kv_tier_writer", "embedder"};
 
 constexpr std::chrono::seconds tier_closing_time{3};
 
@@ -133,6 +138,8 @@ bool wanted(const supervisor_state& state, const std::string& name) {
     return state.parts.tier != nullptr;
   if (name == "draft_model" && !state.parts.draft_model.model)
     return false;
+  if (name == "embedder")
+    return state.parts.embedder != nullptr;
   return !name.starts_with("draft") || state.parts.config.drafter != "off";
 }
 
@@ -169,6 +176,9 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
       },
       [self](tier_flush flush) { return self->delegate(compat::state_of(self).scheduler, flush); },
       [self](kv_inquiry asked) { return self->delegate(compat::state_of(self).to.kv, asked); },
+      [self](const embedding_demand_ptr& demand) {
+        compat::anon_send(compat::state_of(self).to.embedder, demand);
+      },
       [self](const kill_order& order) {
         if (const auto part = part_of(compat::state_of(self), order.actor))
           compat::urgent_exit(part, caf::exit_reason::kill);

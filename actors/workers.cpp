@@ -1,4 +1,4 @@
-// The actors that only answer: verifier, kv manager, drafter, response cache, file tier, metrics.
+// The actors that only answer: verifier, kv manager, drafter, response cache, file tier, embedder, metrics.
 #include "actors/behaviors.hpp"
 #include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
@@ -124,6 +124,32 @@ tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer
           self->quit();
         else
           compat::anon_send(caf::actor_cast<tier_writer_actor>(self), tier_closing{closing.deadline, true});
+      },
+  };
+}
+
+embedder_actor::behavior_type embedder(embedder_actor::stateful_pointer<embedder_state> self,
+                                       std::shared_ptr<text_embedder> model,
+                                       const std::shared_ptr<serving_metrics>& metrics) {
+  compat::state_of(self).queue = std::make_unique<embedding_queue>(std::move(model));
+  const auto wake = [self] { compat::anon_send(caf::actor_cast<embedder_actor>(self), embedding_round{}); };
+  return {
+      [self, wake](const embedding_demand_ptr& demand) {
+        auto& state = compat::state_of(self);
+        state.queue->add(*demand);
+        if (!std::exchange(state.is_busy, true))
+          wake();
+      },
+      [self, wake, metrics](embedding_round) {
+        auto& state = compat::state_of(self);
+        const auto start = std::chrono::steady_clock::now();
+        auto report = state.queue->run_round(start);
+        report.us =
+            std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+        metrics->record(report);
+        state.is_busy = !state.queue->empty();
+        if (state.is_busy)
+          wake();
       },
   };
 }

@@ -68,6 +68,20 @@ TEST(MemoryPlan, what_is_off_is_not_counted) {
   EXPECT_EQ(bytes_of(*plan, "response_cache"), 0U);
 }
 
+TEST(MemoryPlan, an_embedding_model_is_counted_with_the_texts_that_wait_for_it) {
+  serving_config config;
+  const embedder_files files{{6, 384, 12, 1536, 512, 30522, 1e-12F},
+                             nullptr,
+                             *wordpiece_tokenizer::from_vocabulary("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n"),
+                             0};
+  const auto part = embedder_part(config, files);
+  EXPECT_EQ(part.name, "embedding_model");
+  EXPECT_GE(part.bytes, (90 + 8192 * 2 / 1024) * mib); // float32 weights of 22.7 million, ids and vectors
+  EXPECT_LE(part.bytes, 150 * mib);
+  const auto plan = plan_memory(config, {mib, mib, 1000, 1000, 1024}, 0, 0, std::span{&part, 1});
+  EXPECT_EQ(bytes_of(*plan, "embedding_model"), part.bytes);
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they have a heap of their own
 std::size_t heap_bytes() { return mallinfo2().uordblks + mallinfo2().hblkhd; }
 
