@@ -256,6 +256,17 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
       ->group("speculation");
 }
 
+void add_embedding_options(CLI::App& app, server_settings& s) {
+  app.add_option("--embedding.model", s.embedding_model,
+                 "of /v1/embeddings: a name, a folder, auto (minilm if it was fetched, else off) or off")
+      ->capture_default_str()
+      ->group("embedding");
+  app.add_option("--embedding.threads", s.n_embedding_threads, "of its own, beside those of the forward pass")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->group("embedding");
+}
+
 void add_cache_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--cache.policy", s.serving.cache_policy, "response cache: off or exact")
       ->capture_default_str()
@@ -314,6 +325,7 @@ std::variant<server_settings, command_line_exit> parse_command_line(int argc, co
   add_kv_options(app, settings, plain);
   add_speculation_options(app, settings, plain);
   add_cache_options(app, settings, plain);
+  add_embedding_options(app, settings);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

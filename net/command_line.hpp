@@ -10,15 +10,17 @@
 namespace souffleur {
 
 struct server_settings {
-  std::string model = "smollm2";       ///< a GGUF file, or the name of one in `model_folder`
-  std::string model_folder;            ///< $XDG_CACHE_HOME/souffleur/models
-  std::string chat_template = "model"; ///< or "chatml"
-  std::string draft_model = "off";     ///< as `model`; or "off"
-  int n_threads = 0;                   ///< 0: one per CPU that this process may use
-  std::string kernels = "auto";        ///< or the name of an instruction set
-  std::string kv_type = "f16";         ///< what keys and values are rounded to: f32, f16 or int8
-  int kv_tokens = 32768;               ///< positions in the KV pool, over all sequences
-  std::size_t memory_budget_bytes = 0; ///< of everything; 0: none
+  std::string model = "smollm2";        ///< a GGUF file, or the name of one in `model_folder`
+  std::string model_folder;             ///< $XDG_CACHE_HOME/souffleur/models
+  std::string chat_template = "model";  ///< or "chatml"
+  std::string draft_model = "off";      ///< as `model`; or "off"
+  std::string embedding_model = "auto"; ///< a folder, or the name of one in `model_folder`; "off"; or "auto"
+  int n_embedding_threads = 1;          ///< of its own
+  int n_threads = 0;                    ///< 0: one per CPU that this process may use
+  std::string kernels = "auto";         ///< or the name of an instruction set
+  std::string kv_type = "f16";          ///< what keys and values are rounded to: f32, f16 or int8
+  int kv_tokens = 32768;                ///< positions in the KV pool, over all sequences
+  std::size_t memory_budget_bytes = 0;  ///< of everything; 0: none
   std::string log_level = "info";
   serving_config serving;
   server_options server;

@@ -45,12 +45,13 @@ request_id first_request_id();
 /// Lives as long as the last connection or generation that may still report. All but `io` belongs to the I/O
 /// thread.
 struct server_context {
-  server_context(const server_options& chosen, generation_service& behind)
-      : options(chosen), service(behind) {}
+  server_context(const server_options& chosen, generation_service& behind, embedding_service* beside)
+      : options(chosen), service(behind), embedding(beside) {}
 
   asio::io_context io{1};
   const server_options options;
   generation_service& service;
+  embedding_service* embedding; ///< null: there is none
   request_id next_request = first_request_id();
   int n_connections = 0;
   bool stopping = false;

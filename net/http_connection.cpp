@@ -1,5 +1,6 @@
 #include "net/connection.hpp"
 #include "net/http_routes.hpp"
+#include "net/openai_embeddings.hpp"
 #include "net/openai_response.hpp"
 #include "net/websocket_connection.hpp"
 
@@ -28,19 +29,54 @@ using request_message = http::request<http::string_body>;
 constexpr std::uint32_t max_header_bytes = 16384;
 
 /// Notices that the client left while its request runs. A client that shuts its sending side down counts as
-/// gone.
-asio::awaitable<void> watch_peer(beast::tcp_stream& stream, std::shared_ptr<event_mailbox> mailbox) {
+/// gone. `waiter`: an event_mailbox or an embedding_wait.
+template <class Waiter>
+asio::awaitable<void> watch_peer(beast::tcp_stream& stream, std::shared_ptr<Waiter> waiter) {
   error_code error;
   co_await stream.socket().async_wait(asio::ip::tcp::socket::wait_read, result_in(error));
-  if (error || mailbox->retired())
+  if (error || waiter->retired())
     co_return; // the answer is finished, `stream` may be gone
   char byte = 0;
   const auto n = stream.socket().receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
   if (n == 0) {
-    mailbox->peer_gone = true;
-    mailbox->wake();
+    waiter->peer_gone = true;
+    waiter->wake();
   }
 }
+
+/// A connection that waits for embeddings.
+class embedding_wait final : public std::enable_shared_from_this<embedding_wait> {
+public:
+  explicit embedding_wait(context_ptr context) : context_(std::move(context)), signal_(context_) {}
+
+  /// REQUIRES: the server has an embedding_service.
+  void ask(embedding_request request) {
+    request.client = asked_;
+    context_->embedding->embed(std::move(request),
+                               [context = context_, to = weak_from_this()](embedding_event event) {
+                                 asio::post(context->io, [to, event = std::move(event)]() mutable {
+                                   if (const auto there = to.lock()) {
+                                     there->event = std::move(event);
+                                     there->wake();
+                                   }
+                                 });
+                               });
+  }
+  /// Returns once there is an event, or the peer is gone, or the server stops.
+  asio::awaitable<void> wait() { return signal_.wait(); }
+  void wake() { signal_.wake(); }
+  /// The connection waits no more, and nothing more is computed for it.
+  void retire() { asked_.reset(); }
+  bool retired() const { return !asked_; }
+
+  std::optional<embedding_event> event;
+  bool peer_gone = false;
+
+private:
+  context_ptr context_;
+  io_signal signal_;
+  std::shared_ptr<const bool> asked_ = std::make_shared<const bool>(true);
+};
 
 struct kv_answer {
   explicit kv_answer(context_ptr context) : signal(std::move(context)) {}
@@ -170,7 +206,7 @@ private:
   asio::awaitable<bool> answer(const request_message& request) {
     const std::string method{request.method_string()};
     const http_query query{method, path_of(request), request.body()};
-    auto routed = route(query, context_->service);
+    auto routed = route(query, {context_->service, context_->embedding});
     if (const auto* reply = std::get_if<http_reply>(&routed))
       co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
     if (const auto* question = std::get_if<kv_question>(&routed)) {
@@ -178,10 +214,35 @@ private:
       co_return co_await send(kv_reply(summary, context_->service.model()), request.version(),
                               request.keep_alive(), method == "HEAD");
     }
+    if (auto* call = std::get_if<embedding_call>(&routed)) {
+      call->request.tenant = std::string{request[http::field::authorization]};
+      co_return co_await embed(std::move(*call), request);
+    }
     auto& call = std::get<openai_call>(routed);
     for (auto& generation : call.generations)
       generation.tenant = std::string{request[http::field::authorization]};
     co_return co_await generate(call, request);
+  }
+
+  asio::awaitable<bool> embed(embedding_call call, const request_message& request) {
+    const auto waiter = std::make_shared<embedding_wait>(context_);
+    asio::co_spawn(context_->io, watch_peer(stream_, waiter), asio::detached);
+    waiter->ask(std::move(call.request));
+    co_await waiter->wait();
+    waiter->retire();
+    error_code ignored;
+    stream_.socket().cancel(ignored); // ends watch_peer
+    if (waiter->peer_gone)
+      co_return false;
+    if (!waiter->event)
+      co_return co_await send(stopping_reply(), request.version(), false, false);
+    http_reply reply;
+    if (const auto* failed = std::get_if<generation_failed>(&*waiter->event))
+      reply = error_reply(*failed);
+    else
+      reply.body = boost::json::serialize(embedding_body(std::get<embeddings>(*waiter->event), call.as_base64,
+                                                         context_->embedding->embedder()->name));
+    co_return co_await send(reply, request.version(), request.keep_alive(), false);
   }
 
   asio::awaitable<bool> generate(openai_call& call, const request_message& request) {

@@ -14,29 +14,44 @@ namespace json = boost::json;
 
 namespace {
 
-using routed = std::variant<http_reply, openai_call, kv_question>;
-using handler = routed (*)(const http_query&, const generation_service&);
+using routed = std::variant<http_reply, openai_call, kv_question, embedding_call>;
+using handler = routed (*)(const http_query&, const http_services&);
 
 http_reply json_reply(const json::object& body, int status = 200) {
   return {status, "application/json", json::serialize(body), "", 0};
 }
 
-routed generate(openai_endpoint endpoint, const http_query& query, const generation_service& service) {
+routed generate(openai_endpoint endpoint, const http_query& query, const http_services& services) {
   const auto body = parse_json(query.body);
   if (const auto* failed = std::get_if<generation_failed>(&body))
     return error_reply(*failed);
-  auto call = parse_openai_request(endpoint, std::get<json::value>(body), service.model().name);
+  auto call = parse_openai_request(endpoint, std::get<json::value>(body), services.generation.model().name);
   if (const auto* failed = std::get_if<generation_failed>(&call))
     return error_reply(*failed);
   return std::move(std::get<openai_call>(call));
 }
 
-routed chat_completions(const http_query& query, const generation_service& service) {
-  return generate(openai_endpoint::chat_completions, query, service);
+routed chat_completions(const http_query& query, const http_services& services) {
+  return generate(openai_endpoint::chat_completions, query, services);
 }
 
-routed completions(const http_query& query, const generation_service& service) {
-  return generate(openai_endpoint::completions, query, service);
+routed completions(const http_query& query, const http_services& services) {
+  return generate(openai_endpoint::completions, query, services);
+}
+
+/// Null: there is none.
+const served_embedder* embedder_of(const http_services& services) {
+  return services.embedding ? services.embedding->embedder() : nullptr;
+}
+
+routed embeddings_of(const http_query& query, const http_services& services) {
+  const auto body = parse_json(query.body);
+  if (const auto* failed = std::get_if<generation_failed>(&body))
+    return error_reply(*failed);
+  auto call = parse_embedding_request(std::get<json::value>(body), embedder_of(services));
+  if (const auto* failed = std::get_if<generation_failed>(&call))
+    return error_reply(*failed);
+  return std::move(std::get<embedding_call>(call));
 }
 
 json::object model_object(const served_model& model) {
@@ -48,15 +63,30 @@ json::object model_object(const served_model& model) {
           {"fingerprint", model.fingerprint}};
 }
 
-routed models(const http_query&, const generation_service& service) {
-  return json_reply({{"object", "list"}, {"data", json::array{json::value(model_object(service.model()))}}});
+json::object model_object(const served_embedder& model, std::int64_t created_s) {
+  return {{"id", model.name},
+          {"object", "model"},
+          {"created", created_s},
+          {"owned_by", "souffleur"},
+          {"max_model_len", model.max_ids},
+          {"fingerprint", model.fingerprint}};
 }
 
-routed one_model(const http_query& query, const generation_service& service) {
+routed models(const http_query&, const http_services& services) {
+  const auto& model = services.generation.model();
+  json::array all{json::value(model_object(model))};
+  if (const auto* embedder = embedder_of(services))
+    all.push_back(model_object(*embedder, model.created_s));
+  return json_reply({{"object", "list"}, {"data", std::move(all)}});
+}
+
+routed one_model(const http_query& query, const http_services& services) {
   const auto name = query.path.substr(std::string_view{"/v1/models/"}.size());
-  if (name != service.model().name)
-    return error_reply(model_not_found(name, service.model().name));
-  return json_reply(model_object(service.model()));
+  if (const auto* embedder = embedder_of(services); embedder && name == embedder->name)
+    return json_reply(model_object(*embedder, services.generation.model().created_s));
+  if (name != services.generation.model().name)
+    return error_reply(model_not_found(name, services.generation.model().name));
+  return json_reply(model_object(services.generation.model()));
 }
 
 std::variant<json::object, generation_failed> parse_object(std::string_view text) {
@@ -69,7 +99,7 @@ std::variant<json::object, generation_failed> parse_object(std::string_view text
   return std::move(*object);
 }
 
-routed tokenize(const http_query& query, const generation_service& service) {
+routed tokenize(const http_query& query, const http_services& services) {
   const auto body = parse_object(query.body);
   if (const auto* failed = std::get_if<generation_failed>(&body))
     return error_reply(*failed);
@@ -82,13 +112,13 @@ routed tokenize(const http_query& query, const generation_service& service) {
     fields.complain(name, "is required", "missing_required_parameter");
   if (fields.error())
     return error_reply(*fields.error());
-  const auto tokens = service.tokenize(*text, parse_special);
+  const auto tokens = services.generation.tokenize(*text, parse_special);
   return json_reply({{"tokens", json::array(tokens.begin(), tokens.end())},
                      {"count", tokens.size()},
-                     {"max_model_len", service.model().context_length}});
+                     {"max_model_len", services.generation.model().context_length}});
 }
 
-routed detokenize(const http_query& query, const generation_service& service) {
+routed detokenize(const http_query& query, const http_services& services) {
   const auto body = parse_object(query.body);
   if (const auto* failed = std::get_if<generation_failed>(&body))
     return error_reply(*failed);
@@ -101,23 +131,23 @@ routed detokenize(const http_query& query, const generation_service& service) {
   std::vector<token_id> tokens;
   for (std::size_t i = 0; i < ids->size(); ++i) {
     const auto* id = (*ids)[i].if_int64();
-    if (id == nullptr || *id < 0 || *id >= service.model().vocabulary_size)
-      return error_reply(
-          bad_parameter("tokens", "tokens[" + std::to_string(i) + "] is not a token id (0 to " +
-                                      std::to_string(service.model().vocabulary_size - 1) + ")."));
+    if (id == nullptr || *id < 0 || *id >= services.generation.model().vocabulary_size)
+      return error_reply(bad_parameter(
+          "tokens", "tokens[" + std::to_string(i) + "] is not a token id (0 to " +
+                        std::to_string(services.generation.model().vocabulary_size - 1) + ")."));
     tokens.push_back(static_cast<token_id>(*id));
   }
-  const auto text = valid_utf8(service.detokenize(tokens));
+  const auto text = valid_utf8(services.generation.detokenize(tokens));
   return json_reply({{"content", text}, {"prompt", text}});
 }
 
-routed health(const http_query&, const generation_service& service) {
-  const bool ready = service.ready();
+routed health(const http_query&, const http_services& services) {
+  const bool ready = services.generation.ready();
   return json_reply({{"status", ready ? "ok" : "unavailable"}}, ready ? 200 : 503);
 }
 
-routed metrics(const http_query&, const generation_service& service) {
-  return http_reply{200, "text/plain; version=0.0.4; charset=utf-8", service.metrics(), "", 0};
+routed metrics(const http_query&, const http_services& services) {
+  return http_reply{200, "text/plain; version=0.0.4; charset=utf-8", services.generation.metrics(), "", 0};
 }
 
 json::object pages_object(const kv_occupancy& pages) {
@@ -141,13 +171,13 @@ json::value tier_object(const std::optional<file_tier_counters>& tier) {
           {"skipped_pages", tier->n_skipped_pages}};
 }
 
-routed kv(const http_query&, const generation_service&) { return kv_question{20}; }
+routed kv(const http_query&, const http_services&) { return kv_question{20}; }
 
-routed page(const http_query&, const generation_service&) {
+routed page(const http_query&, const http_services&) {
   return http_reply{200, "text/html; charset=utf-8", std::string{page_html()}, "", 0};
 }
 
-routed stream_without_upgrade(const http_query&, const generation_service&) {
+routed stream_without_upgrade(const http_query&, const http_services&) {
   return error_reply({426, "upgrade_required", "/v1/stream speaks WebSocket; connect with ws://.", "", 0});
 }
 
@@ -169,6 +199,7 @@ constexpr std::array routes{
     entry{"POST", "/detokenize", detokenize},
     entry{"POST", "/v1/chat/completions", chat_completions},
     entry{"POST", "/v1/completions", completions},
+    entry{"POST", "/v1/embeddings", embeddings_of},
 };
 
 bool matches(const entry& route, std::string_view path) {
@@ -216,12 +247,12 @@ http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model
                      {"most_hit_prefixes", std::move(prefixes)}});
 }
 
-routed route(const http_query& query, const generation_service& service) {
+routed route(const http_query& query, const http_services& services) {
   std::string_view allowed;
   for (const auto& candidate : routes)
     if (matches(candidate, query.path)) {
       if (candidate.method == query.method || (candidate.method == "GET" && query.method == "HEAD"))
-        return candidate.answer(query, service);
+        return candidate.answer(query, services);
       allowed = candidate.method;
     }
   if (allowed.empty())

@@ -1,7 +1,9 @@
 // Everything that HTTP answers without a generation: routing, and the small endpoints.
 #pragma once
 
+#include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
+#include "net/openai_embeddings.hpp"
 #include "net/openai_request.hpp"
 
 #include <optional>
@@ -33,8 +35,17 @@ struct kv_question {
 };
 http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model& model);
 
-/// A reply, or what has to be asked of the service before there is one.
-std::variant<http_reply, openai_call, kv_question> route(const http_query& query,
-                                                         const generation_service& service);
+/// What there is to be asked.
+struct http_services {
+  http_services(const generation_service& texts, const embedding_service* vectors = nullptr)
+      : generation(texts), embedding(vectors) {}
+
+  const generation_service& generation;
+  const embedding_service* embedding; ///< null: there is none
+};
+
+/// A reply, or what has to be asked of a service before there is one.
+std::variant<http_reply, openai_call, kv_question, embedding_call> route(const http_query& query,
+                                                                         const http_services& services);
 
 } // namespace souffleur

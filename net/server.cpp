@@ -41,8 +41,8 @@ asio::awaitable<void> serve_counted(tcp::socket socket, context_ptr context) {
 
 class io_thread_server final : public server {
 public:
-  io_thread_server(const server_options& options, generation_service& service)
-      : context_(std::make_shared<server_context>(options, service)), acceptor_(context_->io) {}
+  io_thread_server(const server_options& options, generation_service& service, embedding_service* embedding)
+      : context_(std::make_shared<server_context>(options, service, embedding)), acceptor_(context_->io) {}
 
   ~io_thread_server() override { stop(); }
 
@@ -143,8 +143,9 @@ private:
 
 } // namespace
 
-result<std::unique_ptr<server>> server::start(const server_options& options, generation_service& service) {
-  auto made = std::make_unique<io_thread_server>(options, service);
+result<std::unique_ptr<server>> server::start(const server_options& options, generation_service& service,
+                                              embedding_service* embedding) {
+  auto made = std::make_unique<io_thread_server>(options, service, embedding);
   if (auto why = made->listen(); !why.empty())
     return failure{why};
   return std::unique_ptr<server>{std::move(made)};

@@ -1,6 +1,8 @@
-// The server's sockets: HTTP, server-sent events and WebSocket in front of a generation_service.
+// The server's sockets: HTTP, server-sent events and WebSocket in front of a generation_service and an
+// embedding_service.
 #pragma once
 
+#include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
 #include "engine/result.hpp"
 
@@ -27,8 +29,9 @@ struct server_options {
 /// Serves on a thread of its own from start to destruction.
 class server {
 public:
-  /// `service` must outlive the server. Fails if the address cannot be bound.
-  static result<std::unique_ptr<server>> start(const server_options& options, generation_service& service);
+  /// The services must outlive the server; `embedding` may be null. Fails if the address cannot be bound.
+  static result<std::unique_ptr<server>> start(const server_options& options, generation_service& service,
+                                               embedding_service* embedding = nullptr);
   virtual ~server() = default;
   virtual std::uint16_t port() const = 0;
   /// Takes no more connections, ends the running generations, closes every connection; returns when that is

@@ -2,6 +2,7 @@
 
 #include "actors/serving_system.hpp"
 #include "engine/drafting/shared_vocabulary.hpp"
+#include "engine/embedding/text_embedder.hpp"
 #include "engine/gguf.hpp"
 #include "engine/model/footprint.hpp"
 #include "engine/model/load_model.hpp"
@@ -17,6 +18,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <malloc.h>
 #include <optional>
 #include <span>
@@ -91,6 +93,30 @@ result<model_file> open_model(const std::string& name, const std::string& option
   return opened;
 }
 
+struct embedding_model {
+  std::string name;
+  embedder_files files;
+};
+
+/// Nothing if there is to be none.
+result<std::optional<embedding_model>> open_embedding_model(const server_settings& settings) {
+  const auto& wanted = settings.embedding_model;
+  if (wanted == "off")
+    return std::optional<embedding_model>{};
+  const bool is_auto = wanted == "auto";
+  const auto folder = find_embedding_folder(is_auto ? "minilm" : wanted, settings.model_folder);
+  if (folder.empty() && is_auto)
+    return std::optional<embedding_model>{};
+  if (folder.empty())
+    return failure{"embedding.model: \"" + wanted +
+                   "\" is neither a folder with a model.safetensors nor one in " + settings.model_folder +
+                   "; ./serve --embedding.model minilm fetches minilm."};
+  auto files = open_embedder(folder);
+  if (!files)
+    return failure{"embedding.model: " + files.error()};
+  return std::optional{embedding_model{std::filesystem::path{folder}.filename().string(), std::move(*files)}};
+}
+
 /// Changes the number of KV pages in `settings` to what the budget leaves room for.
 result<std::vector<memory_part>> fit_memory(const model_footprint& footprint, std::size_t program_bytes,
                                             std::span<const memory_part> others, server_settings& settings) {
@@ -148,6 +174,11 @@ result<loaded_model> load(server_settings& settings) {
     others.push_back(draft_model_part(settings.serving, opened->footprint));
     draft = std::move(*opened);
   }
+  const auto embedding = open_embedding_model(settings);
+  if (!embedding)
+    return failure{embedding.error()};
+  if (*embedding)
+    others.push_back(embedder_part(settings.serving, (*embedding)->files));
   const int n_draft_pages = n_draft_model_pages(settings.serving);
   auto memory = fit_memory(target->footprint, program_bytes, others, settings);
   if (!memory)
@@ -164,6 +195,13 @@ result<loaded_model> load(server_settings& settings) {
     if (!drafting)
       return failure{drafting.error()};
     loaded.draft_model.model = *drafting;
+  }
+  if (*embedding) {
+    auto embedder = load_embedder((*embedding)->files, {settings.n_embedding_threads, *level});
+    if (!embedder)
+      return failure{"embedding.model: " + embedder.error()};
+    loaded.embedder = std::move(*embedder);
+    settings.serving.embedder_name = (*embedding)->name;
   }
   return loaded;
 }
@@ -223,7 +261,7 @@ int serve(server_settings settings) {
   if (!system)
     return fail(system.error());
   give_back_unused_memory();
-  auto sockets = server::start(settings.server, **system);
+  auto sockets = server::start(settings.server, **system, &**system);
   if (!sockets)
     return fail(sockets.error());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;

@@ -20,4 +20,12 @@ std::string find_model_file(const std::string& model, const std::string& folder)
   return std::filesystem::is_regular_file(named, ignored) ? named.string() : "";
 }
 
+std::string find_embedding_folder(const std::string& model, const std::string& folder) {
+  std::error_code ignored;
+  for (const auto& path : {std::filesystem::path{model}, std::filesystem::path{folder} / model})
+    if (std::filesystem::is_regular_file(path / "model.safetensors", ignored))
+      return path.string();
+  return "";
+}
+
 } // namespace souffleur

@@ -11,4 +11,8 @@ std::string default_model_folder();
 /// The file that `model` means: itself if it exists, else NAME.gguf in the folder. Empty if there is none.
 std::string find_model_file(const std::string& model, const std::string& folder);
 
+/// The folder of an embedding model that `model` means: itself if it has a model.safetensors, else NAME in
+/// the folder. Empty if there is none.
+std::string find_embedding_folder(const std::string& model, const std::string& folder);
+
 } // namespace souffleur

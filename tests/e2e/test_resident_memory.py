@@ -7,7 +7,7 @@ CHATS_EACH = 4
 
 
 def test_a_server_that_rests_after_64_chats_keeps_their_kv_and_little_else(start_server):
-    server = start_server("smollm2")  # with room for 32,768 tokens of KV
+    server = start_server("smollm2", "--embedding.model", "off")  # with room for 32,768 tokens of KV
     at_start = server.resident_mib()
 
     def client(number):

@@ -93,7 +93,8 @@ std::string shown(const server_settings& s) {
       << c.n_draft_branches << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count()
       << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
       << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens
-      << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count();
+      << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
+      << s.n_embedding_threads;
   return out.str();
 }
 
@@ -189,6 +190,8 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"speculation.draft_model_budget_ms", "33"},
                                                        {"speculation.budget_us", "22"},
                                                        {"speculation.answers_mib", "23"},
+                                                       {"embedding.model", "off"},
+                                                       {"embedding.threads", "2"},
                                                        {"cache.policy", "exact"},
                                                        {"cache.max_mib", "23"},
                                                        {"cache.ttl_s", "24"},

@@ -1,6 +1,7 @@
 // What HTTP answers without a generation.
 #include "net/http_routes.hpp"
 
+#include "tests/net/fake_embeddings.hpp"
 #include "tests/net/fake_service.hpp"
 #include "tests/net/random_json.hpp"
 
@@ -62,7 +63,7 @@ TEST_F(routes, eachPathHasItsMethod) {
                                                               {"GET", "//", 404},
                                                               {"GET", "/health/", 404},
                                                               {"GET", "/v1", 404},
-                                                              {"POST", "/v1/embeddings", 404},
+                                                              {"GET", "/v1/embeddings", 405},
                                                               {"OPTIONS", "/nowhere", 404},
                                                               {"OPTIONS", "/v1/completions", 204},
                                                               {"OPTIONS", "/health", 204}})
@@ -85,6 +86,27 @@ TEST_F(routes, aGenerationIsHandedOn) {
   const auto text = route({"POST", "/v1/completions", R"({"prompt":"x"})"}, service);
   ASSERT_TRUE(std::holds_alternative<openai_call>(text));
   EXPECT_FALSE(std::get<openai_call>(text).chat);
+}
+
+TEST_F(routes, embeddingsAreHandedOnIfThereIsAModel) {
+  const http_query query{"POST", "/v1/embeddings", R"({"input":["a","b"]})"};
+  const auto without = route(query, service);
+  EXPECT_EQ(std::get<http_reply>(without).status, 404);
+  const fake_embeddings embeddings;
+  const auto with = route(query, {service, &embeddings});
+  ASSERT_TRUE(std::holds_alternative<embedding_call>(with));
+  EXPECT_EQ(std::get<embedding_call>(with).request.texts.size(), 2U);
+  EXPECT_EQ(refusal("/v1/embeddings", "{"), refused(400, ""));
+}
+
+TEST_F(routes, theEmbeddingModelIsListed) {
+  const fake_embeddings embeddings;
+  const auto list = route({"GET", "/v1/models", ""}, {service, &embeddings});
+  const auto models = json::parse(std::get<http_reply>(list).body).at("data");
+  EXPECT_EQ(models.as_array().size(), 2U);
+  EXPECT_EQ(models.at(1).at("id"), "small");
+  const auto one = route({"GET", "/v1/models/small", ""}, {service, &embeddings});
+  EXPECT_EQ(json::parse(std::get<http_reply>(one).body).at("fingerprint"), "abc");
 }
 
 TEST_F(routes, wrongGenerationsAreRefused) {
@@ -165,7 +187,8 @@ RC_GTEST_PROP(routes_law, anyQueryIsAnsweredWithValidJsonOrText, ()) {
   const auto method = *rc::gen::element<std::string>("GET", "POST", "HEAD", "PUT", "OPTIONS", "X");
   const auto path = *rc::gen::oneOf(
       rc::gen::element<std::string>("/", "/health", "/metrics", "/v1/models", "/tokenize", "/detokenize",
-                                    "/v1/completions", "/v1/chat/completions", "/v1/stream"),
+                                    "/v1/completions", "/v1/chat/completions", "/v1/stream",
+                                    "/v1/embeddings"),
       rc::gen::map(broken_text(), [](const std::string& name) { return "/v1/models/" + name; }),
       broken_text());
   const auto body = *rc::gen::oneOf(

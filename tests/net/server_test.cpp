@@ -1,6 +1,7 @@
 // The server over real sockets, in front of a service that the test plays by hand.
 #include "net/server.hpp"
 
+#include "tests/net/fake_embeddings.hpp"
 #include "tests/net/fake_service.hpp"
 #include "tests/net/test_client.hpp"
 
@@ -34,7 +35,7 @@ protected:
 
   void start(server_options options = {}) {
     options.port = 0;
-    auto started = server::start(options, service_);
+    auto started = server::start(options, service_, &embeddings_);
     ASSERT_TRUE(started) << started.error();
     server_ = std::move(*started);
   }
@@ -48,6 +49,7 @@ protected:
   }
 
   fake_service service_;
+  fake_embeddings embeddings_;
   std::unique_ptr<server> server_;
 };
 
@@ -397,6 +399,57 @@ TEST_F(served, aSilentKvManagerHoldsUpNobodyElse) {
   EXPECT_LT(timed_stop(), 2000ms);
   EXPECT_EQ(asks.read().status, 503);
   too_late(kv_summary{});
+}
+
+const std::string two_texts = R"({"input":["a","b"]})";
+
+TEST_F(served, embeddingsAreAnsweredInTheOrderOfTheTexts) {
+  start();
+  http_client client{port()};
+  client.send(post("/v1/embeddings", two_texts) + get("/health"));
+  const auto asked = embeddings_.wait_for_request();
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->first.texts, (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(asked->first.client.expired());
+  asked->second(embeddings{{{0.25F, 0.5F}, 3, false}, {{1, 0}, 4, true}});
+  const auto answer = client.read();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.json().at("data").at(1).at("embedding").at(0).to_number<double>(), 1);
+  EXPECT_EQ(answer.json().at("usage").at("total_tokens"), 7);
+  EXPECT_EQ(client.read().json().at("status"), "ok");
+  EXPECT_TRUE(asked->first.client.expired());
+}
+
+TEST_F(served, embeddingsThatFailHaveAStatus) {
+  start();
+  http_client client{port()};
+  client.send(post("/v1/embeddings", two_texts));
+  embeddings_.wait_for_request()->second(generation_failed{429, "overloaded", "Later.", "", 1});
+  const auto answer = client.read();
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_EQ(answer.retry_after, "1");
+}
+
+TEST_F(served, whoLeavesWaitsForNoEmbeddings) {
+  start();
+  std::optional<http_client> client{port()};
+  client->send(post("/v1/embeddings", two_texts));
+  const auto asked = embeddings_.wait_for_request();
+  client.reset();
+  for (int i = 0; i < 500 && !asked->first.client.expired(); ++i)
+    std::this_thread::sleep_for(10ms);
+  EXPECT_TRUE(asked->first.client.expired());
+  asked->second(embeddings{});
+}
+
+TEST_F(served, aServerThatStopsWaitsForNoEmbeddings) {
+  start();
+  http_client client{port()};
+  client.send(post("/v1/embeddings", two_texts));
+  const auto too_late = embeddings_.wait_for_request();
+  EXPECT_LT(timed_stop(), 2000ms);
+  EXPECT_EQ(client.read().status, 503);
+  too_late->second(embeddings{});
 }
 
 TEST_F(served, aStoppedServerTakesNobodyAndCanBeStoppedAgain) {
