@@ -77,8 +77,6 @@ private:
   supervisor_actor supervisor_;
 };
 
-// Planted bugs that it caught: a demand that comes while a round is under way does not wake the embedder; the
-// embedder is not started again.
 RC_GTEST_PROP(EmbedderActor, everybody_gets_one_end_whoever_runs_and_whenever_the_embedder_dies, ()) {
   std::vector<std::shared_ptr<embedding_asker>> askers;
   embedder_stage stage;
