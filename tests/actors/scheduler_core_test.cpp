@@ -581,16 +581,15 @@ private:
   scheduler_core core_;
 };
 
-/// Planted bugs that it caught: a step without a token to show is not traced; a trace that nobody asked for;
-/// a page list not asked for again after a publication; a publication longer than what is computed; rows
-/// beyond the budget, beyond the prefill chunk or beyond the pages; one sequence too many; a preempted
-/// sequence that goes to the back; openings granted after a refusal; pages or drafts that nobody ends; grants
-/// of a lost kv manager taken for good; penalties that do not see the output; a coin thrown for the wrong
-/// position; min_tokens that does not see the draft; a cancelled or expired request that nobody tells; who
-/// waits for a prefix that another tenant computes; nobody leaves a full batch; rows of prompts given in
-/// order of admission; a policy that is told neither of admissions nor of what was served, or of cached
-/// prefixes that are not there; the KV of who leaves the batch thrown away; who sits out has rows, or sits
-/// out for good, or counts from before it was preempted.
+/// Planted bugs that it caught: a page list not asked for again after a publication; a publication longer
+/// than what is computed; rows beyond the budget, beyond the prefill chunk or beyond the pages; one sequence
+/// too many; a preempted sequence that goes to the back; openings granted after a refusal; pages or drafts
+/// that nobody ends; grants of a lost kv manager taken for good; penalties that do not see the output; a coin
+/// thrown for the wrong position; min_tokens that does not see the draft; a cancelled or expired request that
+/// nobody tells; who waits for a prefix that another tenant computes; nobody leaves a full batch; rows of
+/// prompts given in order of admission; a policy that is told neither of admissions nor of what was served,
+/// or of cached prefixes that are not there; the KV of who leaves the batch thrown away; who sits out has
+/// rows, or sits out for good, or counts from before it was preempted.
 RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   const auto config = any_config();
   const auto some_events = rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event()));
@@ -686,8 +685,6 @@ admitted_request fair_request(const std::string& tenant, unsigned number) {
   return request;
 }
 
-/// Planted bugs that it caught: the request's policy not told where the drafters are asked, nor where rows
-/// are given.
 TEST(SchedulerCore, ARequestsOwnDraftPolicyDecidesForItAlone) {
   simulation world{{}, true, known_costs{{{1, 100}, {32, 3200}}, {}}}; // no draft is worth its rows
   std::vector<request_id> ids;

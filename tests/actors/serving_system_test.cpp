@@ -269,8 +269,6 @@ TEST(ServingSystem, StoredAnswerIsTheSameAnswer) {
   EXPECT_FALSE(serving.ask(other)->wait().finished->usage.answered_from_cache);
 }
 
-/// Planted bugs that it caught: a lossy answer has a cache key; the key leaves the acceptance policy out, and
-/// the lossy request is given what another was answered; `lossy` not told.
 TEST(ServingSystem, ALossyAnswerSaysSoAndIsNeitherStoredNorGivenFromTheStore) {
   serving_config config;
   config.cache_policy = "exact";

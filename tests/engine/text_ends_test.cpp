@@ -7,8 +7,6 @@
 
 using namespace souffleur;
 
-/// Planted bugs that it caught: a request's own stop tokens ignored with `ignore_eos`; those of the
-/// vocabulary not ignored; only the vocabulary's forbidden; forbidden at `min_tokens`, too.
 RC_GTEST_PROP(TextEnds, WhatEndsATextIsForbiddenUntilItIsLongEnough, ()) {
   const auto any_tokens = rc::gen::container<std::vector<token_id>>(rc::gen::inRange<token_id>(0, 6));
   const auto ends = *any_tokens;

@@ -504,8 +504,6 @@ RC_GTEST_PROP(openai_request_law, whatWasWrittenIsWhatIsRead, (bool chat)) {
     RC_ASSERT(call.generations[0].sampling.seed == static_cast<std::uint64_t>(*seed));
 }
 
-/// Planted bugs that it caught: a key read into another's field; `branches` left out; an object that leaves
-/// `enabled` out taken for off; of the prediction's parts the last alone kept.
 RC_GTEST_PROP(openai_request_law, wishesForDraftsAreReadAsTheyWereWritten, (bool chat)) {
   namespace gen = rc::gen;
   json::object wishes;

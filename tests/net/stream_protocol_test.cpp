@@ -168,8 +168,6 @@ TEST(stream_outbox, theTailGoesWithTheLastTokenOfItsDelta) {
   EXPECT_EQ(got.text, "abtail");
 }
 
-/// Planted bugs that it caught: told with every part of a delta; not told where there is no token; no drafter
-/// named; one named where nobody drafted.
 TEST(stream_outbox, aStepIsToldWithItsLastTokenIfItIsTraced) {
   stream_outbox outbox{"s", "m", 1};
   auto traced = std::get<generation_delta>(delta_of({"a", "b"}));

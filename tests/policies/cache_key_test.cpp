@@ -96,7 +96,7 @@ cache_subject any_subject() {
 
 } // namespace
 
-// C1. Planted: each of the fields left out in turn; a greedy seed left in; texts without lengths.
+// C1. Planted bugs that it caught: the tenant, roles or earlier turns left out; a greedy seed kept.
 RC_GTEST_PROP(CacheKey, ChangesWithEveryFieldThatCanChangeTheAnswer, ()) {
   const auto subject = any_subject();
   const auto& changed = *rc::gen::elementOf(fields());
@@ -108,7 +108,7 @@ RC_GTEST_PROP(CacheKey, ChangesWithEveryFieldThatCanChangeTheAnswer, ()) {
   RC_ASSERT((key_of(subject).partition != key_of(other).partition) == (matters && !changed.is_the_question));
 }
 
-// C1. Planted: fields written one after the other without lengths; the roles before the texts.
+// C1.
 RC_GTEST_PROP(CacheKey, KnowsWhereAFieldEnds, ()) {
   auto subject = any_subject();
   std::vector<std::string*> texts = {&subject.tenant, &subject.model, &subject.tools,
@@ -124,7 +124,7 @@ RC_GTEST_PROP(CacheKey, KnowsWhereAFieldEnds, ()) {
   RC_ASSERT(key_of(subject).exact != before.exact);
 }
 
-// C1. Planted: stop strings as they came; biases of 0 kept.
+// C1. Planted bug that it caught: stop strings as they came.
 RC_GTEST_PROP(CacheKey, DoesNotChangeWithWhatChangesNoAnswer, ()) {
   const auto subject = any_subject();
   auto other = subject;
@@ -140,13 +140,13 @@ RC_GTEST_PROP(CacheKey, DoesNotChangeWithWhatChangesNoAnswer, ()) {
   RC_ASSERT(key_of(subject).partition == key_of(other).partition);
 }
 
-// C1. Planted: biases of 0 dropped only before sorting; a top_k of -1 kept with temperature.
+// C1.
 RC_GTEST_PROP(CacheKey, CanonicalSamplingStaysAsItIs, ()) {
   const auto once = canonical(any_subject().sampling);
   RC_ASSERT(canonical(once) == once);
 }
 
-// C1. Planted: a blank kept before a fence at the beginning; blanks after a text's end.
+// C1. Planted bug that it caught: blanks before a fence kept, and others not.
 RC_GTEST_PROP(CanonicalText, StaysAsItIs, ()) {
   const auto text = *rc::gen::container<std::vector<std::string>>(rc::gen::element<std::string>(
       "a", "B", " ", "\n", "\t", "`", "```", "\u2019", "\u00A0", "\u2026", "\xe2", "\x80", "\xc2"));

@@ -68,8 +68,8 @@ TEST(CachePolicy, IsMadeByName) {
   EXPECT_EQ(make_cache_policy("bounded")->mode(), cache_mode::semantic);
 }
 
-// C4. Planted: guards asked by none; the threshold off by one step; the floor of the next weaker promise; the
-// record not looked at.
+// C4. Planted bugs that it caught: guards not asked; a floor too low, or of a weaker promise; the record
+// not looked at.
 RC_GTEST_PROP(CachePolicy, ServesOnlyWhatItsRuleAllows, ()) {
   const auto calibration = any_calibration();
   const auto candidate = any_candidate();
@@ -90,8 +90,7 @@ RC_GTEST_PROP(CachePolicy, ServesOnlyWhatItsRuleAllows, ()) {
   }
 }
 
-// C4. Planted: a floor that is looked up among the stricter promises first; the audit's coin mixed with
-// max_error.
+// C4.
 RC_GTEST_PROP(CachePolicy, AStricterDemandNeverMakesAHit, ()) {
   const auto policy = any_semantic_policy(any_calibration());
   const auto candidate = any_candidate();
@@ -111,7 +110,7 @@ RC_GTEST_PROP(CachePolicy, AStricterDemandNeverMakesAHit, ()) {
   RC_ASSERT(!serves(*policy, refused, weak, coin));
 }
 
-// C15, C16. Planted: a served answer that is also verified; max_error of 0 that serves what is alike.
+// C15, C16. Planted bug that it caught: a served answer that is also verified.
 RC_GTEST_PROP(CachePolicy, VerifiesOnlyWhatIsGeneratedAnyway, ()) {
   const auto policy = any_semantic_policy(any_calibration());
   const auto candidate = any_candidate();
@@ -122,7 +121,7 @@ RC_GTEST_PROP(CachePolicy, VerifiesOnlyWhatIsGeneratedAnyway, ()) {
   RC_ASSERT(demand.max_error > 0 || decision.use != semantic_use::serve);
 }
 
-// C16. Planted: an unknown outcome that promotes.
+// C16. Planted bug that it caught: an unknown outcome that promotes.
 TEST(CachePolicy, PromotesApprovedAnswersOnly) {
   EXPECT_TRUE(promotes(likeness::same));
   EXPECT_FALSE(promotes(likeness::different));
@@ -220,8 +219,8 @@ tally served_from(population& from, const cache_policy& policy, double max_error
 
 } // namespace
 
-// C7. Planted: the mean in place of the lower bound with a record of one; a floor one step below the
-// certified.
+// C7. Planted bugs that it caught: the mean in place of the lower bound with a record of one; floors too
+// low.
 TEST(BoundedPolicy, KeepsItsPromiseOverTimeEvenWhereItsLawIsNotTheTruth) {
   constexpr int n_requests = 4000;
   for (const auto basis : {error_basis::per_request, error_basis::per_hit})

@@ -47,8 +47,8 @@ cache_limits any_limits() {
 
 } // namespace
 
-// C15. Planted: max_error of 0 taken for the default; tools, seeds and cut texts let through; the request's
-// mode in place of the smaller one.
+// C15. Planted bugs that it caught: max_error of 0 is semantic; the request's mode in place of the
+// smaller one.
 RC_GTEST_PROP(Cacheability, OnlyWhatComputingAgainWouldRepeatOrWhatWasAskedForIsServed, ()) {
   const auto traits = any_traits();
   const auto wish = any_wish();
@@ -67,7 +67,6 @@ RC_GTEST_PROP(Cacheability, OnlyWhatComputingAgainWouldRepeatOrWhatWasAskedForIs
   RC_ASSERT(!permit.reads || (permit.exact && !wish.refresh));
 }
 
-// Planted: the request's time to live as it is.
 RC_GTEST_PROP(Cacheability, ARequestHasItsOwnNumbersWithinTheServers, ()) {
   const auto wish = any_wish();
   const auto limits = any_limits();
@@ -77,7 +76,7 @@ RC_GTEST_PROP(Cacheability, ARequestHasItsOwnNumbersWithinTheServers, ()) {
   RC_ASSERT(permit.ttl_s <= limits.ttl_s && permit.ttl_s <= wish.ttl_s.value_or(limits.ttl_s));
 }
 
-// C11. Planted: answers that were cut stored, too.
+// C11. Planted bug that it caught: answers that were cut stored, too.
 RC_GTEST_PROP(Cacheability, OnlyWhatCameToItsOwnEndIsStored, ()) {
   const auto permit = permit_for(any_traits(), any_wish(), any_limits());
   const auto end =

@@ -49,7 +49,6 @@ double true_error(double threshold, error_basis basis) {
 
 } // namespace
 
-// Planted: hits of a threshold counted without those of the thresholds above it; guards not asked.
 RC_GTEST_PROP(CalibrationCurve, CountsAtEachThreshold, ()) {
   const auto lookups = any_lookups();
   const bool guarded = *rc::gen::arbitrary<bool>();
@@ -79,8 +78,8 @@ TEST(UpperBound, IsThatOfClopperAndPearson) {
   EXPECT_LT(upper_bound(60, 12'000, 0.95), 0.0063);
 }
 
-// C4, C8. Planted: the last bound that holds anywhere in place of the first that does not; floors that
-// ascend.
+// C4, C8. Planted bugs that it caught: it goes on after the first bound that does not hold; floors too
+// low; the floor of a weaker promise.
 RC_GTEST_PROP(Certification, GivesNoThresholdBelowOneThatFails, ()) {
   const auto lookups = any_lookups();
   const auto basis = any_basis();
@@ -111,7 +110,7 @@ RC_GTEST_PROP(Certification, GivesNoThresholdBelowOneThatFails, ()) {
             made.floor_for(max_error) <= made.floor_for(0.005));
 }
 
-// C8. Planted: the share itself in place of its bound; the lowest threshold whose bound holds.
+// C8. Planted bug that it caught: the share itself in place of its bound.
 TEST(Certification, IsRightAsOftenAsItPromises) {
   constexpr int n_sets = 500;
   for (const auto basis : {error_basis::per_request, error_basis::per_hit}) {

@@ -61,7 +61,6 @@ key_digest digest_of(std::string_view text) {
 
 } // namespace
 
-// Planted: texts without their lengths; lengths without kinds.
 RC_GTEST_PROP(KeyEncoder, TellsDifferentSequencesApart, ()) {
   const auto a = any_items();
   auto b = any_items();
@@ -79,7 +78,6 @@ RC_GTEST_PROP(KeyEncoder, TellsDifferentSequencesApart, ()) {
   RC_ASSERT((encoded(a) == encoded(b)) == (a == b));
 }
 
-// Planted: as above.
 RC_GTEST_PROP(KeyEncoder, NoSequenceContinuesAsAnotherValueOfTheSameKind, ()) {
   const auto a = any_items();
   const auto b = any_items();

@@ -52,9 +52,6 @@ std::string in_force(const std::string& of_server, const std::string& wanted) {
 
 } // namespace
 
-/// Planted bugs that it caught: the server's policy for all; the choices in the order in which they are made;
-/// the rows of "fixed" not counted, or those of "adaptive" for "fixed"; a request drafts where the server
-/// does not.
 RC_GTEST_PROP(MixedDraftPolicy, IsForEachRequestWhatItNamesBesideTheRowsOfFixed, ()) {
   const auto of_server = *rc::gen::element<std::string>("adaptive", "fixed", "off");
   auto requests = gen_requests();
@@ -102,7 +99,6 @@ RC_GTEST_PROP(MixedDraftPolicy, WishesWhatTheRequestsPolicyWishes, ()) {
   RC_ASSERT(mixed.n_wished(now) == alone->n_wished(now));
 }
 
-/// Planted bugs that it caught: of steps, drafts, questions or passes nothing is told on.
 TEST(MixedDraftPolicy, WhoDecidesLearnsFromAllRequests) {
   const std::vector<step_time> nothing_pays{{1, 100}, {2, 200}, {4, 400}, {8, 800}};
   request one{"adaptive", drafted_chain(token_origin::suffix, 4, {1.0F, 1.0F, 1.0F}), {}};

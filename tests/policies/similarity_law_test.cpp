@@ -32,7 +32,7 @@ std::vector<graded> with(std::vector<graded> record, graded added) {
 
 } // namespace
 
-// C7. Planted: similarity and threshold exchanged; the bound at the lower end of the thresholds.
+// C7. Planted bugs that it caught: the law falls; the bound at the lower end of the thresholds.
 RC_GTEST_PROP(ThresholdBelief, ExpectsMoreOfWhatIsMoreSimilar, ()) {
   const threshold_belief belief{any_prior(), any_record()};
   const double s = any_similarity();
@@ -42,7 +42,6 @@ RC_GTEST_PROP(ThresholdBelief, ExpectsMoreOfWhatIsMoreSimilar, ()) {
   RC_ASSERT(belief.right_at_least(more, 0.16) >= belief.right_at_least(s, 0.16));
 }
 
-// Planted: outcomes exchanged; the record applied to the prior's mean only.
 RC_GTEST_PROP(ThresholdBelief, RisesWithEachRightAnswerAndFallsWithEachWrongOne, ()) {
   const auto prior = any_prior();
   const auto record = any_record();
@@ -53,7 +52,6 @@ RC_GTEST_PROP(ThresholdBelief, RisesWithEachRightAnswerAndFallsWithEachWrongOne,
   RC_ASSERT(threshold_belief(prior, with(record, {at, false})).right(s) <= before + 1e-9);
 }
 
-// Planted: a bound that doubt raises.
 RC_GTEST_PROP(ThresholdBelief, BoundsLowerWithLessDoubt, ()) {
   const threshold_belief belief{any_prior(), any_record()};
   const double s = any_similarity();
@@ -74,7 +72,7 @@ TEST(ThresholdBelief, IsBayesRule) {
   EXPECT_GE(threshold_belief(narrow, strange).right(0.9), 0);
 }
 
-// Planted: the newest overwritten; an unknown outcome counted as wrong.
+// Planted bugs that it caught: the newest forgotten; an unknown outcome counted.
 RC_GTEST_PROP(EntryRecord, KeepsTheNewestThatSaySomething, ()) {
   entry_record record;
   std::deque<graded> model;
@@ -92,7 +90,7 @@ RC_GTEST_PROP(EntryRecord, KeepsTheNewestThatSaySomething, ()) {
   RC_ASSERT(std::equal(seen.begin(), seen.end(), model.begin(), model.end()));
 }
 
-// Planted: the narrowest of the spreads, or the steepest of the slopes, that are nearly as likely.
+// Planted bug that it caught: the narrowest of the spreads.
 TEST(FitPrior, FindsThePopulationAndIsWideWhereTheRecordsAreShort) {
   std::mt19937_64 random{7};
   std::uniform_real_distribution<double> uniform;

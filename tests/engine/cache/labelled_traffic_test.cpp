@@ -39,7 +39,6 @@ traffic any_traffic() { return *rc::gen::element(traffic::pairs, traffic::stream
 
 } // namespace
 
-// Planted: a pair that goes to the half of its second question.
 RC_GTEST_PROP(LabelledTraffic, HalvesShareNoQuestion, ()) {
   const auto world = any_world();
   const auto [first, second] = halves_of(world.all, *rc::gen::arbitrary<std::uint64_t>());
@@ -51,7 +50,7 @@ RC_GTEST_PROP(LabelledTraffic, HalvesShareNoQuestion, ()) {
     RC_ASSERT(!questions.contains(pair.a) && !questions.contains(pair.b));
 }
 
-// C3, C6. Planted: a question that is its own neighbour; the least similar kept; refusals forgotten.
+// C3, C6.
 RC_GTEST_PROP(LabelledTraffic, ARequestFindsTheNearestOfWhatCameBefore, ()) {
   const auto world = any_world();
   std::vector<std::uint32_t> before;
@@ -73,7 +72,7 @@ RC_GTEST_PROP(LabelledTraffic, ARequestFindsTheNearestOfWhatCameBefore, ()) {
   }
 }
 
-// C4. Planted: what was served stored all the same; a refused neighbour served.
+// C4.
 RC_GTEST_PROP(LabelledTraffic, WhatIsServedWasStoredAndIsNotStoredAgain, ()) {
   const auto world = any_world();
   const auto kind = any_traffic();
