@@ -132,8 +132,6 @@ std::string with_another_part(std::string header) {
                                                        std::string(1, '\0')));
 }
 
-// Planted bugs that it caught: the tensors' ends not compared with the data's; no check for gaps; data of
-// another size than type and shape say; a product of sizes without a bound.
 RC_GTEST_PROP(Safetensors, a_damaged_header_is_an_error_or_still_a_sound_file, ()) {
   const auto file = file_of(any_tensors());
   auto header = file.header();
