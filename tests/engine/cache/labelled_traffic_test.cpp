@@ -64,7 +64,7 @@ RC_GTEST_PROP(LabelledTraffic, ARequestFindsTheNearestOfWhatCameBefore, ()) {
     for (std::size_t i = 0; i < request.nearest.size(); ++i) {
       const auto& one = request.nearest[i];
       RC_ASSERT(std::find(before.begin(), before.end(), one.question) != before.end());
-      RC_ASSERT(i == 0 || one.similarity <= request.nearest[i - 1].similarity);
+      RC_ASSERT((i == 0 || one.similarity <= request.nearest[i - 1].similarity));
       RC_ASSERT((one.refused_by == guard::none) ==
                 compare(world.all.questions[request.question], world.all.questions[one.question]).passes());
     }
