@@ -61,13 +61,11 @@ public:
   }
 };
 
-/// Serves what keeps the promised error. An entry is served
-///  - above the floor that is certified for the promise, unless its own record makes it less likely right
-///  than
-///    entries without one are at that floor;
-///  - or if its record is long enough and proves it right often enough, whatever the floor.
-/// Where an answer is about as likely right as wrong, and now and then where it would be served, one is
-/// generated and compared: so records grow, and a stale entry is found out.
+/// Serves what keeps the promised error. An entry is served above the floor that is certified for the
+/// promise, unless its own record makes it less likely right than entries without one are at that floor; or
+/// if its record is long enough and proves it right often enough, whatever the floor. Where an answer is
+/// about as likely right as wrong, and now and then where it would be served, one is generated and compared:
+/// so records grow, and a stale entry is found out.
 class bounded_policy final : public cache_policy {
 public:
   explicit bounded_policy(cache_calibration calibration) : calibration_(std::move(calibration)) {}

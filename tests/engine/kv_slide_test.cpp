@@ -238,20 +238,31 @@ TEST(KvSlide, AWindowMayBeAsLargeAsThePoolButForTheSinks) {
   EXPECT_EQ(all.n_tokens(1), 300);
 }
 
-TEST(KvSlide, ATextIsFoundUpToWhereAStreamGaveAPageAwayUntilThatIsPublishedAgain) {
-  const int n_text = n_sinks + n_window;
-  histories all(12);
+namespace {
+
+constexpr int n_published_text = n_sinks + n_window;
+
+/// Sequence 1: n_published_text tokens of text 0 that others may find, and three pages more, for which it has
+/// dropped as many.
+void stream_beyond_what_is_published(histories& all) {
   all.begin(1, 0, 10);
-  all.extend(1, n_text);
+  all.extend(1, n_published_text);
   all.publish(1);
   all.extend(1, 3 * page_tokens);
-  all.begin(2, 0, n_text);
-  EXPECT_EQ(all.n_tokens(2), n_text) << "as long as there are other pages";
+}
+
+} // namespace
+
+TEST(KvSlide, ATextIsFoundUpToWhereAStreamGaveAPageAwayUntilThatIsPublishedAgain) {
+  histories all(12);
+  stream_beyond_what_is_published(all);
+  all.begin(2, 0, n_published_text);
+  EXPECT_EQ(all.n_tokens(2), n_published_text) << "as long as there are other pages";
   all.end(2);
   all.begin(2, 1, 10);
   all.extend(2, 5 * page_tokens);
   EXPECT_EQ(all.n_tokens(2), 5 * page_tokens) << "two of the pages were another's";
-  all.begin(3, 0, n_text);
+  all.begin(3, 0, n_published_text);
   EXPECT_EQ(all.n_tokens(3), n_sinks);
   all.check();
   all.end(2);
@@ -259,8 +270,8 @@ TEST(KvSlide, ATextIsFoundUpToWhereAStreamGaveAPageAwayUntilThatIsPublishedAgain
     all.extend(3, page_tokens);
     all.publish(3);
     all.check();
-    all.begin(2, 0, n_text);
-    EXPECT_EQ(all.n_tokens(2), n_published == 2 ? 2 * page_tokens : n_text);
+    all.begin(2, 0, n_published_text);
+    EXPECT_EQ(all.n_tokens(2), n_published == 2 ? 2 * page_tokens : n_published_text);
     all.check();
     all.end(2);
   }
@@ -268,15 +279,11 @@ TEST(KvSlide, ATextIsFoundUpToWhereAStreamGaveAPageAwayUntilThatIsPublishedAgain
 }
 
 TEST(KvSlide, AStreamGivesAwayNoMoreThanIsNeededAndTheLastFirst) {
-  const int n_text = n_sinks + n_window;
   histories all(12);
-  all.begin(1, 0, 10);
-  all.extend(1, n_text);
-  all.publish(1);
-  all.extend(1, 3 * page_tokens);
+  stream_beyond_what_is_published(all);
   all.begin(2, 1, 10);
   all.extend(2, 4 * page_tokens);
-  all.begin(3, 0, n_text);
+  all.begin(3, 0, n_published_text);
   EXPECT_EQ(all.n_tokens(3), n_sinks + page_tokens);
   all.check();
 }
