@@ -1,6 +1,6 @@
 #include "engine/kv/page_name.hpp"
 
-#include <sodium.h>
+#include "policies/blake2b.hpp"
 
 #include <string>
 
@@ -8,24 +8,20 @@ namespace souffleur {
 
 namespace {
 
-page_name digest(const void* bytes, std::size_t n_bytes) {
-  [[maybe_unused]] static const auto ready = sodium_init(); // chooses the fastest of its implementations
-  auto name = page_name{};
-  crypto_generichash(name.bytes.data(), name.bytes.size(), static_cast<const unsigned char*>(bytes), n_bytes,
-                     nullptr, 0);
-  return name;
-}
-
 page_name child_name(const page_name& parent, const page_key& tokens) {
-  auto text = std::array<unsigned char, sizeof parent.bytes + sizeof tokens>{};
+  auto text = std::array<char, sizeof parent.bytes + sizeof tokens>{};
   std::memcpy(text.data(), parent.bytes.data(), sizeof parent.bytes);
   std::memcpy(text.data() + sizeof parent.bytes, tokens.data(), sizeof tokens);
-  return digest(text.data(), text.size());
+  return name_of_text({text.data(), text.size()});
 }
 
 } // namespace
 
-page_name name_of_text(std::string_view text) { return digest(text.data(), text.size()); }
+page_name name_of_text(std::string_view text) {
+  auto name = page_name{};
+  blake2b(text, name.bytes);
+  return name;
+}
 
 page_name root_name(std::string_view format, std::string_view salt) {
   return name_of_text(std::to_string(format.size()).append(" ").append(format).append(salt));
