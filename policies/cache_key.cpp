@@ -157,6 +157,14 @@ std::string canonical_text(std::string_view text) {
   return made;
 }
 
+key_digest cache_owner(std::string_view tenant) {
+  key_encoder encoder;
+  encoder.add(schema);
+  encoder.add("owner");
+  encoder.add(tenant);
+  return encoder.digest();
+}
+
 cache_key key_of(const cache_subject& subject) {
   cache_key key;
   key.partition = partition_of(subject);

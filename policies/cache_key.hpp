@@ -78,4 +78,7 @@ std::string canonical_text(std::string_view text);
 
 cache_key key_of(const cache_subject& subject);
 
+/// Names a tenant where answers outlive the process or are shared, without saying who it is.
+key_digest cache_owner(std::string_view tenant);
+
 } // namespace souffleur
