@@ -74,6 +74,8 @@ struct kernel_table {
   /// have the same products, but no dimension far larger than the others, which int8 keys could not bear.
   /// Source: Ashkboos et al. 2024 (QuaRot).
   void (*spread)(float* x, int n);
+  /// The scalar product of x and y, both (n,).
+  float (*dot)(const float* x, const float* y, int n);
   /// Stores one position's keys and values, both (n_kv_heads, head_dim).
   void (*write_kv)(const kv_layer& layer, page_id page, int slot, const float* keys, const float* values);
 

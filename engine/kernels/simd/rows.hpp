@@ -164,6 +164,21 @@ void spread(float* x, int n) {
     x[i] *= factor;
 }
 
+float dot(const float* x, const float* y, int n) {
+  // Several sums, so that one addition need not wait for the one before.
+  constexpr int n_sums = 4;
+  f32x16 sums[n_sums] = {f32x16::zero(), f32x16::zero(), f32x16::zero(), f32x16::zero()};
+  int i = 0;
+  for (; i + n_sums * lanes <= n; i += n_sums * lanes)
+    for (int j = 0; j < n_sums; ++j)
+      sums[j] = fma(f32x16::load(x + i + j * lanes), f32x16::load(y + i + j * lanes), sums[j]);
+  for_lanes(
+      n - i, [&](int k, int some) __attribute__((always_inline)) {
+        sums[0] = fma(load_some(x + i + k, some), load_some(y + i + k, some), sums[0]);
+      });
+  return sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
 void round_row(const float* x, const activation_panel& panel, int row) {
   const int n_blocks = panel.n_in / block_values;
   const int n_rows = panel.n_rows;

@@ -65,6 +65,7 @@ const kernel_table& table_of() {
                                       gate,
                                       rotate,
                                       spread,
+                                      dot,
                                       write_kv,
                                       tile_sizes,
                                       attend_sizes<Queries...>,
