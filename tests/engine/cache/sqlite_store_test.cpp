@@ -30,6 +30,7 @@ using testing::is_same;
 using testing::law_entry;
 using testing::law_key;
 using testing::law_owner;
+using testing::memory_or_disk;
 using testing::scratch_folder;
 
 std::string file_in(const scratch_folder& folder) { return (folder.path() / "answers.db").string(); }
@@ -101,12 +102,12 @@ private:
 
 // C2, C3.
 RC_GTEST_PROP(SqliteStore, IsLikeAMapAlsoForAnotherProcess, ()) {
-  const scratch_folder folder;
+  const scratch_folder folder{memory_or_disk()};
   testing::check_store_against_a_map([&] { return opened(file_in(folder)); });
 }
 
 RC_GTEST_PROP(SqliteStore, KeepsEveryFieldOfAnEntry, ()) {
-  const scratch_folder folder;
+  const scratch_folder folder{memory_or_disk()};
   auto entry = any_entry();
   entry.expires_s = std::max<unix_seconds>(entry.expires_s, 1);
   RC_ASSERT(opened(file_in(folder))->put(entry).ok());
@@ -115,7 +116,7 @@ RC_GTEST_PROP(SqliteStore, KeepsEveryFieldOfAnEntry, ()) {
 
 // C13.
 RC_GTEST_PROP(SqliteStore, IsNeverLargerThanItMayBeAndRemovesFirstWhatExpiresFirst, ()) {
-  const scratch_folder folder;
+  const scratch_folder folder{memory_or_disk()};
   auto max_bytes = *rc::gen::inRange<std::uint64_t>(200'000, 600'000);
   auto store = opened(file_in(folder), max_bytes);
   std::map<unix_seconds, cache_entry> there;
@@ -330,7 +331,7 @@ TEST(SqliteStore, IgnoresAndCountsDamagedRows) {
         std::string{"entry = 'text'"}, std::string{"entry = 7"}, "entry = " + hex(newer),
         "entry = " + hex(other), std::string{"owner = x'00'"}, std::string{"expires_s = 11"}})
     for (const bool is_read_one_by_one : {true, false}) {
-      const scratch_folder folder;
+      const scratch_folder folder{memory_or_disk()};
       const auto path = file_in(folder);
       {
         const auto store = opened(path);
@@ -354,7 +355,7 @@ TEST(SqliteStore, IgnoresAndCountsDamagedRows) {
 
 // Whatever happens to the file, an answer that is returned is the one that was stored.
 RC_GTEST_PROP(SqliteStore, NeverReturnsWhatWasNotStored, ()) {
-  const scratch_folder folder;
+  const scratch_folder folder{memory_or_disk()};
   const auto path = file_in(folder);
   std::vector<cache_entry> stored;
   for (std::uint64_t key = 0; key < 20; ++key) {
