@@ -90,7 +90,7 @@ public:
     }
     for (std::size_t i = 0; i < candidates.size(); ++i)
       if (asked[i] == 0 && candidates[i].n_most_of_model > 0)
-        gain_.pass_over(candidates[i].record->of_model);
+        pass_over(candidates[i], cost_.us(std::max(1, step.n_rows)));
     return asked;
   }
 
@@ -172,12 +172,12 @@ private:
     for (std::size_t i = 0; i < candidates.size(); ++i) {
       const int n_of_model = std::min(n, candidates[i].n_most_of_model);
       const double of_model = gain_.expected(n_of_model, candidates[i].record->of_model);
-      const bool is_better = of_model > without.worths[i];
+      const bool is_better = of_model > without.worths[i] && has_waited(candidates[i]);
       asked.n_asked.push_back(is_better ? n_of_model : 0);
       expected += is_better ? of_model : without.worths[i];
       n_rows += is_better ? n_of_model : without.choices[i].n_tokens;
       n_sequences += is_better ? 1 : 0;
-      drafting_us += is_better ? catch_up_us(candidates[i], of_model) : 0;
+      drafting_us += is_better ? share_of_reading_us(candidates[i], of_model) : 0;
     }
     drafting_us += n_sequences > 0 ? n * model_cost_.us(n_sequences) : 0;
     asked.speed = expected / (cost_.us(n_rows) + drafting_us);
@@ -227,13 +227,29 @@ private:
     return n_best;
   }
 
-  /// The share of one step in what it takes until the model has computed the candidate's text: the steps that
-  /// are still to come, with so many tokens each beside the sure one, have to earn it.
-  double catch_up_us(const draft_candidate& candidate, double n_standing) const {
+  /// Until the model has computed the candidate's text and can draft.
+  double reading_us(const draft_candidate& candidate) const {
     if (candidate.n_behind_model <= draft_pass_rows)
       return 0;
-    const double n_steps = std::max(1.0, candidate.n_remaining_tokens / (1 + n_standing));
-    return candidate.n_behind_model * model_cost_.us(rows_of_catching_up) / rows_of_catching_up / n_steps;
+    return candidate.n_behind_model * model_cost_.us(rows_of_catching_up) / rows_of_catching_up;
+  }
+
+  /// The steps that are still to come, with so many tokens each beside the sure one, have to earn it.
+  double share_of_reading_us(const draft_candidate& candidate, double n_standing) const {
+    return reading_us(candidate) / std::max(1.0, candidate.n_remaining_tokens / (1 + n_standing));
+  }
+
+  /// Whether texts will draft well for a request is not known when it begins. Who reads only after it has
+  /// gone without for as long as reading takes loses no more by that than reading costs (the rule for whether
+  /// to rent or to buy: Karlin et al. 1988, Competitive snoopy caching).
+  bool has_waited(const draft_candidate& candidate) const {
+    return candidate.record->without_model_us >= reading_us(candidate);
+  }
+
+  void pass_over(const draft_candidate& candidate, double step_us) {
+    if (has_waited(candidate))
+      gain_.pass_over(candidate.record->of_model);
+    candidate.record->without_model_us += step_us;
   }
 
   step_cost cost_;

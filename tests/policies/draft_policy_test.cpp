@@ -393,6 +393,8 @@ RC_GTEST_PROP(AdaptiveDraft, AsksForAsManyTokensAsMakeTheStepFastest, ()) {
   for (int i = 0; i < n; ++i)
     step.add({}, 0, 8);
   step.add(std::vector<float>(static_cast<std::size_t>(*rc::gen::inRange(0, 4)), 1.0F), 30, 8);
+  for (auto& record : step.records)
+    record.without_model_us = 1e9; // who has just begun does not ask
   const auto policy = make_draft_policy("adaptive", costs);
   const int n_of_text = n_of(policy->choose(step.all(), {n + 1, n + 1})).back();
   const auto worths = worths_of(step.all().back());
@@ -442,10 +444,28 @@ TEST(AdaptiveDraft, LetsADraftModelReadATextOnlyIfWhatRemainsIsWorthIt) {
   step.most_of_model = 8;
   step.n_behind_model = 300;
   step.add({}, 0, 8);
+  step.records[0].without_model_us = 1e9;
   step.n_remaining_tokens = 1000;
   EXPECT_GT(policy->n_asked_of_model(step.all(), {1, 1})[0], 0);
   step.n_remaining_tokens = 5;
   EXPECT_EQ(policy->n_asked_of_model(step.all(), {1, 1})[0], 0);
+}
+
+RC_GTEST_PROP(AdaptiveDraft, LetsADraftModelReadATextOnceTheRequestHasGoneWithoutForAsLong, ()) {
+  const auto policy = make_draft_policy("adaptive", {flat_then_steep, passes_cost_a_tenth});
+  drafted_step step;
+  step.most_of_model = 8;
+  step.n_behind_model = *rc::gen::inRange(0, 400);
+  step.n_remaining_tokens = 100'000;
+  step.add({}, 0, 8);
+  const double row_us = step_cost{passes_cost_a_tenth}.us(32) / 32;
+  const double reading_us = step.n_behind_model > draft_pass_rows ? step.n_behind_model * row_us : 0;
+  double waited_us = 0;
+  while (policy->n_asked_of_model(step.all(), {1, 1})[0] == 0) {
+    RC_ASSERT(waited_us < reading_us * (1 + 1e-9));
+    waited_us += step_cost{flat_then_steep}.us(1);
+  }
+  RC_ASSERT(waited_us >= reading_us * (1 - 1e-9));
 }
 
 /// Planted bug that it caught: what the other drafts are worth is left out.

@@ -1,0 +1,71 @@
+// The store's actor. Detached: every handler waits for a file or a socket.
+#include "actors/behaviors.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace souffleur {
+
+namespace {
+
+constexpr std::size_t n_polled = 256;
+
+unix_seconds now_s() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+/// Null: it is not there, or the store does not say.
+cache_entry_ptr entry_of(answer_store& store, const key_digest& exact) {
+  auto found = store.get(exact, now_s());
+  return found && *found ? std::make_shared<const cache_entry>(std::move(**found)) : nullptr;
+}
+
+store_findings search(answer_store& store, const store_search& wanted) {
+  store_findings findings;
+  const auto near = store.nearest(wanted.partition, *wanted.vector, wanted.n_most, now_s());
+  if (!near)
+    return findings;
+  for (const auto& [exact, similarity] : *near)
+    if (auto entry = entry_of(store, exact))
+      findings.found.push_back({std::move(entry), similarity});
+  return findings;
+}
+
+} // namespace
+
+store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_state> self,
+                                         std::shared_ptr<answer_store> store,
+                                         const std::shared_ptr<serving_metrics>& metrics) {
+  compat::state_of(self).store = std::move(store);
+  const auto report = [self, metrics] { metrics->record(compat::state_of(self).store->counters()); };
+  return {
+      [self](const store_query& query) -> store_reply {
+        return {entry_of(*compat::state_of(self).store, query.exact)};
+      },
+      [self](const store_search& wanted) -> store_findings {
+        return search(*compat::state_of(self).store, wanted);
+      },
+      [self, report](const store_order_ptr& order) -> store_done {
+        auto& store = *compat::state_of(self).store;
+        // What the store cannot do it has counted; the cache goes on in memory.
+        static_cast<void>(order->added ? store.put(*order->added) : store.erase(order->erased));
+        report();
+        return {};
+      },
+      [self, report](const store_purge& wanted) -> store_purged {
+        const auto purged = compat::state_of(self).store->forget(wanted.owner);
+        report();
+        return purged ? store_purged{*purged, true} : store_purged{};
+      },
+      [self, report](const store_poll& wanted) -> store_news {
+        auto& store = *compat::state_of(self).store;
+        auto changes = store.changes_since(wanted.position, n_polled, now_s());
+        report();
+        return {changes ? std::make_shared<const store_changes>(std::move(*changes)) : nullptr,
+                store.searches()};
+      },
+  };
+}
+
+} // namespace souffleur

@@ -1,0 +1,286 @@
+// The response cache's actor: exact key, then the store behind it, then the meaning of the question.
+#include "actors/behaviors.hpp"
+#include "actors/embedding_reply.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace souffleur {
+
+namespace {
+
+using self_pointer = cache_actor::stateful_pointer<cache_state>;
+using finding_promise = caf::typed_response_promise<cache_finding_ptr>;
+
+constexpr std::chrono::milliseconds poll_pause{1000};
+constexpr std::chrono::seconds poll_timeout{10};
+constexpr std::chrono::seconds order_timeout{60};
+constexpr std::chrono::seconds purge_timeout{10};
+/// Without the store's answer by then, whoever asks is answered without it.
+constexpr std::chrono::milliseconds query_timeout{40};
+constexpr int most_open_orders = 1024;
+
+unix_seconds now_s() {
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+cache_finding_ptr nothing() {
+  static const auto made = std::make_shared<const cache_finding>();
+  return made;
+}
+
+void report(cache_state& state) {
+  state.metrics->record(cache_report{state.desk->counters(), state.n_dropped_orders});
+}
+
+void rebuild(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.is_rebuilding)
+    return;
+  auto begun = state.desk->begin_rebuild();
+  if (!begun)
+    return;
+  state.is_rebuilding = true;
+  const auto job = std::make_shared<partition_rebuild>(std::move(*begun));
+  const auto cache = caf::actor_cast<cache_actor>(self);
+  const auto build = [job, cache](caf::event_based_actor*) {
+    job->job->run();
+    compat::anon_send(cache, job);
+  };
+  if (state.detached)
+    self->spawn<caf::detached>(build);
+  else
+    self->spawn(build);
+}
+
+void changed(self_pointer self) {
+  rebuild(self);
+  report(compat::state_of(self));
+}
+
+/// Tells the store, unless too much waits there already.
+void order(self_pointer self, store_order what) {
+  auto& state = compat::state_of(self);
+  if (!state.to.store)
+    return;
+  if (state.n_open_orders >= most_open_orders) {
+    ++state.n_dropped_orders;
+    return;
+  }
+  ++state.n_open_orders;
+  compat::request(self, state.to.store, order_timeout,
+                  store_order_ptr{std::make_shared<const store_order>(std::move(what))})
+      .then([self](store_done) { --compat::state_of(self).n_open_orders; },
+            [self](const caf::error&) { --compat::state_of(self).n_open_orders; });
+}
+
+/// Asks the embedder; embedded_question with the ticket comes back whatever becomes of it.
+void embed(self_pointer self, const std::string& text, embedding_errand errand) {
+  auto& state = compat::state_of(self);
+  const auto ticket = ++state.n_tickets;
+  auto alive = std::make_shared<const bool>(true);
+  errand.alive = alive;
+  state.errands.emplace(ticket, std::move(errand));
+  const auto back = [cache = caf::actor_cast<cache_actor>(self), ticket](embedding_event event) {
+    embedded_question answer{ticket, nullptr};
+    if (auto* texts = std::get_if<embeddings>(&event); texts != nullptr && !texts->front().is_truncated)
+      answer.vector = std::make_shared<const std::vector<float>>(std::move(texts->front().vector));
+    compat::anon_send(cache, answer);
+  };
+  compat::anon_send(state.to.embedder,
+                    embedding_demand_ptr{std::make_shared<const embedding_demand>(
+                        embedding_demand{{text},
+                                         std::chrono::steady_clock::now() + state.lookup_budget,
+                                         alive,
+                                         std::make_shared<embedding_reply>(back, nullptr, "", 0)})});
+}
+
+void insert(self_pointer self, const cache_insertion& insertion,
+            const std::shared_ptr<const std::vector<float>>& embedding) {
+  auto& state = compat::state_of(self);
+  const auto now = now_s();
+  auto entry = state.desk->insert(insertion, embedding, now);
+  order(self, {std::move(entry)});
+  if (auto doubt = state.desk->doubt_of(insertion, now); doubt && state.to.judge)
+    compat::anon_send(state.to.judge,
+                      doubtful_answer_ptr{std::make_shared<const doubtful_answer>(std::move(*doubt))});
+  changed(self);
+}
+
+void answer_similar(self_pointer self, const embedding_errand& errand,
+                    const std::shared_ptr<const std::vector<float>>& vector,
+                    std::span<const found_entry> elsewhere) {
+  auto& state = compat::state_of(self);
+  const auto found = state.desk->find_similar(*errand.terms, vector, elsewhere, now_s());
+  state.metrics->record(*found);
+  finding_promise promise = errand.promise;
+  promise.deliver(found);
+}
+
+void embedded(self_pointer self, const embedded_question& question) {
+  auto& state = compat::state_of(self);
+  const auto found = state.errands.extract(question.ticket);
+  if (found.empty())
+    return;
+  auto errand = std::move(found.mapped());
+  if (errand.insertion) {
+    insert(self, *errand.insertion, question.vector);
+    return;
+  }
+  if (!question.vector) {
+    finding_promise promise = errand.promise;
+    promise.deliver(nothing());
+    return;
+  }
+  if (!state.to.store || !state.store_searches) {
+    answer_similar(self, errand, question.vector, {});
+    return;
+  }
+  const store_search search{errand.terms->key.partition, question.vector, answer_desk::n_candidates};
+  compat::request(self, state.to.store, query_timeout, search)
+      .then(
+          [self, errand, vector = question.vector,
+           n_purges = state.n_purges](const store_findings& findings) {
+            const bool is_current = compat::state_of(self).n_purges == n_purges;
+            answer_similar(self, errand, vector,
+                           is_current ? std::span<const found_entry>{findings.found}
+                                      : std::span<const found_entry>{});
+          },
+          [self, errand, vector = question.vector](const caf::error&) {
+            answer_similar(self, errand, vector, {});
+          });
+}
+
+/// The very same request is not known anywhere.
+void look_for_similar(self_pointer self, const cache_terms_ptr& terms, finding_promise promise) {
+  auto& state = compat::state_of(self);
+  if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder) {
+    promise.deliver(nothing());
+    return;
+  }
+  embed(self, terms->key.text, {terms, nullptr, std::move(promise), nullptr});
+}
+
+void look_up_in_store(self_pointer self, const cache_terms_ptr& terms, finding_promise promise) {
+  auto& state = compat::state_of(self);
+  compat::request(self, state.to.store, query_timeout, store_query{terms->key.exact})
+      .then(
+          [self, terms, promise, n_purges = state.n_purges](const store_reply& reply) mutable {
+            auto& state = compat::state_of(self);
+            const auto now = now_s();
+            if (reply.entry && reply.entry->owner == terms->owner && state.n_purges == n_purges)
+              state.desk->keep(reply.entry, now);
+            if (auto found = state.desk->find_exact(*terms, now)) {
+              state.metrics->record(*found);
+              promise.deliver(found);
+            } else {
+              look_for_similar(self, terms, promise);
+            }
+          },
+          [self, terms, promise](const caf::error&) { look_for_similar(self, terms, promise); });
+}
+
+finding_promise look_up(self_pointer self, const cache_terms_ptr& terms) {
+  auto& state = compat::state_of(self);
+  auto promise = self->make_response_promise<cache_finding_ptr>();
+  state.metrics->record_cache_lookup();
+  if (auto found = state.desk->find_exact(*terms, now_s())) {
+    state.metrics->record(*found);
+    promise.deliver(found);
+  } else if (state.to.store) {
+    look_up_in_store(self, terms, promise);
+  } else {
+    look_for_similar(self, terms, promise);
+  }
+  return promise;
+}
+
+/// Takes over what the store has: at first all that it holds, later what other processes did.
+void poll(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (!state.to.store || std::exchange(state.is_polling, true))
+    return;
+  const auto again = [self](std::chrono::milliseconds pause) {
+    compat::state_of(self).is_polling = false;
+    self->delayed_send(self, pause, store_poll_due{});
+  };
+  compat::request(self, state.to.store, poll_timeout, store_poll{state.position})
+      .then(
+          [self, again, n_purges = state.n_purges](const store_news& news) {
+            auto& state = compat::state_of(self);
+            state.store_searches = news.searches;
+            if (!news.changes || state.n_purges != n_purges) // of what is gone since, nothing may come back
+              return again(poll_pause);
+            const auto now = now_s();
+            for (const auto& entry : news.changes->added)
+              if (!state.store_searches)
+                state.desk->keep(entry, now);
+            for (const auto& exact : news.changes->removed)
+              state.desk->erase(exact);
+            state.position = news.changes->position;
+            changed(self);
+            again(news.changes->is_all ? poll_pause : std::chrono::milliseconds{0});
+          },
+          [again](const caf::error&) { again(poll_pause); });
+}
+
+caf::typed_response_promise<cache_purged> purge(self_pointer self, const key_digest& owner) {
+  auto& state = compat::state_of(self);
+  auto promise = self->make_response_promise<cache_purged>();
+  ++state.n_purges;
+  const auto n_here = state.desk->forget(owner);
+  changed(self);
+  if (!state.to.store) {
+    promise.deliver(cache_purged{n_here, true});
+    return promise;
+  }
+  compat::request(self, state.to.store, purge_timeout, store_purge{owner})
+      .then(
+          [promise, n_here](const store_purged& purged) mutable {
+            promise.deliver(cache_purged{std::max(n_here, purged.n_entries), purged.did});
+          },
+          [promise, n_here](const caf::error&) mutable {
+            promise.deliver(cache_purged{n_here, false});
+          });
+  return promise;
+}
+
+} // namespace
+
+cache_actor::behavior_type response_cache(self_pointer self, const cache_parts& parts) {
+  auto& state = compat::state_of(self);
+  state.desk = std::make_unique<answer_desk>(parts.desk);
+  state.metrics = parts.metrics;
+  state.lookup_budget = parts.lookup_budget;
+  state.detached = parts.detached;
+  return {
+      [self](const cache_lookup& lookup) { return look_up(self, lookup.terms); },
+      [self](const cache_insertion_ptr& insertion) {
+        if (!insertion->found && insertion->terms->permit.semantic && compat::state_of(self).to.embedder)
+          embed(self, insertion->terms->key.text, {insertion->terms, insertion, {}, nullptr});
+        else
+          insert(self, *insertion, insertion->found ? insertion->found->embedding : nullptr);
+      },
+      [self](const cache_purge& wanted) { return purge(self, wanted.owner); },
+      [self](const cache_verdict& verdict) {
+        auto& state = compat::state_of(self);
+        state.desk->settle(verdict.entry, verdict.outcome);
+        state.metrics->record(verdict.outcome);
+      },
+      [self](const embedded_question& question) { embedded(self, question); },
+      [self](store_poll_due) { poll(self); },
+      [self](const partition_rebuild_ptr& rebuilt) {
+        auto& state = compat::state_of(self);
+        state.is_rebuilding = false;
+        state.desk->finish_rebuild(*rebuilt);
+        changed(self);
+      },
+      [self](const cache_peers& to) {
+        compat::state_of(self).to = to;
+        poll(self);
+      },
+  };
+}
+
+} // namespace souffleur
