@@ -23,8 +23,9 @@ struct answer_piece {
 /// An answer that came to its own end.
 struct cached_answer {
   std::vector<answer_piece> pieces;
-  std::string tail;        ///< text held back until the end
-  std::string stop_string; ///< the one that ended it, if one did
+  std::string tail;          ///< text held back until the end
+  std::string stop_string;   ///< the one that ended it, if one did
+  std::int32_t n_tokens = 0; ///< that were generated, with the one that ends an answer and is not shown
   bool operator==(const cached_answer&) const = default;
 
   std::string text() const {

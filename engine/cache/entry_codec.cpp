@@ -109,6 +109,7 @@ void put(byte_writer& to, const cached_answer& answer) {
   }
   to.put(answer.tail);
   to.put(answer.stop_string);
+  to.put(answer.n_tokens);
 }
 
 void get(byte_reader& from, cached_answer& answer) {
@@ -121,6 +122,7 @@ void get(byte_reader& from, cached_answer& answer) {
   }
   from.get(answer.tail);
   from.get(answer.stop_string);
+  from.get(answer.n_tokens);
 }
 
 bool is_embedding(const std::vector<float>& vector) {

@@ -48,6 +48,7 @@ inline cached_answer any_answer() {
     piece = {*rc::gen::arbitrary<token_id>(), *broken_text(), *unicode_text()};
   answer.tail = *unicode_text();
   answer.stop_string = *unicode_text();
+  answer.n_tokens = *rc::gen::arbitrary<std::int32_t>();
   return answer;
 }
 
