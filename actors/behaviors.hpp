@@ -2,9 +2,10 @@
 // it returns.
 #pragma once
 
-#include "actors/answer_book.hpp"
+#include "actors/answer_desk.hpp"
 #include "actors/draft_book.hpp"
 #include "actors/embedding_queue.hpp"
+#include "actors/flight_board.hpp"
 #include "actors/handles.hpp"
 #include "actors/request_preparation.hpp"
 #include "actors/scheduler_core.hpp"
@@ -14,6 +15,7 @@
 #include "engine/drafting/model_drafter.hpp"
 #include "engine/kv_manager.hpp"
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -51,11 +53,55 @@ drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_m
                                          const draft_model_parts& parts, const std::string& eviction,
                                          draft_draw draw);
 
+struct cache_parts {
+  answer_desk_options desk;
+  std::shared_ptr<serving_metrics> metrics;
+  std::chrono::milliseconds lookup_budget{0};
+  bool detached = true;
+};
+/// Why a question is embedded: to be looked up, else to be kept with its answer.
+struct embedding_errand {
+  cache_terms_ptr terms;
+  cache_insertion_ptr insertion; ///< null: it is a lookup
+  caf::typed_response_promise<cache_finding_ptr> promise;
+  std::shared_ptr<const void> alive; ///< what the embedder takes for its client
+};
 struct cache_state {
-  std::unique_ptr<answer_book> book;
+  std::unique_ptr<answer_desk> desk;
+  cache_peers to;
+  std::shared_ptr<serving_metrics> metrics;
+  std::chrono::milliseconds lookup_budget{0};
+  bool store_searches = false; ///< as of its last news
+  bool detached = true;
+  std::uint64_t n_tickets = 0;
+  std::unordered_map<std::uint64_t, embedding_errand> errands; ///< by ticket
+  int n_open_orders = 0;                                       ///< of the store
+  std::uint64_t n_dropped_orders = 0;
+  std::uint64_t n_purges = 0; ///< what was asked of the store before one is not believed after it
+  bool is_polling = false;
+  std::string position; ///< up to which the store's changes are known
+  bool is_rebuilding = false;
 };
 cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self,
-                                          std::size_t max_bytes, std::chrono::seconds ttl);
+                                          const cache_parts& parts);
+
+struct store_state {
+  std::shared_ptr<answer_store> store;
+};
+/// Runs detached: a handler waits for a file or a socket.
+store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_state> self,
+                                         std::shared_ptr<answer_store> store,
+                                         const std::shared_ptr<serving_metrics>& metrics);
+
+struct judge_state {
+  judge_peers to;
+  std::shared_ptr<admission_credits> credits; ///< none taken: the model has nothing to do
+  std::deque<doubtful_answer_ptr> waiting;
+  bool is_busy = false; ///< a judge_round or a verdict is on its way
+  request_id n_judged = 0;
+};
+judge_actor::behavior_type answer_judge(judge_actor::stateful_pointer<judge_state> self,
+                                        std::shared_ptr<admission_credits> credits);
 
 /// The counters live outside, so they go on after a restart.
 metrics_actor::behavior_type metrics_keeper(metrics_actor::pointer self,
@@ -82,12 +128,15 @@ tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer
 
 struct intake_state {
   intake_peers to;
-  std::unordered_map<request_id, admission_ptr> looked_up; ///< until the response cache has answered
+  std::shared_ptr<flight_board> flights;
+  /// By generation, until the response cache has answered.
+  std::unordered_map<request_id, std::shared_ptr<admitted_request>> looked_up;
+  bool watches_deadlines = false; ///< a deadline_check is on its way
   prompt_format format;
   serving_config config;
 };
 intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self, prompt_format format,
-                                   const serving_config& config);
+                                   const serving_config& config, std::shared_ptr<flight_board> flights);
 
 struct scheduler_state {
   std::unique_ptr<scheduler_core> core;
@@ -121,13 +170,17 @@ struct ensemble {
   std::shared_ptr<file_tier> tier; ///< null: there is none
   draft_model_parts draft_model;
   std::shared_ptr<text_embedder> embedder; ///< null: there is none
-  known_costs costs;                       ///< for the draft policy; may be empty
+  std::shared_ptr<answer_store> store;     ///< null: answers are in memory only
+  cache_calibration calibration;
+  std::shared_ptr<admission_credits> credits;
+  known_costs costs;    ///< for the draft policy; may be empty
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
 };
 
 struct supervisor_state {
   ensemble parts;
+  std::shared_ptr<flight_board> flights; ///< outlives intake
   peers to;
   scheduler_actor scheduler;
   intake_actor intake;

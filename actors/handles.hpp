@@ -2,8 +2,10 @@
 // files of this folder: it pulls in CAF.
 #pragma once
 
+#include "actors/cache_replay.hpp"
 #include "actors/caf_compat.hpp"
 #include "actors/messages/admission.hpp"
+#include "actors/messages/answer_store.hpp"
 #include "actors/messages/draft.hpp"
 #include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
@@ -12,6 +14,7 @@
 #include "actors/messages/response_cache.hpp"
 #include "actors/messages/step.hpp"
 #include "actors/messages/tier.hpp"
+#include "engine/cache/answer_cache.hpp"
 
 namespace souffleur {
 
@@ -27,8 +30,10 @@ using verifier_actor = caf::typed_actor<compat::rpc<step_result_ptr(step_plan_pt
 using kv_actor =
     caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>, compat::rpc<kv_summary_ptr(kv_inquiry)>>;
 using drafter_actor = caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>>;
-using cache_actor =
-    caf::typed_actor<compat::rpc<cache_reply(cache_lookup)>, compat::rpc<void(cache_insertion)>>;
+using store_actor =
+    caf::typed_actor<compat::rpc<store_reply(store_query)>, compat::rpc<store_findings(store_search)>,
+                     compat::rpc<store_done(store_order_ptr)>, compat::rpc<store_purged(store_purge)>,
+                     compat::rpc<store_news(store_poll)>>;
 using metrics_actor = caf::typed_actor<compat::rpc<void(step_report)>, compat::rpc<void(request_report)>>;
 
 using tier_reader_actor = caf::typed_actor<compat::rpc<fetched_pages_ptr(page_fetch_ptr)>>;
@@ -39,6 +44,31 @@ using tier_writer_actor =
 struct embedding_round {};
 using embedder_actor =
     caf::typed_actor<compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(embedding_round)>>;
+
+/// Looks at doubtful answers when the model has nothing else to do.
+struct judge_round {};
+struct judge_peers;
+using judge_actor = caf::typed_actor<compat::rpc<void(doubtful_answer_ptr)>, compat::rpc<void(judge_round)>,
+                                     compat::rpc<void(cache_verdict)>, compat::rpc<void(judge_peers)>>;
+
+struct cache_peers {
+  embedder_actor embedder; ///< each null: there is none
+  store_actor store;
+  judge_actor judge;
+};
+/// Null vector: it was not made, or the text has more than the embedder reads.
+struct embedded_question {
+  std::uint64_t ticket = 0;
+  std::shared_ptr<const std::vector<float>> vector;
+};
+/// Recurring while there is a store.
+struct store_poll_due {};
+using partition_rebuild_ptr = std::shared_ptr<partition_rebuild>;
+using cache_actor =
+    caf::typed_actor<compat::rpc<cache_finding_ptr(cache_lookup)>, compat::rpc<void(cache_insertion_ptr)>,
+                     compat::rpc<cache_purged(cache_purge)>, compat::rpc<void(cache_verdict)>,
+                     compat::rpc<void(embedded_question)>, compat::rpc<void(store_poll_due)>,
+                     compat::rpc<void(partition_rebuild_ptr)>, compat::rpc<void(cache_peers)>>;
 
 /// The actors that others send to; the supervisor sends a new set when one was restarted.
 struct peers {
@@ -51,6 +81,8 @@ struct peers {
   tier_reader_actor tier_reader; ///< both null: there is no file tier
   tier_writer_actor tier_writer;
   embedder_actor embedder; ///< null: there is none
+  store_actor store;       ///< null: answers are in memory only
+  judge_actor judge;       ///< null: nobody serves what would have to be judged
 };
 using peers_ptr = std::shared_ptr<const peers>;
 
@@ -70,7 +102,8 @@ struct deadline_check {};
 
 using scheduler_actor =
     caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
-                     compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
+                     compat::rpc<void(postponement)>, compat::rpc<void(peers_ptr)>,
+                     compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
                      compat::rpc<void(draft_model_late)>, compat::rpc<void(deadline_check)>,
                      compat::rpc<tier_flushed(tier_flush)>>;
 
@@ -79,8 +112,23 @@ struct intake_peers {
   cache_actor cache;
   metrics_actor metrics;
 };
+/// A stored answer on its way to those who asked for it.
+struct stored_replay {
+  request_id generation = 0;
+  std::shared_ptr<reply_handle> reply;
+  cache_replay stream;
+  generation_finished end;
+  int n_tokens = 0; ///< of the answer, as it was generated
+};
+using stored_replay_ptr = std::shared_ptr<stored_replay>;
 using intake_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
+                                      compat::rpc<void(stored_replay_ptr)>, compat::rpc<void(deadline_check)>,
                                       compat::rpc<void(intake_peers)>>;
+
+struct judge_peers {
+  intake_actor intake;
+  cache_actor cache;
+};
 
 /// Asks the supervisor to kill one actor, by name; for fault tests. Unknown names are ignored.
 struct kill_order {
@@ -90,8 +138,8 @@ struct shutdown_order {};
 using supervisor_actor =
     caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
                      compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<tier_flushed(tier_flush)>,
-                     compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(kill_order)>,
-                     compat::rpc<void(shutdown_order)>>;
+                     compat::rpc<cache_purged(cache_purge)>, compat::rpc<void(embedding_demand_ptr)>,
+                     compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
 
@@ -107,8 +155,30 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_summary_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_demand_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_offer_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_lookup)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_reply)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_insertion)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_finding_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_insertion_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_purge)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_purged)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_verdict)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_peers)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedded_question)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::partition_rebuild_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::doubtful_answer_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::judge_round)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::judge_peers)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::stored_replay_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_reply)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_search)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_findings)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_order_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_purge)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_purged)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_poll)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_news)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_poll_due)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::postponement)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_demand_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_round)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_report)

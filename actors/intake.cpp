@@ -1,12 +1,13 @@
 #include "actors/behaviors.hpp"
 
 #include <random>
+#include <utility>
 
 namespace souffleur {
 
 namespace {
 
-constexpr std::chrono::milliseconds cache_timeout{100};
+constexpr std::chrono::milliseconds deadline_resolution{50};
 
 std::uint64_t fresh_seed() {
   thread_local std::random_device device;
@@ -14,90 +15,191 @@ std::uint64_t fresh_seed() {
   return ((static_cast<std::uint64_t>(device()) << 32) | device()) >> 11;
 }
 
-/// Returns the usage that the client was told.
-generation_usage replay(const stored_answer& stored, const admitted_request& request) {
-  request.reply->accepted({static_cast<int>(request.prompt.size()), request.sampling->seed});
-  generation_delta all{stored.tokens, stored.tail};
-  for (auto& token : all.tokens)
-    token.origin = token_origin::cache;
-  request.reply->delta(std::move(all));
-  auto end = stored.end;
-  end.usage = {};
-  end.usage.n_prompt_tokens = static_cast<int>(request.prompt.size());
-  end.usage.n_output_tokens = stored.end.usage.n_output_tokens;
-  end.usage.answered_from_cache = true;
-  request.reply->finish(end);
-  return end.usage;
-}
-
-void schedule(const intake_state& state, const admission_ptr& request) {
-  request->reply->accepted({static_cast<int>(request->prompt.size()), request->sampling->seed});
-  compat::anon_send(state.to.scheduler, request);
-}
-
 using self_pointer = intake_actor::stateful_pointer<intake_state>;
+using mutable_admission = std::shared_ptr<admitted_request>;
 
-/// The response cache has answered, or will not. Null answer: a miss.
-void looked_up(self_pointer self, request_id id, const stored_answer_ptr& answer) {
-  auto& state = compat::state_of(self);
-  const auto found = state.looked_up.extract(id);
-  if (found.empty()) // cancelled meanwhile
-    return;
-  const auto& request = found.mapped();
-  if (!answer) {
-    schedule(state, request);
-    return;
-  }
-  const auto usage = replay(*answer, *request);
-  const double e2e_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - request->arrival).count();
-  compat::anon_send(state.to.metrics, request_report{to_string(answer->end.reason), usage, e2e_ms, e2e_ms});
+/// What a request asked for its flight, beside what decides the answer: only equal wishes share one.
+key_digest flight_name(const admitted_request& request) {
+  const auto& terms = *request.cached;
+  key_encoder name;
+  name.add(terms.key.exact);
+  name.add(std::int64_t{terms.permit.semantic});
+  name.add(terms.permit.threshold);
+  name.add(terms.permit.max_error);
+  name.add(terms.replay_tokens_per_s);
+  name.add(std::int64_t{request.trace});
+  return name.digest();
 }
 
-void look_up_then_schedule(self_pointer self, const admission_ptr& request) {
+/// The answer goes to the cache as it stands now: if that dies first, the answer is lost to it.
+flight_board::landing store_with(const cache_actor& cache, cache_terms_ptr terms, cache_finding_ptr found) {
+  return [cache, terms = std::move(terms), found = std::move(found)](cached_answer_ptr answer) {
+    compat::anon_send(cache, cache_insertion_ptr{std::make_shared<const cache_insertion>(
+                                 cache_insertion{terms, std::move(answer), found})});
+  };
+}
+
+void generate(self_pointer self, const mutable_admission& request, const cache_finding_ptr& found) {
+  auto& state = compat::state_of(self);
+  if (may_store(request->cached->permit, answer_end::stop))
+    state.flights->on_landing(request->id, store_with(state.to.cache, request->cached, found));
+  request->deadline = state.flights->deadline_of(request->id).value_or(request->deadline);
+  if (found) {
+    request->similarity = found->similarity;
+    if (found->answer && request->prediction.empty())
+      for (const auto& piece : found->answer->pieces)
+        request->prediction.push_back(piece.id);
+  }
+  compat::anon_send(state.to.scheduler, admission_ptr{request});
+}
+
+void replay_more(self_pointer self, const stored_replay_ptr& replay) {
+  const auto now = std::chrono::steady_clock::now();
+  const auto until = compat::state_of(self).flights->deadline_of(replay->generation);
+  if (!until) // nobody reads it any more
+    return;
+  auto delta = replay->stream.take(now);
+  replay->end.usage.n_output_tokens += static_cast<int>(delta.tokens.size());
+  if (!delta.tokens.empty() || !delta.tail.empty())
+    replay->reply->delta(std::move(delta));
+  if (replay->stream.done()) {
+    replay->end.usage.n_output_tokens = replay->n_tokens;
+    replay->reply->finish(replay->end);
+  } else if (*until <= now) {
+    replay->end.reason = finish_reason::deadline;
+    replay->end.stop_string.clear();
+    replay->reply->finish(replay->end);
+  } else {
+    self->delayed_send(self, replay->stream.next() - now, replay);
+  }
+}
+
+void replay(self_pointer self, const admitted_request& request, const cache_finding& found) {
+  const auto start = std::chrono::steady_clock::now();
+  auto made = std::make_shared<stored_replay>(
+      stored_replay{request.id,
+                    request.reply,
+                    cache_replay{found.answer, request.cached->replay_tokens_per_s, start},
+                    {finish_reason::stop, found.answer->stop_string, {}},
+                    found.answer->n_tokens});
+  auto& usage = made->end.usage;
+  usage.n_prompt_tokens = static_cast<int>(request.prompt.size());
+  usage.source = found.source;
+  usage.similarity = found.similarity;
+  replay_more(self, made);
+}
+
+/// The response cache has answered, or will not: null.
+void looked_up(self_pointer self, request_id generation, const cache_finding_ptr& found) {
+  auto& state = compat::state_of(self);
+  const auto waiting = state.looked_up.extract(generation);
+  if (waiting.empty()) // deserted meanwhile
+    return;
+  const auto& request = waiting.mapped();
+  if (found && found->source != answer_source::model)
+    replay(self, *request, *found);
+  else
+    generate(self, request, found);
+}
+
+void look_up(self_pointer self, const mutable_admission& request) {
   auto& state = compat::state_of(self);
   const auto id = request->id;
   state.looked_up.emplace(id, request);
-  compat::request(self, state.to.cache, cache_timeout, cache_lookup{request->cache_key})
-      .then([self, id](const cache_reply& reply) { looked_up(self, id, reply.answer); },
+  compat::request(self, state.to.cache, state.config.cache_lookup_budget, cache_lookup{request->cached})
+      .then([self, id](const cache_finding_ptr& found) { looked_up(self, id, found); },
             [self, id](const caf::error&) { looked_up(self, id, nullptr); });
 }
 
-void cancel(intake_state& state, request_id id) {
-  if (const auto found = state.looked_up.extract(id); !found.empty())
-    found.mapped()->reply->finish({finish_reason::cancelled, "", {}});
-  else // behind the admission, if that is under way to the scheduler
-    compat::anon_send(state.to.scheduler, cancellation{id});
+void desert(intake_state& state, request_id generation) {
+  if (const auto waiting = state.looked_up.extract(generation); waiting.empty())
+    compat::anon_send(state.to.scheduler, cancellation{generation});
+}
+
+void watch_deadlines(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (!state.flights->empty() && !std::exchange(state.watches_deadlines, true))
+    self->delayed_send(self, deadline_resolution, deadline_check{});
+}
+
+void board(self_pointer self, const mutable_admission& request) {
+  auto& state = compat::state_of(self);
+  const bool shares = request->cached->permit.reads;
+  flight_reader reader{request->id,
+                       request->reply,
+                       {static_cast<int>(request->prompt.size()), request->sampling->seed},
+                       request->arrival,
+                       request->deadline};
+  const auto boarded = shares ? state.flights->board(flight_name(*request), std::move(reader))
+                              : state.flights->board_alone(std::move(reader));
+  watch_deadlines(self);
+  if (boarded.postponed_to)
+    compat::anon_send(state.to.scheduler, postponement{boarded.generation, *boarded.postponed_to});
+  if (!boarded.is_new)
+    return;
+  request->id = boarded.generation;
+  request->reply = state.flights->reply_to(boarded.generation);
+  if (shares)
+    look_up(self, request);
+  else
+    generate(self, request, nullptr);
+}
+
+void schedule(const intake_state& state, const mutable_admission& request) {
+  request->reply->accepted({static_cast<int>(request->prompt.size()), request->sampling->seed});
+  compat::anon_send(state.to.scheduler, admission_ptr{request});
+}
+
+void submit(self_pointer self, const submission& arrived) {
+  auto& state = compat::state_of(self);
+  const auto now = std::chrono::steady_clock::now();
+  auto prepared = prepare(*arrived.request, state.format, state.config, fresh_seed());
+  if (auto* failed = std::get_if<generation_failed>(&prepared)) {
+    arrived.reply->fail(std::move(*failed));
+    return;
+  }
+  auto request = std::make_shared<admitted_request>(std::move(std::get<admitted_request>(prepared)));
+  const auto wanted =
+      arrived.request->timeout.count() > 0 ? arrived.request->timeout : state.config.request_timeout;
+  request->arrival = now;
+  request->deadline = now + std::min(wanted, state.config.request_timeout);
+  request->reply = arrived.reply;
+  if (request->cached)
+    board(self, request);
+  else
+    schedule(state, request);
 }
 
 } // namespace
 
-intake_actor::behavior_type intake(self_pointer self, prompt_format format, const serving_config& config) {
+intake_actor::behavior_type intake(self_pointer self, prompt_format format, const serving_config& config,
+                                   std::shared_ptr<flight_board> flights) {
   auto& state = compat::state_of(self);
   state.format = std::move(format);
   state.config = config;
+  state.flights = std::move(flights);
   return {
-      [self](const submission& arrived) {
+      [self](const submission& arrived) { submit(self, arrived); },
+      [self](const cancellation& cancelled) {
         auto& state = compat::state_of(self);
-        const auto now = std::chrono::steady_clock::now();
-        auto prepared = prepare(*arrived.request, state.format, state.config, fresh_seed());
-        if (auto* failed = std::get_if<generation_failed>(&prepared)) {
-          arrived.reply->fail(std::move(*failed));
-          return;
-        }
-        auto request = std::make_shared<admitted_request>(std::move(std::get<admitted_request>(prepared)));
-        const auto timeout =
-            arrived.request->timeout.count() > 0 ? arrived.request->timeout : state.config.request_timeout;
-        request->arrival = now;
-        request->deadline = now + std::min(timeout, state.config.request_timeout);
-        request->reply = arrived.reply;
-        if (request->cache_key.empty())
-          schedule(state, request);
-        else
-          look_up_then_schedule(self, request);
+        const auto left = state.flights->leave(cancelled.id);
+        if (left.deserted)
+          desert(state, *left.deserted);
+        if (!left.was_aboard) // behind the admission, if that is under way to the scheduler
+          compat::anon_send(state.to.scheduler, cancelled);
       },
-      [self](const cancellation& cancelled) { cancel(compat::state_of(self), cancelled.id); },
-      [self](const intake_peers& to) { compat::state_of(self).to = to; },
+      [self](const stored_replay_ptr& replay) { replay_more(self, replay); },
+      [self](deadline_check) {
+        auto& state = compat::state_of(self);
+        for (const auto generation : state.flights->expire(std::chrono::steady_clock::now()))
+          desert(state, generation);
+        state.watches_deadlines = false;
+        watch_deadlines(self);
+      },
+      [self](const intake_peers& to) {
+        compat::state_of(self).to = to;
+        watch_deadlines(self); // it may have been restarted
+      },
   };
 }
 

@@ -40,7 +40,8 @@ void reply_handle::emit(generation_event&& event) {
 void reply_handle::end(generation_event&& event) {
   if (ended_.exchange(true))
     return;
-  credits_->give_back(tenant_);
+  if (credits_)
+    credits_->give_back(tenant_);
   sink_(std::move(event));
 }
 

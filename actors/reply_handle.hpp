@@ -40,7 +40,7 @@ private:
 /// is delivered.
 class reply_handle {
 public:
-  /// Takes over one credit that the caller took for `tenant`.
+  /// Takes over one credit that the caller took for `tenant`. Null credits: none was taken.
   reply_handle(generation_sink sink, std::shared_ptr<admission_credits> credits, std::string tenant)
       : sink_(std::move(sink)), credits_(std::move(credits)), tenant_(std::move(tenant)) {}
   reply_handle(const reply_handle&) = delete;

@@ -5,6 +5,8 @@
 #include "policies/cache_key.hpp"
 #include "policies/draft_policy.hpp"
 
+#include <boost/json/serialize.hpp>
+
 #include <algorithm>
 
 namespace souffleur {
@@ -53,7 +55,7 @@ std::variant<token_list, generation_failed> tokens_of(const token_prompt& prompt
   return prompt.tokens;
 }
 
-cache_sampling cached(const sampling_params& sampling, const std::string& acceptance) {
+cache_sampling cached(const sampling_params& sampling, int max_tokens, const admitted_request& admitted) {
   cache_sampling made;
   made.temperature = sampling.temperature;
   made.top_k = sampling.top_k;
@@ -64,9 +66,9 @@ cache_sampling cached(const sampling_params& sampling, const std::string& accept
   made.frequency_penalty = sampling.frequency_penalty;
   made.logit_bias.assign(sampling.logit_bias.begin(), sampling.logit_bias.end());
   made.seed = sampling.seed;
-  made.acceptance = acceptance;
+  made.acceptance = admitted.speculation.acceptance;
   made.n_logprobs = sampling.n_logprobs;
-  made.max_tokens = sampling.max_tokens;
+  made.max_tokens = max_tokens;
   made.min_tokens = sampling.min_tokens;
   made.ignore_eos = sampling.ignore_eos;
   made.stop = sampling.stop;
@@ -74,22 +76,36 @@ cache_sampling cached(const sampling_params& sampling, const std::string& accept
   return made;
 }
 
-} // namespace
-
-std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
-                            const std::vector<token_id>& prompt, const sampling_params& sampling,
-                            const window_limits& window, const std::string& acceptance) {
-  cache_subject subject;
-  subject.tenant = tenant;
-  subject.model = fingerprint;
-  subject.sampling = cached(sampling, acceptance);
-  subject.n_sinks = window.n_sinks;
-  subject.n_window = window.n_window;
-  subject.prompt = prompt;
-  return to_hex(key_of(subject).exact);
+/// A message: its role, its text, and whatever else the template is given of it.
+cache_turn turn_of(const boost::json::value& message) {
+  cache_turn turn;
+  const auto* object = message.if_object();
+  if (object == nullptr)
+    return {"", "", boost::json::serialize(message)};
+  boost::json::object extra = *object;
+  if (const auto* role = object->if_contains("role"); role != nullptr && role->is_string()) {
+    turn.role = role->get_string();
+    extra.erase("role");
+  }
+  if (const auto* content = object->if_contains("content"); content != nullptr && content->is_string()) {
+    turn.text = content->get_string();
+    extra.erase("content");
+  }
+  if (!extra.empty())
+    turn.extra = boost::json::serialize(extra);
+  return turn;
 }
 
-namespace {
+void add_turns(const generation_request& request, cache_subject& subject) {
+  if (const auto* chat = std::get_if<chat_prompt>(&request.prompt)) {
+    for (const auto& message : chat->messages)
+      subject.turns.push_back(turn_of(message));
+    if (!chat->tools.empty())
+      subject.tools = boost::json::serialize(chat->tools);
+  } else if (const auto* text = std::get_if<text_prompt>(&request.prompt)) {
+    subject.turns.push_back({"", text->text, ""});
+  }
+}
 
 constexpr int default_sinks = page_tokens;
 
@@ -156,19 +172,49 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
   return std::nullopt;
 }
 
-bool may_be_cached(const generation_request& request, const sampling_params& sampling,
-                   const serving_config& config, bool is_lossy) {
+cache_limits limits_of(const serving_config& config) {
   cache_limits limits;
   limits.mode = make_cache_policy(config.cache_policy)->mode();
-  cache_wish wish;
-  if (!request.cache)
-    wish.mode = cache_mode::off;
+  limits.max_temperature = config.cache_max_temperature;
+  limits.threshold = config.cache_threshold;
+  limits.max_error = config.cache_max_error;
+  limits.ttl_s = static_cast<double>(config.cache_ttl.count());
+  return limits;
+}
+
+cache_traits traits_of(const generation_request& request, const cache_sampling& sampling, bool is_lossy) {
   cache_traits traits;
   traits.temperature = sampling.temperature;
   traits.is_seeded = request.seed_given;
+  traits.n_choices = request.n_choices;
   traits.wants_logprobs = sampling.n_logprobs >= 0;
+  if (const auto* chat = std::get_if<chat_prompt>(&request.prompt))
+    traits.has_tools = !chat->tools.empty();
   traits.is_lossy = is_lossy;
-  return permit_for(traits, wish, limits).exact;
+  return traits;
+}
+
+/// Null: the request has nothing to do with the response cache.
+cache_terms_ptr terms_of(const generation_request& request, const admitted_request& admitted,
+                         cache_sampling sampling, const prompt_format& format, const serving_config& config) {
+  auto terms = std::make_shared<cache_terms>();
+  terms->permit =
+      permit_for(traits_of(request, sampling, admitted.is_lossy), request.cache, limits_of(config));
+  if (!terms->permit.exact)
+    return nullptr;
+  cache_subject subject;
+  subject.tenant = request.tenant;
+  subject.model = format.fingerprint;
+  subject.sampling = std::move(sampling);
+  subject.n_sinks = admitted.window.n_sinks;
+  subject.n_window = admitted.window.n_window;
+  subject.prompt = admitted.prompt;
+  add_turns(request, subject);
+  terms->key = key_of(subject);
+  terms->owner = cache_owner(request.tenant);
+  terms->replay_tokens_per_s =
+      request.replay_tokens_per_s < 0 ? config.cache_replay_tokens_per_s : request.replay_tokens_per_s;
+  return terms;
 }
 
 } // namespace
@@ -211,6 +257,8 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
                        "max_tokens");
   const int n_wanted = request.max_tokens_given ? sampling.max_tokens : config.max_output_tokens;
   sampling.max_tokens = std::min(n_wanted, config.max_output_tokens);
+  // What room a prompt leaves follows from the prompt; it must not tell similar questions apart.
+  const int n_before_room = sampling.max_tokens;
   if (!is_endless)
     sampling.max_tokens = std::min(sampling.max_tokens, n_limit - n_prompt);
   sampling.min_tokens = std::min(sampling.min_tokens, sampling.max_tokens);
@@ -224,9 +272,7 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   admitted.priority = request.priority;
   admitted.trace = request.trace;
   admitted.retention = request.retention;
-  if (may_be_cached(request, sampling, config, admitted.is_lossy))
-    admitted.cache_key = exact_cache_key(request.tenant, format.fingerprint, admitted.prompt, sampling,
-                                         admitted.window, admitted.speculation.acceptance);
+  admitted.cached = terms_of(request, admitted, cached(sampling, n_before_room, admitted), format, config);
   admitted.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   return admitted;
 }

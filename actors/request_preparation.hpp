@@ -27,9 +27,4 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
                                                           const serving_config& config,
                                                           std::uint64_t fresh_seed);
 
-/// Of everything that decides the answer (policies/cache_key.hpp): 64 hexadecimal digits.
-std::string exact_cache_key(const std::string& tenant, const std::string& fingerprint,
-                            const std::vector<token_id>& prompt, const sampling_params& sampling,
-                            const window_limits& window, const std::string& acceptance);
-
 } // namespace souffleur

@@ -23,8 +23,6 @@ void fetch_ended(self_pointer self, const fetched_pages& fetched);
 void report(scheduler_state& state) {
   if (!state.to)
     return;
-  for (auto& insertion : state.core->take_insertions())
-    compat::anon_send(state.to->cache, std::move(insertion));
   for (auto& ended : state.core->take_reports())
     compat::anon_send(state.to->metrics, std::move(ended));
 }
@@ -234,6 +232,7 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
         report(state);
         begin_round(self);
       },
+      [self](const postponement& later) { compat::state_of(self).core->postpone(later.id, later.deadline); },
       [self](const peers_ptr& to) {
         auto& state = compat::state_of(self);
         if (state.to && state.to->drafter != to->drafter)

@@ -89,6 +89,13 @@ void scheduler_core::admit(admitted_request request) {
   nothing_happened_ = false;
 }
 
+void scheduler_core::postpone(request_id id, steady_time deadline) {
+  if (auto* who = find_running(id))
+    who->request.deadline = std::max(who->request.deadline, deadline);
+  else if (auto* waiting = find_waiting(id))
+    waiting->request.deadline = std::max(waiting->request.deadline, deadline);
+}
+
 void scheduler_core::cancel(request_id id, steady_time now) {
   if (auto* who = find_running(id)) {
     finish(*who, finish_reason::cancelled, now);
@@ -764,10 +771,6 @@ bool scheduler_core::append(sequence& who, const planned_rows& planned, const se
     if (who.text.stopped()) // what was held back was a shorter stop string
       end = finish_reason::stop;
   }
-  if (!who.request.cache_key.empty()) {
-    who.answer.tokens.insert(who.answer.tokens.end(), delta.tokens.begin(), delta.tokens.end());
-    who.answer.tail = delta.tail;
-  }
   if (!delta.tokens.empty() || !delta.tail.empty() || delta.step)
     who.request.reply->delta(std::move(delta));
   if (end)
@@ -789,11 +792,6 @@ void scheduler_core::tell_end(sequence& who, finish_reason reason, steady_time n
   if (who.n_output() > 0)
     who.usage.decode_ms = ms_between(who.first_token_at, now);
   const generation_finished end{reason, who.text.matched_stop(), who.usage};
-  if (!who.request.cache_key.empty() && reason == finish_reason::stop) {
-    who.answer.end = end;
-    insertions_.push_back(
-        {who.request.cache_key, std::make_shared<const stored_answer>(std::move(who.answer))});
-  }
   who.request.reply->finish(end);
   retire(who, to_string(reason), now, reason == finish_reason::stop || reason == finish_reason::length);
 }
@@ -884,7 +882,6 @@ sequence* scheduler_core::find_waiting(sequence_id id) {
   return i == waiting_.end() ? nullptr : i->get();
 }
 
-std::vector<cache_insertion> scheduler_core::take_insertions() { return std::exchange(insertions_, {}); }
 std::vector<request_report> scheduler_core::take_reports() { return std::exchange(reports_, {}); }
 
 } // namespace souffleur

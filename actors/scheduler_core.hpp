@@ -44,6 +44,8 @@ public:
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
+  /// It may take until `deadline` if that is later than what it was given.
+  void postpone(request_id id, steady_time deadline);
   /// Ends whatever is past its deadline, with what was made.
   void expire(steady_time now);
   bool has_work() const;
@@ -73,7 +75,6 @@ public:
   /// So was the draft model.
   void draft_model_lost();
 
-  std::vector<cache_insertion> take_insertions();
   std::vector<request_report> take_reports();
   const step_report& last_step() const { return report_; }
   int n_running() const { return static_cast<int>(running_.size()); }
@@ -184,7 +185,6 @@ private:
   tier_traffic tier_;
   draft_offer_ptr offer_; ///< of the step under way; null without one
   std::vector<planned_rows> planned_;
-  std::vector<cache_insertion> insertions_;
   std::vector<request_report> reports_;
   step_report report_;
   bool starved_ = false;          ///< an opening was refused and nothing has ended since

@@ -8,6 +8,7 @@ sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> v
       window(make_window_policy(request.window_policy)) {
   usage.n_prompt_tokens = n_prompt;
   usage.lossy = request.is_lossy;
+  usage.similarity = request.similarity;
   if (request.sampling->has_penalties()) {
     counts = std::make_shared<token_counts>();
     for (const auto token : tokens)

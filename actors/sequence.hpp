@@ -3,7 +3,6 @@
 
 #include "actors/messages/admission.hpp"
 #include "actors/messages/draft.hpp"
-#include "actors/messages/response_cache.hpp"
 #include "engine/text_stream.hpp"
 #include "policies/draft_estimate.hpp"
 
@@ -65,7 +64,6 @@ struct sequence {
   draft_record drafts;                          ///< how they fared
 
   std::shared_ptr<token_counts> counts; ///< null without penalties
-  stored_answer answer;                 ///< filled only if it may be stored
   generation_usage usage;
   bool ever_admitted = false;
   steady_time admitted_at{};

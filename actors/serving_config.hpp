@@ -44,7 +44,14 @@ struct serving_config {
 
   std::string cache_policy = "off";
   std::size_t cache_max_bytes = 64 << 20;
+  std::string cache_eviction = "gdsf";
   std::chrono::seconds cache_ttl{3600};
+  double cache_max_temperature = 0;     ///< above it, only who asks with the same seed gets a stored answer
+  double cache_threshold = 0.9;         ///< cosine from which `fixed` and `guarded` serve
+  double cache_max_error = 0.01;        ///< what `bounded` promises
+  double cache_replay_tokens_per_s = 0; ///< of a stored answer; 0: all at once
+  /// After which a request goes on as if nothing were stored.
+  std::chrono::milliseconds cache_lookup_budget{100};
 
   std::string embedder_name;      ///< under which the embedding model is served
   int max_embedding_texts = 8192; ///< that wait to be embedded, one tenant's at most half of them

@@ -64,8 +64,10 @@ struct serving_metrics::registry {
   Counter& steps{counter("souffleur_steps_total", "Forward passes of the target model.")};
   Counter& prefill_rows{
       counter("souffleur_prefill_rows_total", "Prompt tokens computed (not found in the tree).")};
-  Counter& cache_answers{
-      counter("souffleur_response_cache_hits_total", "Requests answered by the response cache.")};
+  Counter& cache_lookups{counter("souffleur_response_cache_lookups_total",
+                                 "Lookups in the response cache; requests that share one are one.")};
+  Counter& cache_drafts{counter("souffleur_response_cache_drafts_total",
+                                "Answers to similar questions that were drafted from.")};
   Histogram& ttft{histogram("vllm:time_to_first_token_seconds", "From arrival to the first token.", {},
                             latency_buckets_s)};
   Histogram& e2e{
@@ -81,8 +83,15 @@ struct serving_metrics::registry {
   kv_counters seen;
   std::vector<Counter*> accepted_at; ///< by position in the draft
 
-  std::mutex tier_mutex; ///< of the next
+  std::mutex tier_mutex; ///< of the next two
   file_tier_counters tier_seen;
+  store_counters store_seen;
+
+  Counter& cache_hits(answer_source source) {
+    return counter("souffleur_response_cache_hits_total",
+                   "Requests answered without a generation of their own, by where the answer came from.",
+                   {{"source", to_string(source)}});
+  }
 
   void record_draft(const draft_report& draft) {
     drafts.Increment();
@@ -149,8 +158,8 @@ void serving_metrics::record(const request_report& report) {
             {{"finished_reason", report.outcome}})
       .Increment();
   r.prompt_tokens.Increment(report.usage.n_prompt_tokens);
-  if (report.usage.answered_from_cache)
-    r.cache_answers.Increment();
+  if (report.usage.source != answer_source::model)
+    r.cache_hits(report.usage.source).Increment();
   r.e2e.Observe(report.e2e_ms * 1e-3);
   r.queue.Observe(report.usage.queue_ms * 1e-3);
   if (report.ttft_ms >= 0)
@@ -194,6 +203,74 @@ void serving_metrics::record(const embedding_report& report) {
   r.counter("souffleur_embedded_tokens_total", "Tokens of these texts.").Increment(report.n_ids);
   r.counter("souffleur_embedding_seconds_total", "Time that the embedding model took.")
       .Increment(report.us * 1e-6);
+}
+
+void serving_metrics::record_cache_lookup() { registry_->cache_lookups.Increment(); }
+
+void serving_metrics::record(const cache_finding& found) {
+  if (found.source == answer_source::model && found.answer)
+    registry_->cache_drafts.Increment();
+}
+
+void serving_metrics::record(likeness verdict) {
+  constexpr const char* outcomes[] = {"same", "different", "unknown"};
+  registry_
+      ->counter("souffleur_response_cache_verdicts_total",
+                "Answers that were generated although one was stored, compared with that.",
+                {{"outcome", outcomes[static_cast<int>(verdict)]}})
+      .Increment();
+}
+
+void serving_metrics::record(const cache_report& report) {
+  auto& r = *registry_;
+  const auto& now = report.memory;
+  const auto gauge = [&](const char* name, const char* help, double value) {
+    r.gauge(name, help).Set(value);
+  };
+  gauge("souffleur_response_cache_entries", "Answers in memory.", static_cast<double>(now.n_entries));
+  gauge("souffleur_response_cache_bytes", "Memory that they take.", static_cast<double>(now.n_bytes));
+  gauge("souffleur_response_cache_indexed", "Of the answers, those that are found by meaning.",
+        static_cast<double>(now.n_indexed));
+  gauge("souffleur_response_cache_partitions", "Sets of requests of which each looks at its own only.",
+        static_cast<double>(now.n_partitions));
+  gauge("souffleur_response_cache_tombstones", "Vectors that are gone and still in an index.",
+        static_cast<double>(now.n_tombstones));
+  // A restarted cache counts from zero again.
+  const auto removed = [&](const char* why, std::uint64_t n) {
+    r.gauge("souffleur_response_cache_removed", "Answers removed from memory since it began, by why.",
+            {{"why", why}})
+        .Set(static_cast<double>(n));
+  };
+  removed("evicted", now.n_evicted);
+  removed("expired", now.n_expired);
+  removed("replaced", now.n_replaced);
+  removed("erased", now.n_erased);
+  removed("forgotten", now.n_forgotten);
+  gauge("souffleur_response_cache_unindexed", "Answers whose embedding was of no use here.",
+        static_cast<double>(now.n_unindexed));
+  gauge("souffleur_response_store_dropped", "Changes that the store was too slow for, since the cache began.",
+        static_cast<double>(report.n_dropped_orders));
+}
+
+void serving_metrics::record(const store_counters& counters) {
+  auto& r = *registry_;
+  const auto lock = std::lock_guard(r.tier_mutex);
+  const auto counter = [&](const char* event, std::uint64_t store_counters::*number) {
+    r.counter("souffleur_response_store_operations_total", "What the store of answers did.",
+              {{"event", event}})
+        .Increment(static_cast<double>(counters.*number - r.store_seen.*number));
+  };
+  counter("read", &store_counters::n_reads);
+  counter("found", &store_counters::n_found);
+  counter("written", &store_counters::n_writes);
+  counter("failed", &store_counters::n_failures);
+  counter("damaged", &store_counters::n_damaged);
+  r.gauge("souffleur_response_store_entries", "Answers in the store.")
+      .Set(static_cast<double>(counters.n_entries));
+  r.gauge("souffleur_response_store_bytes", "Bytes that the store takes.")
+      .Set(static_cast<double>(counters.n_bytes));
+  r.gauge("souffleur_response_store_reachable", "1: the store answers.").Set(counters.is_reachable ? 1 : 0);
+  r.store_seen = counters;
 }
 
 void serving_metrics::record_restart(const std::string& actor) {

@@ -4,6 +4,9 @@
 #include "actors/memory_plan.hpp"
 #include "actors/messages/embedding.hpp"
 #include "actors/messages/report.hpp"
+#include "actors/messages/response_cache.hpp"
+#include "engine/cache/answer_cache.hpp"
+#include "engine/cache/answer_store.hpp"
 
 #include <memory>
 #include <string>
@@ -20,6 +23,12 @@ public:
   void record(const request_report& report);
   void record(const file_tier_counters& counters);
   void record(const embedding_report& report);
+  void record(const cache_finding& found);
+  void record(const cache_report& report);
+  void record(const store_counters& counters);
+  /// Of an answer that a doubtful entry was compared with.
+  void record(likeness verdict);
+  void record_cache_lookup();
   void record_restart(const std::string& actor);
   /// Upper bounds of the parts.
   void set_memory(const std::vector<memory_part>& parts);

@@ -30,6 +30,7 @@ struct caf_config : caf::actor_system_config {
 
 constexpr std::chrono::seconds kv_inquiry_timeout{2};
 constexpr std::chrono::seconds tier_flush_timeout{2};
+constexpr std::chrono::seconds purge_timeout{15};
 
 class caf_serving_system final : public serving_system {
 public:
@@ -65,6 +66,9 @@ public:
     parts.tier = tier_;
     parts.draft_model = loaded.draft_model;
     parts.embedder = loaded.embedder;
+    parts.store = loaded.store;
+    parts.calibration = loaded.calibration;
+    parts.credits = credits_;
     if (config.draft_policy_in_force() != "off") {
       parts.costs.steps = measure_steps(*loaded.model);
       if (loaded.draft_model.model)
@@ -135,6 +139,17 @@ public:
                           std::move(request.client), std::move(reply)})});
   }
 
+  void forget_answers(const std::string& tenant, purge_sink sink) override {
+    if (!ready_)
+      return sink(std::nullopt);
+    system_.spawn([supervisor = supervisor_, owner = cache_owner(tenant),
+                   sink = std::move(sink)](caf::event_based_actor* asker) {
+      compat::request(asker, supervisor, purge_timeout, cache_purge{owner})
+          .then([sink](const cache_purged& purged) { sink(purged); },
+                [sink](const caf::error&) { sink(std::nullopt); });
+    });
+  }
+
   void kill(const std::string& actor) override { compat::anon_send(supervisor_, kill_order{actor}); }
   const served_model& model() const override { return model_; }
   std::vector<token_id> tokenize(const std::string& text, bool parse_special) const override {
@@ -194,12 +209,6 @@ std::string complaint(const std::unique_ptr<Policy>& made, const std::string& ke
   return made ? "" : key + ": unknown policy \"" + name + "\"; known: " + known;
 }
 
-/// None that looks for similar questions: nobody does, yet.
-std::unique_ptr<cache_policy> make_keyed_cache_policy(std::string_view name) {
-  auto made = make_cache_policy(name);
-  return made && made->mode() != cache_mode::semantic ? std::move(made) : nullptr;
-}
-
 std::string first_complaint(const serving_config& config) {
   for (const auto& text :
        {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy",
@@ -210,8 +219,10 @@ std::string first_complaint(const serving_config& config) {
                   config.acceptance_policy, std::string{acceptance_names}),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
                   std::string{draft_policy_names}),
-        complaint(make_keyed_cache_policy(config.cache_policy), "cache.policy", config.cache_policy,
-                  "off, exact"),
+        complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy,
+                  "off, exact, fixed, guarded, bounded"),
+        complaint(make_answer_eviction(config.cache_eviction), "cache.eviction", config.cache_eviction,
+                  "gdsf, lru, lfu"),
         complaint(make_window_policy(config.window_policy), "window.policy", config.window_policy,
                   "full, sinks")})
     if (!text.empty())
@@ -269,11 +280,14 @@ serving_system::start(const serving_config& config, loaded_model loaded,
     return failure{why};
   if (auto why = first_bad_number(config, loaded.model->n_pages()); !why.empty())
     return failure{why};
+  if (make_cache_policy(config.cache_policy)->mode() == cache_mode::semantic && !loaded.embedder)
+    return failure{"cache.policy: \"" + config.cache_policy +
+                   "\" compares questions by meaning, which needs an embedding model"};
   auto tier = open_tier(config, *loaded.model);
   if (!tier)
     return failure{tier.error()};
-  return std::unique_ptr<serving_system>{std::make_unique<caf_serving_system>(
-      config, std::move(loaded), std::move(*tier), std::move(on_give_up))};
+  return std::unique_ptr<serving_system>{
+      std::make_unique<caf_serving_system>(config, loaded, std::move(*tier), on_give_up)};
 }
 
 } // namespace souffleur

@@ -5,12 +5,14 @@
 #include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
 #include "actors/serving_config.hpp"
+#include "engine/cache/answer_store.hpp"
 #include "engine/chat_template.hpp"
 #include "engine/drafting/model_drafter.hpp"
 #include "engine/embedding/text_embedder.hpp"
 #include "engine/language_model.hpp"
 #include "engine/result.hpp"
 #include "engine/tokenizer.hpp"
+#include "policies/calibration.hpp"
 
 #include <functional>
 #include <memory>
@@ -27,6 +29,8 @@ struct loaded_model {
   std::vector<memory_part> memory{}; ///< for the metrics; may be empty
   draft_model_parts draft_model{};
   std::shared_ptr<text_embedder> embedder{}; ///< null: nothing is embedded
+  std::shared_ptr<answer_store> store{};     ///< of the response cache; null: it is in memory only
+  cache_calibration calibration{};           ///< for its `bounded` policy
 };
 
 /// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits

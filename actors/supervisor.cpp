@@ -1,5 +1,7 @@
 #include "actors/behaviors.hpp"
 
+#include <random>
+
 namespace souffleur {
 
 namespace {
@@ -29,6 +31,9 @@ void watch(self_pointer self, const std::string& name, const Handle& who) {
 void introduce(supervisor_state& state) {
   compat::urgent_send(state.scheduler, peers_ptr{std::make_shared<const peers>(state.to)});
   compat::urgent_send(state.intake, intake_peers{state.scheduler, state.to.cache, state.to.metrics});
+  compat::urgent_send(state.to.cache, cache_peers{state.to.embedder, state.to.store, state.to.judge});
+  if (state.to.judge)
+    compat::urgent_send(state.to.judge, judge_peers{state.intake, state.to.cache});
 }
 
 /// With a thread of its own, for handlers that take long.
@@ -36,6 +41,24 @@ template <class Behavior, class... Arguments>
 auto spawn_apart(self_pointer self, Behavior behavior, const Arguments&... arguments) {
   return compat::state_of(self).parts.detached ? self->spawn<caf::detached>(behavior, arguments...)
                                                : self->spawn(behavior, arguments...);
+}
+
+cache_parts cache_parts_of(const ensemble& parts) {
+  const auto& config = parts.config;
+  cache_parts made;
+  made.desk.memory.max_bytes = config.cache_max_bytes;
+  if (parts.embedder) {
+    made.desk.memory.embedder = parts.embedder->fingerprint();
+    made.desk.memory.n_dimensions = static_cast<std::size_t>(parts.embedder->n_dimensions());
+  }
+  made.desk.eviction = config.cache_eviction;
+  made.desk.policy = config.cache_policy;
+  made.desk.calibration = parts.calibration;
+  made.desk.seed = std::random_device{}();
+  made.metrics = parts.metrics;
+  made.lookup_budget = config.cache_lookup_budget;
+  made.detached = parts.detached;
+  return made;
 }
 
 void spawn_scheduler(self_pointer self) {
@@ -68,8 +91,14 @@ void spawn_part(self_pointer self, const std::string& name) {
         spawn_apart(self, draft_model, state.parts.draft_model, config.eviction_policy, draw);
     watch(self, name, state.to.draft_model);
   } else if (name == "response_cache") {
-    state.to.cache = self->spawn(response_cache, config.cache_max_bytes, config.cache_ttl);
+    state.to.cache = self->spawn(response_cache, cache_parts_of(state.parts));
     watch(self, name, state.to.cache);
+  } else if (name == "answer_store") {
+    state.to.store = spawn_apart(self, answer_keeper, state.parts.store, state.parts.metrics);
+    watch(self, name, state.to.store);
+  } else if (name == "answer_judge") {
+    state.to.judge = self->spawn(answer_judge, state.parts.credits);
+    watch(self, name, state.to.judge);
   } else if (name == "kv_tier_reader") {
     state.to.tier_reader = spawn_apart(self, tier_reader, state.parts.tier);
     watch(self, name, state.to.tier_reader);
@@ -91,7 +120,7 @@ void spawn_part(self_pointer self, const std::string& name) {
       if (one)
         compat::urgent_exit(one, caf::exit_reason::kill);
   } else if (name == "intake") {
-    state.intake = self->spawn(intake, state.parts.format, config);
+    state.intake = self->spawn(intake, state.parts.format, config, state.flights);
     watch(self, name, state.intake);
   }
 }
@@ -112,6 +141,10 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
     return caf::actor_cast<caf::actor>(state.to.draft_model);
   if (name == "response_cache")
     return caf::actor_cast<caf::actor>(state.to.cache);
+  if (name == "answer_store")
+    return caf::actor_cast<caf::actor>(state.to.store);
+  if (name == "answer_judge")
+    return caf::actor_cast<caf::actor>(state.to.judge);
   if (name == "kv_tier_reader")
     return caf::actor_cast<caf::actor>(state.to.tier_reader);
   if (name == "kv_tier_writer")
@@ -129,7 +162,8 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
 
 constexpr const char* part_names[] = {"intake",         "scheduler",      "verifier",       "kv_manager",
                                       "drafter",        "draft_model",    "response_cache", "metrics",
-                                      "kv_tier_reader", "kv_tier_writer", "embedder"};
+                                      "kv_tier_reader", "kv_tier_writer", "embedder",       "answer_store",
+                                      "answer_judge"};
 
 constexpr std::chrono::seconds tier_closing_time{3};
 
@@ -140,6 +174,10 @@ bool wanted(const supervisor_state& state, const std::string& name) {
     return false;
   if (name == "embedder")
     return state.parts.embedder != nullptr;
+  if (name == "answer_store")
+    return state.parts.store != nullptr;
+  if (name == "answer_judge")
+    return state.parts.embedder != nullptr && state.parts.config.cache_policy == "bounded";
   return !name.starts_with("draft") || state.parts.config.drafter != "off";
 }
 
@@ -161,6 +199,7 @@ void stop_parts(self_pointer self) {
 supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
   auto& state = compat::state_of(self);
   state.parts = std::move(parts);
+  state.flights = std::make_shared<flight_board>(state.parts.metrics);
   for (const std::string name : part_names)
     if (wanted(state, name) && name != "scheduler" && name != "intake")
       spawn_part(self, name);
@@ -176,6 +215,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
       },
       [self](tier_flush flush) { return self->delegate(compat::state_of(self).scheduler, flush); },
       [self](kv_inquiry asked) { return self->delegate(compat::state_of(self).to.kv, asked); },
+      [self](const cache_purge& wanted) { return self->delegate(compat::state_of(self).to.cache, wanted); },
       [self](const embedding_demand_ptr& demand) {
         compat::anon_send(compat::state_of(self).to.embedder, demand);
       },

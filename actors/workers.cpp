@@ -1,4 +1,4 @@
-// The actors that only answer: verifier, kv manager, drafter, response cache, file tier, embedder, metrics.
+// The actors that only answer: verifier, kv manager, drafter, file tier, embedder, metrics.
 #include "actors/behaviors.hpp"
 #include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
@@ -73,20 +73,6 @@ drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_m
       offer->pass = {n_sequences, took.count() / effort.n_passes};
     return offer;
   }};
-}
-
-cache_actor::behavior_type response_cache(cache_actor::stateful_pointer<cache_state> self,
-                                          std::size_t max_bytes, std::chrono::seconds ttl) {
-  compat::state_of(self).book = std::make_unique<answer_book>(max_bytes, ttl);
-  return {
-      [self](const cache_lookup& lookup) -> cache_reply {
-        return {compat::state_of(self).book->find(lookup.key, std::chrono::steady_clock::now())};
-      },
-      [self](const cache_insertion& insertion) {
-        compat::state_of(self).book->insert(insertion.key, insertion.answer,
-                                            std::chrono::steady_clock::now());
-      },
-  };
 }
 
 tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,

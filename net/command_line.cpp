@@ -53,6 +53,8 @@ struct plain_values {
   int draft_model_budget_ms = 500;
   std::int64_t cache_ttl_s = 3600;
   int cache_max_mib = 64;
+  int cache_lookup_budget_ms = 100;
+  int cache_store_mib = 256;
   int memory_budget_mib = 0;
   int tier_max_mib = 4096;
   int max_body_mib = 8;
@@ -268,10 +270,55 @@ void add_embedding_options(CLI::App& app, server_settings& s) {
 }
 
 void add_cache_options(CLI::App& app, server_settings& s, plain_values& v) {
-  app.add_option("--cache.policy", s.serving.cache_policy, "response cache: off or exact")
+  app.add_option("--cache.policy", s.serving.cache_policy,
+                 "which stored answers are served: off, exact, fixed, guarded or bounded")
       ->capture_default_str()
       ->group("cache");
   app.add_option("--cache.max_mib", v.cache_max_mib, "size of the response cache")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.store", s.store.where,
+                 "where answers outlive the server: auto (a file in ~/.cache), memory (nowhere), a file, "
+                 "redis://HOST or unix:///SOCKET")
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.store_mib", v.cache_store_mib, "size of that file")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.store_timeout_ms", s.store.timeout_ms, "of a lookup in a Redis server")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.store_prefix", s.store.prefix, "of the names of the keys in a Redis server")
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.eviction", s.serving.cache_eviction, "which answer goes first: gdsf, lru or lfu")
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.max_temperature", s.serving.cache_max_temperature,
+                 "above it only who asks with the same seed gets a stored answer")
+      ->check(CLI::Range(0.0, 2.0))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.threshold", s.serving.cache_threshold,
+                 "similarity of two questions from which fixed and guarded serve")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.max_error", s.serving.cache_max_error,
+                 "share of requests that bounded may answer wrongly")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.replay_tokens_per_s", s.serving.cache_replay_tokens_per_s,
+                 "pace at which a stored answer is streamed; 0: all at once")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str()
+      ->group("cache");
+  app.add_option("--cache.lookup_budget_ms", v.cache_lookup_budget_ms,
+                 "after which a request goes on as if nothing were stored")
       ->check(CLI::Range(1, many))
       ->capture_default_str()
       ->group("cache");
@@ -294,6 +341,8 @@ void take(const plain_values& v, server_settings& s) {
   s.serving.draft_model_budget = std::chrono::milliseconds{v.draft_model_budget_ms};
   s.serving.draft_answers_bytes = v.draft_answers_mib << 20;
   s.serving.cache_ttl = std::chrono::seconds{v.cache_ttl_s};
+  s.store.max_bytes = static_cast<std::uint64_t>(v.cache_store_mib) << 20;
+  s.serving.cache_lookup_budget = std::chrono::milliseconds{v.cache_lookup_budget_ms};
   s.serving.tier_max_bytes = static_cast<std::size_t>(v.tier_max_mib) << 20;
   s.serving.cache_max_bytes = static_cast<std::size_t>(v.cache_max_mib) << 20;
   s.memory_budget_bytes = static_cast<std::size_t>(v.memory_budget_mib) << 20;

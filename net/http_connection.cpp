@@ -78,26 +78,35 @@ private:
   std::shared_ptr<const bool> asked_ = std::make_shared<const bool>(true);
 };
 
-struct kv_answer {
-  explicit kv_answer(context_ptr context) : signal(std::move(context)) {}
+template <class Answer>
+struct service_answer {
+  explicit service_answer(context_ptr context) : signal(std::move(context)) {}
   io_signal signal;
-  std::optional<kv_summary> summary;
+  std::optional<Answer> content;
 };
 
-/// What the service says about its KV memory. When the server stops: nothing.
-asio::awaitable<std::optional<kv_summary>> ask_kv(context_ptr context, int n_prefixes) {
-  const auto answer = std::make_shared<kv_answer>(context);
-  context->service.ask_kv(n_prefixes,
-                          [context, to = std::weak_ptr{answer}](std::optional<kv_summary> summary) {
-                            asio::post(context->io, [to, summary = std::move(summary)]() mutable {
-                              if (const auto there = to.lock()) {
-                                there->summary = std::move(summary);
-                                there->signal.wake();
-                              }
-                            });
-                          });
+/// What the service says to `ask(sink)`. When the server stops: nothing.
+template <class Answer, class Ask>
+asio::awaitable<std::optional<Answer>> answer_to(context_ptr context, Ask ask) {
+  const auto answer = std::make_shared<service_answer<Answer>>(context);
+  ask([context, to = std::weak_ptr{answer}](std::optional<Answer> content) {
+    asio::post(context->io, [to, content = std::move(content)]() mutable {
+      if (const auto there = to.lock()) {
+        there->content = std::move(content);
+        there->signal.wake();
+      }
+    });
+  });
   co_await answer->signal.wait();
-  co_return std::move(answer->summary);
+  co_return std::move(answer->content);
+}
+
+/// The header's word on caching (RFC 9111) where the body has none.
+void heed_cache_control(std::string_view header, cache_wish& wish) {
+  if (header.find("no-store") != std::string_view::npos && !wish.mode)
+    wish.mode = cache_mode::off;
+  if (header.find("no-cache") != std::string_view::npos)
+    wish.refresh = true;
 }
 
 class http_connection final : public stop_listener {
@@ -210,17 +219,28 @@ private:
     if (const auto* reply = std::get_if<http_reply>(&routed))
       co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
     if (const auto* question = std::get_if<kv_question>(&routed)) {
-      const auto summary = co_await ask_kv(context_, question->n_prefixes);
+      const auto summary = co_await answer_to<kv_summary>(
+          context_, [&](kv_sink sink) { context_->service.ask_kv(question->n_prefixes, std::move(sink)); });
       co_return co_await send(kv_reply(summary, context_->service.model()), request.version(),
                               request.keep_alive(), method == "HEAD");
+    }
+    if (std::holds_alternative<purge_order>(routed)) {
+      const auto purged = co_await answer_to<cache_purged>(context_, [&](purge_sink sink) {
+        context_->service.forget_answers(std::string{request[http::field::authorization]}, std::move(sink));
+      });
+      co_return co_await send(purge_reply(purged), request.version(), request.keep_alive(), false);
     }
     if (auto* call = std::get_if<embedding_call>(&routed)) {
       call->request.tenant = std::string{request[http::field::authorization]};
       co_return co_await embed(std::move(*call), request);
     }
     auto& call = std::get<openai_call>(routed);
-    for (auto& generation : call.generations)
+    const std::string_view control{request[http::field::cache_control].data(),
+                                   request[http::field::cache_control].size()};
+    for (auto& generation : call.generations) {
       generation.tenant = std::string{request[http::field::authorization]};
+      heed_cache_control(control, generation.cache);
+    }
     co_return co_await generate(call, request);
   }
 

@@ -14,7 +14,7 @@ namespace json = boost::json;
 
 namespace {
 
-using routed = std::variant<http_reply, openai_call, kv_question, embedding_call>;
+using routed = std::variant<http_reply, openai_call, kv_question, embedding_call, purge_order>;
 using handler = routed (*)(const http_query&, const http_services&);
 
 http_reply json_reply(const json::object& body, int status = 200) {
@@ -173,6 +173,8 @@ json::value tier_object(const std::optional<file_tier_counters>& tier) {
 
 routed kv(const http_query&, const http_services&) { return kv_question{20}; }
 
+routed forget(const http_query&, const http_services&) { return purge_order{}; }
+
 routed page(const http_query&, const http_services&) {
   return http_reply{200, "text/html; charset=utf-8", std::string{page_html()}, "", 0};
 }
@@ -192,6 +194,7 @@ constexpr std::array routes{
     entry{"GET", "/health", health},
     entry{"GET", "/metrics", metrics},
     entry{"GET", "/souffleur/kv", kv},
+    entry{"DELETE", "/souffleur/cache", forget},
     entry{"GET", "/v1/models", models},
     entry{"GET", "/v1/models/", one_model},
     entry{"GET", "/v1/stream", stream_without_upgrade},
@@ -245,6 +248,15 @@ http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model
                        {"evicted_pages", summary->counters.n_evicted_pages}}},
                      {"tier", tier_object(summary->tier)},
                      {"most_hit_prefixes", std::move(prefixes)}});
+}
+
+http_reply purge_reply(const std::optional<cache_purged>& purged) {
+  if (!purged)
+    return error_reply({503, "cache_unavailable", "The response cache does not answer.", "", 1});
+  if (!purged->store_did)
+    return error_reply({503, "cache_store_unavailable",
+                        "Forgotten here, but the store of answers did not carry it out; ask again.", "", 1});
+  return json_reply({{"object", "cache.deleted"}, {"deleted", purged->n_entries}});
 }
 
 routed route(const http_query& query, const http_services& services) {

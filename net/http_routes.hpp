@@ -35,6 +35,10 @@ struct kv_question {
 };
 http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model& model);
 
+/// All stored answers of the tenant who asks are to be forgotten; the reply is purge_reply().
+struct purge_order {};
+http_reply purge_reply(const std::optional<cache_purged>& purged);
+
 /// What there is to be asked.
 struct http_services {
   http_services(const generation_service& texts, const embedding_service* vectors = nullptr)
@@ -45,7 +49,7 @@ struct http_services {
 };
 
 /// A reply, or what has to be asked of a service before there is one.
-std::variant<http_reply, openai_call, kv_question, embedding_call> route(const http_query& query,
-                                                                         const http_services& services);
+std::variant<http_reply, openai_call, kv_question, embedding_call, purge_order>
+route(const http_query& query, const http_services& services);
 
 } // namespace souffleur

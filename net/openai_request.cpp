@@ -238,18 +238,35 @@ void read_prediction(json_fields& fields, std::string& prediction) {
   }
 }
 
+/// A time to live of a stored answer, in seconds: a year.
+constexpr double max_answer_ttl_s = 365 * 86'400.0;
+constexpr double max_replay_tokens_per_s = 1e6;
+
+void read_cache_object(json_fields& fields, generation_request& request) {
+  const auto mode = fields.text("mode");
+  if (mode && *mode != "on") {
+    request.cache.mode = cache_mode_named(*mode);
+    if (!request.cache.mode)
+      fields.complain("mode", "must be \"off\", \"exact\", \"semantic\" or \"on\"");
+  }
+  request.cache.threshold = fields.number("threshold", {0, 1, false});
+  request.cache.max_error = fields.number("max_error", {0, 1, false});
+  request.cache.ttl_s = fields.number("ttl_s", {0, max_answer_ttl_s, false});
+  request.cache.refresh = fields.boolean("refresh").value_or(false);
+  if (const auto pace = fields.number("replay_tokens_per_s", {0, max_replay_tokens_per_s, false}))
+    request.replay_tokens_per_s = *pace;
+}
+
 void read_cache(json_fields& ours, generation_request& request) {
   const auto* value = ours.find("cache");
   if (value == nullptr)
     return;
   if (value->is_bool()) {
-    request.cache = value->get_bool();
+    if (!value->get_bool())
+      request.cache.mode = cache_mode::off;
   } else if (const auto* object = value->if_object()) {
     json_fields fields{*object, "souffleur.cache."};
-    const auto mode = fields.text("mode").value_or("on");
-    if (mode != "on" && mode != "off")
-      fields.complain("mode", "must be \"on\" or \"off\"");
-    request.cache = mode != "off";
+    read_cache_object(fields, request);
     if (fields.error())
       ours.complain(*fields.error());
   } else {
@@ -453,6 +470,7 @@ parse_openai_request(openai_endpoint endpoint, const json::value& body, std::str
   if (fields.error())
     return *fields.error();
   call.n_per_prompt = n;
+  form.n_choices = n;
   add_choices(call, form, prompts, n, echo);
   return call;
 }

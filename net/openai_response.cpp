@@ -89,7 +89,13 @@ json::object speculation_object(const generation_usage& usage) {
 }
 
 json::object cache_object(const generation_usage& usage) {
-  return {{"response", usage.answered_from_cache ? "hit" : "miss"}, {"prefix_tokens", usage.n_cached_tokens}};
+  const bool is_hit = usage.source != answer_source::model;
+  json::object object{{"response", is_hit ? "hit" : "miss"}, {"prefix_tokens", usage.n_cached_tokens}};
+  if (is_hit)
+    object["source"] = to_string(usage.source);
+  if (usage.similarity > 0)
+    object["similarity"] = std::round(usage.similarity * 1e4) / 1e4;
+  return object;
 }
 
 openai_response::openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of)
@@ -184,7 +190,9 @@ void openai_response::note_end(int choice, const generation_event& event) {
     usage_.queue_ms = std::max(usage_.queue_ms, end->usage.queue_ms);
     usage_.prefill_ms = std::max(usage_.prefill_ms, end->usage.prefill_ms);
     usage_.decode_ms = std::max(usage_.decode_ms, end->usage.decode_ms);
-    usage_.answered_from_cache = usage_.answered_from_cache || end->usage.answered_from_cache;
+    if (end->usage.source != answer_source::model)
+      usage_.source = end->usage.source;
+    usage_.similarity = std::max(usage_.similarity, end->usage.similarity);
     choices_[static_cast<std::size_t>(choice)].reason = end->reason;
     n_empty_ += end->reason == finish_reason::deadline && end->usage.n_output_tokens == 0 ? 1 : 0;
     if (nothing_was_made_in_time())

@@ -1,6 +1,7 @@
 // The server program: settings, model, actors, sockets, and an orderly end.
 
 #include "actors/serving_system.hpp"
+#include "engine/cache/open_store.hpp"
 #include "engine/drafting/shared_vocabulary.hpp"
 #include "engine/embedding/text_embedder.hpp"
 #include "engine/gguf.hpp"
@@ -143,6 +144,19 @@ result<int> common_vocabulary(const model_file& target, const model_file& draft)
                             ": " + n_shared.error()};
 }
 
+/// Null: answers are cached in memory only, or not at all.
+result<std::shared_ptr<answer_store>> open_answers(const server_settings& settings,
+                                                   const loaded_model& loaded) {
+  if (settings.serving.cache_policy == "off")
+    return std::shared_ptr<answer_store>{};
+  auto options = settings.store;
+  if (loaded.embedder) {
+    options.embedder = loaded.embedder->fingerprint();
+    options.n_dimensions = static_cast<std::size_t>(loaded.embedder->n_dimensions());
+  }
+  return open_store(options);
+}
+
 result<loaded_model> load(server_settings& settings) {
   give_back_unused_memory();
   const auto program_bytes = resident_bytes();
@@ -203,6 +217,10 @@ result<loaded_model> load(server_settings& settings) {
     loaded.embedder = std::move(*embedder);
     settings.serving.embedder_name = (*embedding)->name;
   }
+  auto answers = open_answers(settings, loaded);
+  if (!answers)
+    return failure{"cache.store: " + answers.error()};
+  loaded.store = std::move(*answers);
   return loaded;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/messages/generation.hpp"
+#include "actors/messages/response_cache.hpp"
 #include "actors/reply_handle.hpp"
 #include "policies/retention.hpp"
 #include "policies/window_policy.hpp"
@@ -31,12 +32,19 @@ struct admitted_request {
   bool trace = false;
   steady_time arrival;
   steady_time deadline;
-  std::string cache_key; ///< empty: the answer is not to be stored
+  double similarity = 0;  ///< of the nearest stored question
+  cache_terms_ptr cached; ///< null: it has nothing to do with the response cache
   std::shared_ptr<reply_handle> reply;
 };
 
 struct cancellation {
   request_id id = 0;
+};
+
+/// A generation may take longer: somebody who has more time reads it, too.
+struct postponement {
+  request_id id = 0;
+  steady_time deadline;
 };
 
 } // namespace souffleur

@@ -5,6 +5,7 @@
 #include "engine/kv_manager.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
+#include "policies/cacheability.hpp"
 #include "policies/retention.hpp"
 #include "policies/token.hpp"
 
@@ -67,7 +68,9 @@ struct generation_request {
   std::string prediction; ///< what the answer is expected to be
   attention_options attention;
   retention_wish retention{}; ///< of its prompt and its answer in the prefix cache
-  bool cache = true;          ///< `souffleur.cache.mode` other than "off"
+  cache_wish cache{};
+  double replay_tokens_per_s = -1; ///< of a stored answer; 0: at once; < 0: the server's
+  int n_choices = 1;               ///< that the client asked for with the same request
   int priority = 0;
   bool trace = false;                   ///< `souffleur.trace`: deltas tell of their steps
   std::chrono::milliseconds timeout{0}; ///< from arrival to the last token; 0: the configuration's
@@ -128,6 +131,20 @@ constexpr const char* to_string(finish_reason reason) {
   return "stop";
 }
 
+/// Where an answer came from.
+enum class answer_source : std::uint8_t {
+  model,   ///< generated for this request
+  flight,  ///< generated for another one that is the same and came before
+  exact,   ///< stored, of the same request
+  semantic ///< stored, of a request that means the same
+};
+inline constexpr int n_answer_sources = 4;
+
+constexpr const char* to_string(answer_source source) {
+  constexpr const char* names[n_answer_sources] = {"model", "flight", "exact", "semantic"};
+  return names[static_cast<int>(source)];
+}
+
 struct generation_usage {
   int n_prompt_tokens = 0;
   int n_cached_tokens = 0; ///< of the prompt, found in the prefix cache
@@ -138,8 +155,9 @@ struct generation_usage {
   double queue_ms = 0;
   double prefill_ms = 0;
   double decode_ms = 0;
-  bool lossy = false;               ///< drafts may have changed what was said
-  bool answered_from_cache = false; ///< response cache hit
+  bool lossy = false; ///< drafts may have changed what was said
+  answer_source source = answer_source::model;
+  double similarity = 0; ///< of the stored question that is nearest, if one was looked for
 };
 
 struct generation_finished {
@@ -164,9 +182,18 @@ using generation_event =
 /// failed. Exactly one of finished and failed comes, and nothing after it. Must not block: post and return.
 using generation_sink = std::function<void(generation_event)>;
 
+/// What became of the order to forget a tenant's answers.
+struct cache_purged {
+  std::size_t n_entries = 0;
+  bool store_did = true; ///< false: the store did not carry it out
+};
+
 /// Called once, on an actor's thread or at once: with nothing if the kv manager does not answer in time. Must
 /// not block.
 using kv_sink = std::function<void(std::optional<kv_summary>)>;
+
+/// Called once: with nothing if the cache does not answer in time. Must not block.
+using purge_sink = std::function<void(std::optional<cache_purged>)>;
 
 /// What a model list entry and a tokeniser endpoint need.
 struct served_model {
@@ -193,6 +220,8 @@ public:
   virtual std::string metrics() const = 0;
   /// A summary with at most `n_prefixes` of the cached prefixes.
   virtual void ask_kv(int n_prefixes, kv_sink sink) = 0;
+  /// Forgets all answers that the response cache keeps for a tenant.
+  virtual void forget_answers(const std::string& tenant, purge_sink sink) = 0;
   /// False while starting, draining or restarting what cannot be done without.
   virtual bool ready() const = 0;
 };

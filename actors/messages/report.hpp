@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/messages/generation.hpp"
+#include "engine/cache/answer_cache.hpp"
 #include "engine/kv_manager.hpp"
 #include "policies/token.hpp"
 
@@ -34,6 +35,12 @@ struct step_report {
   std::vector<draft_report> drafts;
   kv_occupancy kv;
   kv_counters kv_counters_now;
+};
+
+/// What the response cache holds.
+struct cache_report {
+  answer_cache_counters memory;
+  std::uint64_t n_dropped_orders = 0; ///< that the store was too slow for
 };
 
 /// One request's end.

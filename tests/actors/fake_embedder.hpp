@@ -5,6 +5,7 @@
 #include "actors/messages/embedding.hpp"
 #include "engine/embedding/text_embedder.hpp"
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,7 @@ namespace souffleur::testing {
 
 inline constexpr int fake_max_ids = 64;
 
-/// A text's ids are its bytes; its vector is its length, its sum and its first id.
+/// A text's ids are its bytes; its vector is its length, its mean and its first id, made one of length 1.
 class fake_embedder final : public text_embedder {
 public:
   const std::string& fingerprint() const override { return fingerprint_; }
@@ -41,7 +42,15 @@ public:
     float sum = 0;
     for (const auto id : ids)
       sum += static_cast<float>(id);
-    return {static_cast<float>(ids.size()), sum, ids.empty() ? 0.0F : static_cast<float>(ids.front())};
+    const auto n = static_cast<float>(ids.size());
+    std::vector<float> vector{n + 1, ids.empty() ? 0.0F : sum / n,
+                              ids.empty() ? 0.0F : static_cast<float>(ids.front())};
+    float square = 0;
+    for (const float x : vector)
+      square += x * x;
+    for (float& x : vector)
+      x /= std::sqrt(square);
+    return vector;
   }
   std::vector<float> vector_of(const std::string& text) const { return vector_of(encode(text).ids); }
 

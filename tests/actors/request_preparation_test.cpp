@@ -132,22 +132,22 @@ TEST(RequestPreparation, SeedIsTheClientsOrFresh) {
   EXPECT_EQ(admitted(request).sampling->seed, 12U);
 }
 
-TEST(RequestPreparation, OnlyAnswersThatWouldBeRepeatedHaveACacheKey) {
+TEST(RequestPreparation, OnlyAnswersThatWouldBeRepeatedAreCached) {
   serving_config config;
   config.cache_policy = "exact";
   auto request = text_request("abc");
-  EXPECT_TRUE(admitted(request, config).cache_key.empty()) << "drawn with a fresh seed";
+  EXPECT_FALSE(admitted(request, config).cached) << "drawn with a fresh seed";
   request.seed_given = true;
-  EXPECT_FALSE(admitted(request, config).cache_key.empty());
-  EXPECT_TRUE(admitted(request).cache_key.empty()) << "the policy is off";
-  request.cache = false;
-  EXPECT_TRUE(admitted(request, config).cache_key.empty()) << "the client opted out";
-  request.cache = true;
+  EXPECT_TRUE(admitted(request, config).cached);
+  EXPECT_FALSE(admitted(request).cached) << "the policy is off";
+  request.cache.mode = cache_mode::off;
+  EXPECT_FALSE(admitted(request, config).cached) << "the client opted out";
+  request.cache = {};
   request.sampling.n_logprobs = 0;
-  EXPECT_TRUE(admitted(request, config).cache_key.empty()) << "log-probabilities are not stored";
+  EXPECT_FALSE(admitted(request, config).cached) << "log-probabilities are not stored";
   request = text_request("abc");
   request.sampling.temperature = 0;
-  EXPECT_FALSE(admitted(request, config).cache_key.empty()) << "greedy";
+  EXPECT_TRUE(admitted(request, config).cached) << "greedy";
 }
 
 TEST(RequestPreparation, WhatDraftsAreWishedForHasToBeOffered) {
@@ -164,7 +164,7 @@ TEST(RequestPreparation, WhatDraftsAreWishedForHasToBeOffered) {
     EXPECT_EQ(blamed_for([&](auto& s) { s.policy = policy; }), "nothing") << policy;
 }
 
-TEST(RequestPreparation, WhatDraftsMayChangeIsLossyAndHasNoCacheKey) {
+TEST(RequestPreparation, WhatDraftsMayChangeIsLossyAndNeverCached) {
   serving_config config;
   config.cache_policy = "exact";
   auto request = text_request("abc");
@@ -173,7 +173,7 @@ TEST(RequestPreparation, WhatDraftsMayChangeIsLossyAndHasNoCacheKey) {
     request.speculation.acceptance = acceptance;
     const auto ready = admitted(request, config);
     EXPECT_EQ(ready.is_lossy, !make_acceptance_policy(acceptance)->lossless()) << acceptance;
-    EXPECT_EQ(ready.cache_key.empty(), ready.is_lossy) << acceptance;
+    EXPECT_EQ(ready.cached == nullptr, ready.is_lossy) << acceptance;
   }
   request.speculation.acceptance = "";
   config.acceptance_policy = "typical";
@@ -201,6 +201,24 @@ TEST(RequestPreparation, NobodyDraftsForWhoSaysOffNorOnAServerThatDoes) {
   request.speculation = {};
   request.speculation.enabled = false;
   EXPECT_FALSE(admitted(request).speculation.enabled);
+}
+
+generation_request keyed_request() {
+  auto request = text_request("abc");
+  request.seed_given = true;
+  request.sampling.seed = 0;
+  request.max_tokens_given = true;
+  request.sampling.max_tokens = 20;
+  return request;
+}
+
+cache_key key_of_request(const generation_request& request, const std::string& weights = "weights") {
+  serving_config config;
+  config.cache_policy = "exact";
+  auto format = format_of();
+  format.fingerprint = weights;
+  const auto ready = prepare(request, format, config, fresh_seed);
+  return std::get<admitted_request>(ready).cached->key;
 }
 
 TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
@@ -236,31 +254,83 @@ TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
         s.stop_token_ids = {1, 2};
       },
   };
-  std::set<std::string> keys;
-  const auto add = [&keys](const std::string& key) { return keys.insert(key).second; };
+  std::set<key_digest> keys;
+  const auto add = [&keys](const key_digest& key) { return keys.insert(key).second; };
   for (std::size_t i = 0; i < changes.size(); ++i) {
-    sampling_params sampling;
-    changes[i](sampling);
-    EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, sampling, {}, "coupled"))) << "change " << i;
+    auto request = keyed_request();
+    changes[i](request.sampling);
+    EXPECT_TRUE(add(key_of_request(request).exact)) << "change " << i;
   }
-  EXPECT_TRUE(add(exact_cache_key("u", "f", {1, 2}, {}, {}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("t", "g", {1, 2}, {}, {}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("tf", "", {1, 2}, {}, {}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1}, {}, {}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2, 3}, {}, {}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {16, 128}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {128, 16}, "coupled")));
-  EXPECT_TRUE(add(exact_cache_key("t", "f", {1, 2}, {}, {}, "token")));
+  const auto changed = [](auto change) {
+    auto request = keyed_request();
+    change(request);
+    return key_of_request(request).exact;
+  };
+  EXPECT_TRUE(add(changed([](auto& r) { r.tenant = "u"; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.prompt = text_prompt{"ab"}; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.prompt = text_prompt{"abcd"}; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.attention = {16, 128}; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.attention = {32, 64}; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.speculation.acceptance = "token"; })));
+  EXPECT_TRUE(add(key_of_request(keyed_request(), "other weights").exact));
 }
 
 TEST(RequestPreparation, GreedyAnswersShareTheirKeyAcrossSeeds) {
-  sampling_params one, other;
-  one.temperature = other.temperature = 0;
-  other.seed = 99;
-  EXPECT_EQ(exact_cache_key("t", "f", {1}, one, {}, "coupled"),
-            exact_cache_key("t", "f", {1}, other, {}, "coupled"));
-  EXPECT_EQ(exact_cache_key("t", "f", {1}, one, {}, "token"),
-            exact_cache_key("t", "f", {1}, one, {}, "coupled"));
+  auto one = keyed_request();
+  one.sampling.temperature = 0;
+  auto other = one;
+  other.sampling.seed = 99;
+  EXPECT_EQ(key_of_request(one).exact, key_of_request(other).exact);
+  other.speculation.acceptance = "token";
+  EXPECT_EQ(key_of_request(one).exact, key_of_request(other).exact);
+}
+
+TEST(RequestPreparation, APartitionHoldsWhatDiffersInTheLastQuestionOnly) {
+  const auto chat = [](const std::string& first, const std::string& last) {
+    auto request = keyed_request();
+    request.max_tokens_given = false;
+    request.prompt =
+        chat_prompt{{{{"role", "user"}, {"content", first}}, {{"role", "user"}, {"content", last}}}, {}};
+    return key_of_request(request);
+  };
+  const auto key = chat("ab", "is  it\tso");
+  EXPECT_EQ(key.text, "is it so");
+  EXPECT_EQ(chat("ab", "is it").partition, key.partition);
+  EXPECT_NE(chat("ab", "is it").exact, key.exact);
+  EXPECT_NE(chat("b", "is it so").partition, key.partition) << "another conversation";
+  auto tokens = keyed_request();
+  tokens.prompt = token_prompt{{1, 2}};
+  EXPECT_EQ(key_of_request(tokens).text, "") << "there is no question to compare";
+}
+
+TEST(RequestPreparation, WhatARequestWishesOfTheCacheIsBoundedByTheServer) {
+  serving_config config;
+  config.cache_policy = "guarded";
+  config.cache_ttl = std::chrono::seconds{100};
+  config.cache_threshold = 0.8;
+  auto request = text_request("abc");
+  request.sampling.temperature = 0;
+  const auto permit = [&] { return admitted(request, config).cached->permit; };
+  EXPECT_TRUE(permit().semantic);
+  EXPECT_EQ(permit().threshold, 0.8);
+  EXPECT_EQ(permit().ttl_s, 100);
+  request.cache = {cache_mode::exact, 0.7, 0.5, 1000, true};
+  EXPECT_FALSE(permit().semantic);
+  EXPECT_FALSE(permit().reads);
+  EXPECT_EQ(permit().threshold, 0.7);
+  EXPECT_EQ(permit().max_error, 0.5);
+  EXPECT_EQ(permit().ttl_s, 100);
+  config.cache_policy = "exact";
+  request.cache = {};
+  request.cache.mode = cache_mode::semantic;
+  EXPECT_FALSE(permit().semantic);
+  request.n_choices = 2;
+  EXPECT_FALSE(admitted(request, config).cached);
+  request.n_choices = 1;
+  request.sampling.temperature = 0.5F;
+  EXPECT_FALSE(admitted(request, config).cached);
+  config.cache_max_temperature = 0.5;
+  EXPECT_TRUE(admitted(request, config).cached);
 }
 
 } // namespace

@@ -4,7 +4,9 @@
 // property.
 #include "actors/behaviors.hpp"
 #include "tests/actors/answer_recorder.hpp"
+#include "tests/actors/fake_embedder.hpp"
 #include "tests/actors/fake_model.hpp"
+#include "tests/actors/fake_store.hpp"
 #include "tests/actors/fake_text.hpp"
 #include "tests/engine/scratch_folder.hpp"
 
@@ -25,6 +27,10 @@ struct testing_config : caf::actor_system_config {
 };
 
 generation_request request_of(request_id id, unsigned a, unsigned b) {
+  if (b % 2 == 0) { // so that many are the same
+    a %= 4;
+    b %= 4;
+  }
   generation_request request;
   request.id = id;
   request.tenant = a % 2 == 0 ? "a" : "b";
@@ -70,6 +76,10 @@ public:
     if (config.has_draft_model)
       parts.draft_model = {draft_model_, fake_vocabulary, {fake_end}};
     parts.tier = tier_;
+    if (make_cache_policy(config.cache_policy)->mode() == cache_mode::semantic)
+      parts.embedder = std::make_shared<fake_embedder>();
+    parts.store = store_;
+    parts.credits = credits_;
     parts.detached = false;
     parts.give_up = [this](const std::string&) { ++n_given_up_; };
     supervisor_ = system_.spawn(supervisor, std::move(parts));
@@ -143,6 +153,7 @@ public:
   }
 
   std::deque<client>& clients() { return clients_; }
+  void break_store(bool is_broken) { store_->is_broken = is_broken; }
   fake_model& model() { return *model_; }
   fake_model& draft_model() { return *draft_model_; }
   int in_flight() const { return credits_->in_flight(); }
@@ -154,6 +165,7 @@ private:
   std::shared_ptr<fake_model> model_;
   std::shared_ptr<fake_model> draft_model_ = std::make_shared<fake_model>(12);
   std::shared_ptr<file_tier> tier_; ///< null: off
+  std::shared_ptr<fake_store> store_ = std::make_shared<fake_store>();
   std::shared_ptr<serving_metrics> metrics_;
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
   std::deque<client> clients_;
@@ -165,7 +177,7 @@ private:
   supervisor_actor supervisor_;
 };
 
-enum act_kind { somebody_runs, submits, cancels, timeout_fires, is_killed };
+enum act_kind { somebody_runs, submits, cancels, timeout_fires, is_killed, store_breaks };
 
 struct act {
   act_kind kind = somebody_runs;
@@ -180,8 +192,12 @@ struct act {
 rc::Gen<act> any_act() {
   const auto any_number =
       rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<unsigned>()); // in short plays too
-  const auto kind = rc::gen::weightedElement<act_kind>(
-      {{60, somebody_runs}, {6, submits}, {2, cancels}, {1, timeout_fires}, {1, is_killed}});
+  const auto kind = rc::gen::weightedElement<act_kind>({{60, somebody_runs},
+                                                        {6, submits},
+                                                        {2, cancels},
+                                                        {1, timeout_fires},
+                                                        {1, is_killed},
+                                                        {1, store_breaks}});
   return rc::gen::build<act>(rc::gen::set(&act::kind, kind), rc::gen::set(&act::a, any_number),
                              rc::gen::set(&act::b, any_number));
 }
@@ -196,7 +212,9 @@ serving_config any_config() {
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
   config.drafter = *rc::gen::element<std::string>("auto", "suffix", "recycling", "draft_model", "off");
   config.has_draft_model = *rc::gen::arbitrary<bool>();
-  config.cache_policy = *rc::gen::element<std::string>("exact", "off");
+  config.cache_policy = *rc::gen::element<std::string>("exact", "fixed", "bounded", "off");
+  config.cache_threshold = 2; // answers to other questions are drafted from, never served
+  config.cache_replay_tokens_per_s = *rc::gen::element(0.0, 1e5);
   config.max_restarts = 1'000'000;
   if (config.prefix_cache && *rc::gen::arbitrary<bool>()) {
     config.tier_folder = "on";
@@ -206,8 +224,9 @@ serving_config any_config() {
   return config;
 }
 
-constexpr std::array mortals = {"verifier", "kv_manager", "drafter", "draft_model",    "response_cache",
-                                "metrics",  "scheduler",  "intake",  "kv_tier_reader", "kv_tier_writer"};
+constexpr std::array mortals = {"verifier", "kv_manager",   "drafter",     "draft_model",    "response_cache",
+                                "metrics",  "scheduler",    "intake",      "kv_tier_reader", "kv_tier_writer",
+                                "embedder", "answer_store", "answer_judge"};
 
 void check(const client& who, int n_verifier_deaths) {
   const auto answer = who.recorder->now();
@@ -259,6 +278,9 @@ void play_acts(bool with_deaths) {
       break;
     case timeout_fires:
       play.timeout();
+      break;
+    case store_breaks:
+      play.break_store(it.a % 2 == 0);
       break;
     case is_killed:
       if (with_deaths) {
@@ -324,7 +346,7 @@ serving_config drafted_by_a_model() {
 /// The same model drafts for itself, so what it drafts stands.
 TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
   stage play{drafted_by_a_model()};
-  auto& who = play.submit(30, 18); // greedy
+  auto& who = play.submit(30, 39); // greedy
   play.run_until_ended();
   play.run_until_idle();
   const auto answer = who.recorder->now();
@@ -338,11 +360,11 @@ TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
 TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
   for (int n_steps_before = 0; n_steps_before < 60; ++n_steps_before) {
     stage play{drafted_by_a_model()};
-    auto& first = play.submit_and_step(30, 18, n_steps_before);
+    auto& first = play.submit_and_step(30, 39, n_steps_before);
     play.kill("draft_model");
     play.run_until_ended();
     ASSERT_EQ(first.recorder->now().tokens, expected_tokens(first.request));
-    auto& second = play.submit(30, 18);
+    auto& second = play.submit(30, 39);
     play.run_until_ended();
     ASSERT_GT(second.recorder->now().finished->usage.n_accepted_tokens, 3);
   }
@@ -352,7 +374,7 @@ TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
 TEST(ServingActors, AStepIsPlannedOnceWhetherTheDraftModelAnswersOrIsLate) {
   for (int n_steps_before = 0; n_steps_before < 120; ++n_steps_before) {
     stage play{drafted_by_a_model()};
-    auto& who = play.submit_and_step(30, 18, n_steps_before);
+    auto& who = play.submit_and_step(30, 39, n_steps_before);
     play.timeout();
     play.run_until_ended();
     ASSERT_EQ(who.recorder->now().tokens, expected_tokens(who.request));

@@ -87,6 +87,13 @@ TEST(ServingMetrics, AreAllNamedInTheDocumentation) {
   metrics.record(request_report{"stop", {}, 1, 2});
   metrics.record(file_tier_counters{});
   metrics.record_restart("verifier");
+  request_report cached{"stop", {}, 1, 2};
+  cached.usage.source = answer_source::exact;
+  metrics.record(cached);
+  metrics.record(cache_report{});
+  metrics.record(store_counters{});
+  metrics.record(likeness::same);
+  metrics.record(embedding_report{});
   metrics.set_memory({{"weights", 1}});
   std::stringstream documentation;
   documentation << std::ifstream{SOUFFLEUR_SOURCE "/actors/README.md"}.rdbuf();

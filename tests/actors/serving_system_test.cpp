@@ -243,30 +243,31 @@ TEST(ServingSystem, StoredAnswerIsTheSameAnswer) {
   const auto first = serving.ask(request)->wait();
   expect_right(request, first);
   ASSERT_EQ(first.finished->reason, finish_reason::stop);
-  EXPECT_FALSE(first.finished->usage.answered_from_cache);
+  EXPECT_EQ(first.finished->usage.source, answer_source::model);
   // The answer is stored just after its end.
   recorded_answer again;
   ASSERT_TRUE(eventually([&] {
     ++request.id;
     again = serving.ask(request)->wait();
-    return again.finished && again.finished->usage.answered_from_cache;
+    return again.finished && again.finished->usage.source == answer_source::exact;
   }));
   EXPECT_EQ(again.tokens, first.tokens);
   EXPECT_EQ(again.text, first.text);
   EXPECT_EQ(again.finished->reason, first.finished->reason);
   EXPECT_EQ(again.finished->usage.n_output_tokens, first.finished->usage.n_output_tokens);
   EXPECT_EQ(again.breach, "");
-  EXPECT_TRUE(eventually(
-      [&] { return metric(serving.system->metrics(), "souffleur_response_cache_hits_total") == 1; }));
+  EXPECT_TRUE(eventually([&] {
+    return metric(serving.system->metrics(), "souffleur_response_cache_hits_total", "exact") == 1;
+  }));
 
   auto other = request;
   other.id = 1000;
   other.tenant = "another";
-  EXPECT_FALSE(serving.ask(other)->wait().finished->usage.answered_from_cache);
+  EXPECT_EQ(serving.ask(other)->wait().finished->usage.source, answer_source::model);
   other.id = 1001;
   other.tenant = request.tenant;
   other.sampling.top_k = 5;
-  EXPECT_FALSE(serving.ask(other)->wait().finished->usage.answered_from_cache);
+  EXPECT_EQ(serving.ask(other)->wait().finished->usage.source, answer_source::model);
 }
 
 TEST(ServingSystem, ALossyAnswerSaysSoAndIsNeitherStoredNorGivenFromTheStore) {
@@ -288,12 +289,13 @@ TEST(ServingSystem, ALossyAnswerSaysSoAndIsNeitherStoredNorGivenFromTheStore) {
   EXPECT_EQ(lossy.reason, finish_reason::stop);
   EXPECT_TRUE(lossy.usage.lossy);
   const auto exact = ask("coupled");
-  EXPECT_FALSE(exact.usage.lossy || exact.usage.answered_from_cache);
-  ASSERT_TRUE(eventually([&] { return ask("coupled").usage.answered_from_cache; }));
+  EXPECT_FALSE(exact.usage.lossy);
+  EXPECT_EQ(exact.usage.source, answer_source::model);
+  ASSERT_TRUE(eventually([&] { return ask("coupled").usage.source == answer_source::exact; }));
   // What came before the exact answer would be stored by now.
   const auto again = ask("typical");
   EXPECT_TRUE(again.usage.lossy);
-  EXPECT_FALSE(again.usage.answered_from_cache);
+  EXPECT_EQ(again.usage.source, answer_source::model);
 }
 
 TEST(ServingSystem, RefusesWhatIsBeyondTheAdmissionLimit) {

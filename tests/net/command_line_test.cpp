@@ -90,11 +90,14 @@ std::string shown(const server_settings& s) {
       << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
       << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
       << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|'
-      << c.n_draft_branches << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count()
-      << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
-      << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens
-      << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
-      << s.n_embedding_threads;
+      << c.n_draft_branches << '|' << s.store.where << '|' << s.store.max_bytes << '|' << s.store.timeout_ms
+      << '|' << s.store.prefix << '|' << c.cache_eviction << '|' << c.cache_max_temperature << '|'
+      << c.cache_threshold << '|' << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|'
+      << c.cache_lookup_budget.count() << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|'
+      << c.cache_ttl.count() << '|' << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|'
+      << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|'
+      << o.max_held_tokens << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|'
+      << s.embedding_model << '|' << s.n_embedding_threads;
   return out.str();
 }
 
@@ -194,6 +197,16 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"embedding.threads", "2"},
                                                        {"cache.policy", "exact"},
                                                        {"cache.max_mib", "23"},
+                                                       {"cache.eviction", "lru"},
+                                                       {"cache.store", "memory"},
+                                                       {"cache.store_mib", "32"},
+                                                       {"cache.store_timeout_ms", "33"},
+                                                       {"cache.store_prefix", "mine:"},
+                                                       {"cache.max_temperature", "0.5"},
+                                                       {"cache.threshold", "0.8"},
+                                                       {"cache.max_error", "0.05"},
+                                                       {"cache.replay_tokens_per_s", "30"},
+                                                       {"cache.lookup_budget_ms", "31"},
                                                        {"cache.ttl_s", "24"},
                                                        {"supervisor.max_restarts", "25"},
                                                        {"log.level", "debug"}};
@@ -274,6 +287,13 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"speculation.branches", "9"},
                                                       {"speculation.budget_us", "0"},
                                                       {"cache.max_mib", "0"},
+                                                      {"cache.threshold", "1.1"},
+                                                      {"cache.store_mib", "0"},
+                                                      {"cache.store_timeout_ms", "0"},
+                                                      {"cache.max_error", "-0.1"},
+                                                      {"cache.max_temperature", "3"},
+                                                      {"cache.replay_tokens_per_s", "-1"},
+                                                      {"cache.lookup_budget_ms", "0"},
                                                       {"cache.ttl_s", "0"},
                                                       {"supervisor.max_restarts", "-1"},
                                                       {"log.level", "loud"}};

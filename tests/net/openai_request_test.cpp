@@ -132,6 +132,10 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"souffleur", "[]"},
       {"souffleur", R"({"priority":101})", "souffleur.priority"},
       {"souffleur", R"({"priority":"x"})", "souffleur.priority"},
+      {"souffleur", R"({"cache":{"threshold":1.5}})", "souffleur.cache.threshold"},
+      {"souffleur", R"({"cache":{"max_error":-0.1}})", "souffleur.cache.max_error"},
+      {"souffleur", R"({"cache":{"ttl_s":-1}})", "souffleur.cache.ttl_s"},
+      {"souffleur", R"({"cache":{"replay_tokens_per_s":-1}})", "souffleur.cache.replay_tokens_per_s"},
       {"souffleur", R"({"cache_priority":101})", "souffleur.cache_priority"},
       {"souffleur", R"({"cache_priority":-1})", "souffleur.cache_priority"},
       {"souffleur", R"({"cache_priority":"high"})", "souffleur.cache_priority"},
@@ -162,6 +166,7 @@ TEST(openai_request, aWrongFieldIsNamed) {
        "prediction.content"},
       {"souffleur", R"({"cache":"off"})", "souffleur.cache"},
       {"souffleur", R"({"cache":{"mode":"maybe"}})", "souffleur.cache.mode"},
+      {"souffleur", R"({"cache":{"refresh":1}})", "souffleur.cache.refresh"},
       {"souffleur", R"({"cache":{"mode":1}})", "souffleur.cache.mode"}};
   for (const bool chat : {false, true})
     expect_complaints(chat, wrong);
@@ -303,10 +308,17 @@ TEST(openai_request, ownOptionsAreRead) {
   const auto own = [](const std::string& text) {
     return call_of(false, R"({"souffleur":)" + text + "}").generations.at(0);
   };
-  EXPECT_TRUE(own("{}").cache);
-  EXPECT_FALSE(own(R"({"cache":false})").cache);
-  EXPECT_FALSE(own(R"({"cache":{"mode":"off"}})").cache);
-  EXPECT_TRUE(own(R"({"cache":{"mode":"on"}})").cache);
+  EXPECT_EQ(own("{}").cache, cache_wish{});
+  EXPECT_EQ(own(R"({"cache":true})").cache, cache_wish{});
+  EXPECT_EQ(own(R"({"cache":{"mode":"on"}})").cache, cache_wish{});
+  EXPECT_EQ(own(R"({"cache":false})").cache.mode, cache_mode::off);
+  EXPECT_EQ(own(R"({"cache":{"mode":"off"}})").cache.mode, cache_mode::off);
+  EXPECT_EQ(own(R"({"cache":{"mode":"exact"}})").cache.mode, cache_mode::exact);
+  const auto cached = own(R"({"cache":{"mode":"semantic","threshold":0.5,"max_error":0.25,"ttl_s":60,)"
+                          R"("refresh":true,"replay_tokens_per_s":20}})");
+  EXPECT_EQ(cached.cache, (cache_wish{cache_mode::semantic, 0.5, 0.25, 60, true}));
+  EXPECT_EQ(cached.replay_tokens_per_s, 20);
+  EXPECT_LT(own("{}").replay_tokens_per_s, 0);
   EXPECT_FALSE(own(R"({"speculation":false})").speculation.enabled);
   EXPECT_FALSE(own(R"({"speculation":{"enabled":false}})").speculation.enabled);
   EXPECT_EQ(own(R"({"speculation":{"max_draft":0}})").speculation.max_draft, 0);
