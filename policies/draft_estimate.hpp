@@ -18,8 +18,8 @@ struct draft_record {
     double n_stood = 0;
   };
   std::array<fortune, n_token_origins> by_origin{};
-  asked_tokens of_model;           ///< what it brought to ask the draft model
-  double without_model_us = 0;     ///< time of the steps in which that could have been asked, and was not
+  asked_tokens of_model;       ///< what it brought to ask the draft model
+  double without_model_us = 0; ///< time of the steps in which that could have been asked, and was not
 };
 
 /// Acceptance by drafter, length of the match and the drafter's own estimate, counted over all requests and

@@ -15,6 +15,7 @@ N_WORDS = 250
 def test_a_full_server_stays_within_its_budget(start_server):
     server = start_server("smollm2", "--memory.budget_mib", str(BUDGET_MIB), "--kv.tokens", str(KV_TOKENS),
                           "--scheduler.max_running", "16", "--scheduler.max_waiting", "64", "--cache.policy", "exact",
+                          "--cache.store", "memory",
                           "--cache.max_mib", "16", "--embedding.model", "off")
     planned = {part: server.metric("souffleur_memory_bytes", part=part) for part in (
         "program", "weights", "kv", "tables", "step", "requests", "drafts", "response_cache")}

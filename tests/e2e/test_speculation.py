@@ -87,7 +87,7 @@ def test_an_answer_says_whether_it_is_lossy(server, acceptance, temperature, los
 
 
 def test_a_lossy_answer_is_neither_stored_nor_given_from_the_store(start_server):
-    caching = start_server("smollm2", "--cache.policy", "exact")
+    caching = start_server("smollm2", "--cache.policy", "exact", "--cache.store", "memory")
 
     def ask_for(acceptance):
         answer = ask(caching, {"acceptance": acceptance}, cache="on", temperature=0.8, seed=1, max_tokens=400)
