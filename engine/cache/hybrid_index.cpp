@@ -1,49 +1,60 @@
 #include "engine/cache/hybrid_index.hpp"
 
 #include "engine/cache/best_neighbours.hpp"
-
-#include <cassert>
+#include "engine/cache/hnsw_index.hpp"
 
 namespace souffleur {
 
+namespace {
+
+std::unique_ptr<vector_index> make_index(std::size_t n_dimensions, std::size_t n, std::size_t n_flat_most) {
+  if (n <= n_flat_most)
+    return std::make_unique<flat_index>(n_dimensions);
+  return hnsw_index::make(n_dimensions, n + n / 8);
+}
+
+} // namespace
+
 void index_rebuild::run() {
-  made_ = make_flat_index(source_->n_dimensions());
-  source_->for_each([&](vector_id id, std::span<const float> vector) { made_->add(id, vector); });
+  auto made = make_index(source_->n_dimensions(), source_->size(), n_flat_most_);
+  bool is_whole = made != nullptr;
+  source_->for_each(
+      [&](vector_id id, std::span<const float> vector) { is_whole = is_whole && made->add(id, vector); });
+  if (is_whole)
+    made_ = std::move(made);
 }
 
 hybrid_index::hybrid_index(std::size_t n_dimensions, const hybrid_options& options)
-    : options_(options), main_(make_flat_index(n_dimensions)) {}
+    : options_(options), main_(std::make_shared<flat_index>(n_dimensions)), recent_(n_dimensions) {}
 
 bool hybrid_index::add(vector_id id, std::span<const float> vector) {
-  if (!is_rebuilding_)
-    return main_->add(id, vector);
-  if (!recent_)
-    recent_ = make_flat_index(n_dimensions());
-  return recent_->add(id, vector);
+  if (is_rebuilding_)
+    return recent_.add(id, vector);
+  settle_one();
+  return main_->add(id, vector);
 }
 
 bool hybrid_index::erase(vector_id id) {
-  if (recent_ && recent_->erase(id))
+  if (recent_.erase(id))
     return true;
-  if (!is_rebuilding_)
-    return main_->erase(id);
-  return main_->contains(id) && erased_.insert(id).second;
+  if (is_rebuilding_)
+    return main_->contains(id) && erased_.insert(id).second;
+  return main_->erase(id);
 }
 
 bool hybrid_index::contains(vector_id id) const {
-  return (recent_ && recent_->contains(id)) || (!erased_.contains(id) && main_->contains(id));
+  return recent_.contains(id) || (main_->contains(id) && !erased_.contains(id));
 }
 
 std::vector<neighbour> hybrid_index::nearest(std::span<const float> vector, std::size_t k,
                                              const vector_ids& except) const {
-  assert(except.empty() || erased_.empty());
-  auto found = main_->nearest(vector, k, erased_.empty() ? except : erased_);
-  if (!recent_)
-    return found;
+  auto left_out = except;
+  if (!except.empty())
+    left_out.insert(erased_.begin(), erased_.end());
   best_neighbours best{std::min(k, size())};
-  for (const auto& one : found)
+  for (const auto& one : main_->nearest(vector, k, except.empty() ? erased_ : left_out))
     best.add(one);
-  for (const auto& one : recent_->nearest(vector, k, except))
+  for (const auto& one : recent_.nearest(vector, k, except))
     best.add(one);
   return std::move(best).in_order();
 }
@@ -53,18 +64,19 @@ void hybrid_index::for_each(const std::function<void(vector_id, std::span<const 
     if (!erased_.contains(id))
       visit(id, vector);
   });
-  if (recent_)
-    recent_->for_each(visit);
+  recent_.for_each(visit);
 }
 
-std::size_t hybrid_index::n_bytes() const {
-  return sizeof(*this) + main_->n_bytes() + (recent_ ? recent_->n_bytes() : 0);
+bool hybrid_index::wants_rebuild() const {
+  if (is_rebuilding_)
+    return false;
+  if (is_flat())
+    return size() > options_.n_flat_most;
+  return size() < options_.n_flat_most / 2 || main_->n_tombstones() * 3 > main_->size();
 }
-
-bool hybrid_index::wants_rebuild() const { return false; }
 
 index_rebuild_ptr hybrid_index::begin_rebuild() {
-  if (is_rebuilding_ || !wants_rebuild())
+  if (!wants_rebuild())
     return nullptr;
   is_rebuilding_ = true;
   return std::make_shared<index_rebuild>(main_, options_.n_flat_most);
@@ -80,7 +92,18 @@ bool hybrid_index::finish_rebuild(index_rebuild& job) {
   for (const auto id : erased_)
     main_->erase(id);
   erased_.clear();
+  while (is_flat() && recent_.size() > 0)
+    settle_one();
   return is_made;
+}
+
+/// One at a time: a graph takes a millisecond for each, and nobody shall wait for all of them.
+void hybrid_index::settle_one() {
+  if (recent_.size() == 0)
+    return;
+  const auto [id, vector] = recent_.last();
+  if (main_->add(id, vector))
+    recent_.erase(id);
 }
 
 } // namespace souffleur

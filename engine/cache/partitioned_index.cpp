@@ -79,6 +79,8 @@ bool partitioned_index::finish_rebuild(const partition_rebuild& rebuilt) {
   n_bytes_ -= bytes_for(index, index.size());
   const bool is_done = index.finish_rebuild(*rebuilt.job);
   n_bytes_ += bytes_for(index, index.size());
+  if (is_done && index.wants_rebuild())
+    wanting_.insert(rebuilt.partition);
   return is_done;
 }
 

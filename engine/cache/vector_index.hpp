@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string_view>
 #include <unordered_set>
@@ -48,8 +47,5 @@ public:
   /// What an index of this kind takes for `n` vectors, its usual share of tombstones included.
   virtual std::size_t bytes_for(std::size_t n) const = 0;
 };
-
-/// Looks at every vector: exact, and the fastest while they are few. An empty one takes next to nothing.
-std::unique_ptr<vector_index> make_flat_index(std::size_t n_dimensions);
 
 } // namespace souffleur

@@ -1,0 +1,29 @@
+// Approximate nearest neighbours in a graph: hierarchical navigable small worlds.
+#pragma once
+
+#include "engine/cache/vector_index.hpp"
+
+#include <memory>
+#include <string>
+
+namespace souffleur {
+
+/// Malkov and Yashunin 2018, by hnswlib. Finding and adding take time that grows with the logarithm of the
+/// size. What is erased stays as a tombstone: part of the ways to others, and never found.
+class hnsw_index : public vector_index {
+public:
+  /// How many candidates a search keeps: at 64, one of a hundred nearest questions is missed (README).
+  static constexpr std::size_t default_breadth = 128;
+
+  /// With room for `capacity` vectors; it grows by a quarter when that is used up. Null if there is no
+  /// memory.
+  static std::unique_ptr<hnsw_index> make(std::size_t n_dimensions, std::size_t capacity,
+                                          std::size_t breadth = default_breadth);
+  /// From a file that save() wrote, of vectors of `n_dimensions`; null if it cannot be read. It is trusted.
+  static std::unique_ptr<hnsw_index> load(const std::string& path, std::size_t n_dimensions,
+                                          std::size_t breadth = default_breadth);
+  /// REQUIRES: no tombstones. False if the file could not be written.
+  virtual bool save(const std::string& path) = 0;
+};
+
+} // namespace souffleur
