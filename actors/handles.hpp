@@ -56,10 +56,10 @@ struct cache_peers {
   store_actor store;
   judge_actor judge;
 };
-/// Null vector: it was not made, or the text has more than the embedder reads.
 struct embedded_question {
   std::uint64_t ticket = 0;
-  std::shared_ptr<const std::vector<float>> vector;
+  std::shared_ptr<const std::vector<float>> vector; ///< null: it was not made
+  bool is_too_long = false; ///< and never will be: the embedder does not read all of it
 };
 /// Recurring while there is a store.
 struct store_poll_due {};

@@ -30,6 +30,19 @@ cache_finding_ptr nothing() {
   return made;
 }
 
+cache_finding_ptr nothing_for_so_long_a_question() {
+  cache_finding found;
+  found.is_too_long = true;
+  return std::make_shared<const cache_finding>(std::move(found));
+}
+
+/// The answer is there to be found by meaning, but its question was not embedded when it was looked up.
+bool has_to_be_embedded(const cache_state& state, const cache_insertion& insertion) {
+  const auto& found = insertion.found;
+  return state.to.embedder && insertion.terms->permit.semantic && !insertion.terms->key.text.empty() &&
+         (!found || (!found->embedding && !found->is_too_long));
+}
+
 void report(cache_state& state) {
   state.metrics->record(cache_report{state.desk->counters(), state.n_dropped_orders});
 }
@@ -83,9 +96,12 @@ void embed(self_pointer self, const std::string& text, embedding_errand errand) 
   errand.alive = alive;
   state.errands.emplace(ticket, std::move(errand));
   const auto back = [cache = caf::actor_cast<cache_actor>(self), ticket](embedding_event event) {
-    embedded_question answer{ticket, nullptr};
-    if (auto* texts = std::get_if<embeddings>(&event); texts != nullptr && !texts->front().is_truncated)
-      answer.vector = std::make_shared<const std::vector<float>>(std::move(texts->front().vector));
+    embedded_question answer{ticket, nullptr, false};
+    if (auto* texts = std::get_if<embeddings>(&event)) {
+      answer.is_too_long = texts->front().is_truncated;
+      if (!answer.is_too_long)
+        answer.vector = std::make_shared<const std::vector<float>>(std::move(texts->front().vector));
+    }
     compat::anon_send(cache, answer);
   };
   compat::anon_send(state.to.embedder,
@@ -130,7 +146,7 @@ void embedded(self_pointer self, const embedded_question& question) {
   }
   if (!question.vector) {
     finding_promise promise = errand.promise;
-    promise.deliver(nothing());
+    promise.deliver(question.is_too_long ? nothing_for_so_long_a_question() : nothing());
     return;
   }
   if (!state.to.store || !state.store_searches) {
@@ -155,7 +171,8 @@ void embedded(self_pointer self, const embedded_question& question) {
 /// The very same request is not known anywhere.
 void look_for_similar(self_pointer self, const cache_terms_ptr& terms, finding_promise promise) {
   auto& state = compat::state_of(self);
-  if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder) {
+  const bool has_similar = state.desk->has_similar(*terms) || state.store_searches;
+  if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder || !has_similar) {
     promise.deliver(nothing());
     return;
   }
@@ -257,7 +274,7 @@ cache_actor::behavior_type response_cache(self_pointer self, const cache_parts& 
   return {
       [self](const cache_lookup& lookup) { return look_up(self, lookup.terms); },
       [self](const cache_insertion_ptr& insertion) {
-        if (!insertion->found && insertion->terms->permit.semantic && compat::state_of(self).to.embedder)
+        if (has_to_be_embedded(compat::state_of(self), *insertion))
           embed(self, insertion->terms->key.text, {insertion->terms, insertion, {}, nullptr});
         else
           insert(self, *insertion, insertion->found ? insertion->found->embedding : nullptr);

@@ -42,6 +42,7 @@ struct cache_finding {
   cached_answer_ptr answer;                            ///< to serve, or to draft from; null: there is none
   double similarity = 0;                               ///< of the nearest question, if one was found
   std::shared_ptr<const std::vector<float>> embedding; ///< of the question, if that was computed
+  bool is_too_long = false;                            ///< the question has more than the embedder reads
   std::optional<doubtful_entry> doubt;
 };
 using cache_finding_ptr = std::shared_ptr<const cache_finding>;

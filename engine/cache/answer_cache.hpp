@@ -64,6 +64,8 @@ public:
   /// embedder; one of other dimensions finds nothing.
   std::vector<answer_candidate> similar(const key_digest& partition, std::span<const float> vector,
                                         std::size_t k, unix_seconds now_s);
+  /// Whether similar() can find anything in the partition.
+  bool has_similar(const key_digest& partition) const { return index_.has(partition); }
   /// A candidate was served: a use of its answer.
   void served(const key_digest& exact);
   /// What came of comparing a candidate's answer with one that was generated. Nothing if it is gone.

@@ -27,6 +27,7 @@ public:
   bool add(const key_digest& partition, vector_id id, std::span<const float> vector);
   bool erase(const key_digest& partition, vector_id id);
   bool contains(const key_digest& partition, vector_id id) const;
+  bool has(const key_digest& partition) const { return partitions_.contains(partition); }
   std::vector<neighbour> nearest(const key_digest& partition, std::span<const float> vector,
                                  std::size_t k) const;
 

@@ -6,7 +6,7 @@ Traffic: questions of which somebody has said whether one answer does for both (
 though the words are alike. The same requests go through one server after the other:
 
   requests   model calls saved, by what; answers served to a question that is labelled as another (false), latency.
-  misses     questions that nobody asked before, each with and without the cache, in turns: what a lookup in vain costs.
+  misses     questions that nobody asked before, with and without the cache in turns: what a lookup in vain costs.
   drafts     pairs of near-duplicates (--near, JSON lines with "a" and "b"): the second is generated without drafts, with
              drafts, and with the first's stored answer as a draft; the text must be the same.
 """
@@ -136,21 +136,21 @@ def compare_traffic(given, server_options):
 
 
 def measure_misses(given, server_options):
-    questions = [pair["a"] for pair in lines_of(given.pairs)][-given.misses:]
-    ratios, plain, cached = [], [], []
+    questions = list(dict.fromkeys(pair["a"] for pair in lines_of(given.pairs)))
+    random.Random(given.seed).shuffle(questions)
+    took = {"off": [], "semantic": []}
     with LocalServer(given.model, "--cache.policy", "guarded", "--cache.store", "memory", *server_options) as server:
         ask(server, "Hello?", "warm up", 4)
-        for i, question in enumerate(questions):
-            of = {}
-            for mode in ("off", "semantic") if i % 2 else ("semantic", "off"):
-                # A tenant of its own: the other one's prefix is of no use.
-                _, of[mode], _, _ = ask(server, f"{given.context}{question}", f"{mode} {i}", 4, cache={"mode": mode})
-            plain.append(of["off"])
-            cached.append(of["semantic"])
-            ratios.append(of["semantic"] / of["off"])
-    print(f"\nmisses: TTFT {statistics.median(plain) * 1e3:.1f} ms without, {statistics.median(cached) * 1e3:.1f} ms with a "
-          f"lookup in vain, median of {len(ratios)}; ratio of medians "
-          f"{statistics.median(cached) / statistics.median(plain):.3f}, median of ratios {statistics.median(ratios):.3f}")
+        for question in questions[:20]:  # so that there is something to compare with
+            ask(server, f"{given.context}{question}", "misses", given.tokens)
+        for i, question in enumerate(questions[20:20 + 2 * given.misses]):
+            mode = "off" if i % 2 else "semantic"
+            _, first_s, _, ours = ask(server, f"{given.context}{question}", "misses", 4, cache={"mode": mode})
+            if ours["cache"]["response"] == "miss":
+                took[mode].append(first_s)
+    medians = {mode: statistics.median(values) for mode, values in took.items()}
+    print(f"\nmisses: TTFT {medians['off'] * 1e3:.1f} ms without, {medians['semantic'] * 1e3:.1f} ms with a lookup in vain, "
+          f"medians of {len(took['off'])} and {len(took['semantic'])} questions; ratio {medians['semantic'] / medians['off']:.3f}")
 
 
 def measure_drafts(given, server_options):
