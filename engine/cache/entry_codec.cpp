@@ -125,6 +125,18 @@ void get(byte_reader& from, cached_answer& answer) {
   from.get(answer.n_tokens);
 }
 
+/// False if they are not of this version.
+bool get_beginning(byte_reader& from, entry_names& names) {
+  std::uint32_t found_magic = 0;
+  std::uint32_t found_version = 0;
+  from.get(found_magic);
+  from.get(found_version);
+  from.get(names.exact);
+  from.get(names.partition);
+  from.get(names.owner);
+  return from.is_whole() && found_magic == magic && found_version == version;
+}
+
 bool is_embedding(const std::vector<float>& vector) {
   double squares = 0;
   for (const float x : vector)
@@ -161,18 +173,15 @@ std::optional<cache_entry> decode_entry(std::string_view bytes) {
     return std::nullopt;
   const auto content = bytes.substr(0, bytes.size() - sizeof checksum);
   byte_reader{bytes.substr(content.size())}.get(checksum);
-  std::uint32_t found_magic = 0;
-  std::uint32_t found_version = 0;
+  entry_names names;
   byte_reader from{content};
-  from.get(found_magic);
-  from.get(found_version);
-  if (found_magic != magic || found_version != version || checksum != checksum_of(content))
+  if (!get_beginning(from, names) || checksum != checksum_of(content))
     return std::nullopt;
 
   cache_entry entry;
-  from.get(entry.exact);
-  from.get(entry.partition);
-  from.get(entry.owner);
+  entry.exact = names.exact;
+  entry.partition = names.partition;
+  entry.owner = names.owner;
   from.get(entry.question);
   entry.embedding.resize(from.length_of_list(sizeof(float)));
   for (float& x : entry.embedding)
@@ -186,6 +195,16 @@ std::optional<cache_entry> decode_entry(std::string_view bytes) {
     return std::nullopt;
   entry.answer = std::make_shared<const cached_answer>(std::move(answer));
   return entry;
+}
+
+std::optional<entry_names> decode_names(std::string_view bytes) {
+  static_assert(encoded_names_bytes ==
+                sizeof magic + sizeof version + 3 * std::tuple_size_v<decltype(key_digest::bytes)>);
+  entry_names names;
+  byte_reader from{bytes};
+  if (!get_beginning(from, names))
+    return std::nullopt;
+  return names;
 }
 
 } // namespace souffleur

@@ -3,6 +3,8 @@
 
 #include "engine/cache/cached_answer.hpp"
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,5 +20,17 @@ std::string encode_entry(const cache_entry& entry);
 /// `encode_entry` writes it, the version is this one, and the embedding is empty or of length 1 (within
 /// 0.001). Takes no more memory than a small multiple of the bytes, whatever lengths they state.
 std::optional<cache_entry> decode_entry(std::string_view bytes);
+
+/// What an encoded entry is of, from its first bytes alone.
+struct entry_names {
+  key_digest exact;
+  key_digest partition;
+  key_digest owner;
+  bool operator==(const entry_names&) const = default;
+};
+constexpr std::size_t encoded_names_bytes = 2 * sizeof(std::uint32_t) + sizeof(entry_names);
+
+/// Nothing unless `bytes` begin as `encode_entry` of this version does. No checksum covers it alone.
+std::optional<entry_names> decode_names(std::string_view bytes);
 
 } // namespace souffleur

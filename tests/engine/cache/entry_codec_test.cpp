@@ -49,6 +49,16 @@ RC_GTEST_PROP(EntryCodec, ReadsWhatItWrote, ()) {
   RC_ASSERT(is_same(*read, entry));
 }
 
+RC_GTEST_PROP(EntryCodec, ReadsTheNamesFromTheFirstBytes, ()) {
+  const auto entry = any_entry();
+  const auto bytes = encode_entry(entry);
+  const entry_names expected{entry.exact, entry.partition, entry.owner};
+  RC_ASSERT(decode_names(bytes) == expected);
+  const auto n_bytes = *rc::gen::inRange<std::size_t>(0, bytes.size());
+  const auto read = decode_names(bytes.substr(0, n_bytes));
+  RC_ASSERT(n_bytes < encoded_names_bytes ? !read : read == expected);
+}
+
 RC_GTEST_PROP(EntryCodec, ReadsNothingOfAPart, ()) {
   const auto bytes = encode_entry(any_entry());
   for (std::size_t n = 0; n < bytes.size(); ++n) {
@@ -94,6 +104,7 @@ TEST(EntryCodec, ReadsNothingOfAnotherVersion) {
   EXPECT_TRUE(decode_entry(sealed(bytes)));
   ++bytes[version_at];
   EXPECT_FALSE(decode_entry(sealed(bytes)));
+  EXPECT_FALSE(decode_names(bytes));
 }
 
 TEST(EntryCodec, BelievesNoLength) {
