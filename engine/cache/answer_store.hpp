@@ -26,6 +26,9 @@ struct store_changes {
   std::vector<key_digest> removed;
   std::string position; ///< where to go on; opaque
   bool is_all = false;  ///< nothing more is known now
+  /// The store no longer knows what happened after the position that was asked for, so it begins from the
+  /// beginning: what is not added between here and `is_all` has been removed.
+  bool starts_over = false;
 };
 
 struct store_counters {
