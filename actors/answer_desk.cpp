@@ -34,8 +34,12 @@ void add_elsewhere(std::vector<answer_candidate>& candidates, std::span<const fo
 } // namespace
 
 answer_desk::answer_desk(const answer_desk_options& options)
-    : embedder_(options.memory.embedder), memory_(options.memory, make_answer_eviction(options.eviction)),
+    : options_(options), memory_(options.memory, make_answer_eviction(options.eviction)),
       policy_(make_cache_policy(options.policy, options.calibration)), coins_(options.seed) {}
+
+void answer_desk::start_over() {
+  memory_ = answer_cache{options_.memory, make_answer_eviction(options_.eviction)};
+}
 
 cache_finding_ptr answer_desk::find_exact(const cache_terms& terms, unix_seconds now_s) {
   const auto entry = memory_.find(terms.key.exact, now_s);
@@ -93,7 +97,7 @@ cache_entry_ptr answer_desk::insert(const cache_insertion& insertion,
   entry.question = terms.key.text;
   if (embedding) {
     entry.embedding = *embedding;
-    entry.embedder = embedder_;
+    entry.embedder = options_.memory.embedder;
   }
   entry.created_s = now_s;
   entry.expires_s = now_s + static_cast<unix_seconds>(terms.permit.ttl_s);

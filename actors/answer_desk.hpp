@@ -54,6 +54,8 @@ public:
   /// Keeps what comes from the store.
   void keep(cache_entry_ptr entry, unix_seconds now_s) { memory_.insert(std::move(entry), now_s); }
   void erase(const key_digest& exact) { memory_.erase(exact); }
+  /// Forgets everything: others may have removed any of it.
+  void start_over();
   std::size_t forget(const key_digest& owner) { return memory_.forget(owner); }
 
   std::optional<partition_rebuild> begin_rebuild() { return memory_.begin_rebuild(); }
@@ -61,7 +63,7 @@ public:
   answer_cache_counters counters() const { return memory_.counters(); }
 
 private:
-  std::string embedder_;
+  answer_desk_options options_;
   answer_cache memory_;
   std::unique_ptr<cache_policy> policy_;
   std::mt19937_64 coins_;

@@ -213,6 +213,18 @@ finding_promise look_up(self_pointer self, const cache_terms_ptr& terms) {
   return promise;
 }
 
+void take(cache_state& state, const store_changes& changes) {
+  if (changes.starts_over)
+    state.desk->start_over();
+  const auto now = now_s();
+  for (const auto& entry : changes.added)
+    if (!state.store_searches) // else it is found there
+      state.desk->keep(entry, now);
+  for (const auto& exact : changes.removed)
+    state.desk->erase(exact);
+  state.position = changes.position;
+}
+
 /// Takes over what the store has: at first all that it holds, later what other processes did.
 void poll(self_pointer self) {
   auto& state = compat::state_of(self);
@@ -229,13 +241,7 @@ void poll(self_pointer self) {
             state.store_searches = news.searches;
             if (!news.changes || state.n_purges != n_purges) // of what is gone since, nothing may come back
               return again(poll_pause);
-            const auto now = now_s();
-            for (const auto& entry : news.changes->added)
-              if (!state.store_searches)
-                state.desk->keep(entry, now);
-            for (const auto& exact : news.changes->removed)
-              state.desk->erase(exact);
-            state.position = news.changes->position;
+            take(state, *news.changes);
             changed(self);
             again(news.changes->is_all ? poll_pause : std::chrono::milliseconds{0});
           },

@@ -159,6 +159,17 @@ TEST(AnswerDesk, WhatTheStoreFindsIsNotTakenOnTrust) {
   EXPECT_EQ(ask({{entry("a", start_s), 0.99}}), answer_source::model) << "expired";
 }
 
+TEST(AnswerDesk, StartsOverWithNothing) {
+  answer_desk desk{options_of("guarded")};
+  store(desk, terms_of("a", wordings[0].text), 0, "stored");
+  desk.start_over();
+  EXPECT_FALSE(desk.find_exact(*terms_of("a", wordings[0].text), start_s));
+  EXPECT_FALSE(desk.has_similar(*terms_of("a", wordings[0].text)));
+  EXPECT_EQ(desk.counters().n_entries, 0U);
+  store(desk, terms_of("a", wordings[0].text), 0, "again");
+  EXPECT_TRUE(desk.has_similar(*terms_of("a", wordings[0].text)));
+}
+
 TEST(AnswerDesk, AJudgementTeachesTheEntryAndChangesNoAnswer) {
   answer_desk desk{options_of("bounded")};
   store(desk, terms_of("a", wordings[0].text), 0, "stored");
