@@ -21,7 +21,7 @@ namespace {
 using graph = hnswlib::HierarchicalNSW<float>;
 
 constexpr std::size_t n_links = 16;           ///< of a vector on each level; twice as many on the lowest
-constexpr std::size_t building_breadth = 200; ///< candidates for those links
+constexpr std::size_t building_breadth = 100; ///< candidates for those links
 /// Most tombstones for each vector that is found, before whoever keeps the index rebuilds it.
 constexpr double usual_tombstones = 1.0 / 3;
 
@@ -49,13 +49,12 @@ private:
 /// and where a search for its links meets only such, hnswlib reads beyond an empty list.
 class hnswlib_index final : public hnsw_index {
 public:
-  hnswlib_index(std::size_t n_dimensions, std::size_t capacity, std::size_t breadth)
-      : breadth_(breadth), n_dimensions_(n_dimensions), space_(n_dimensions),
+  hnswlib_index(std::size_t n_dimensions, std::size_t capacity)
+      : n_dimensions_(n_dimensions), space_(n_dimensions),
         graph_(std::make_unique<graph>(&space_, std::max<std::size_t>(capacity, 1), n_links,
                                        building_breadth)) {}
-  hnswlib_index(const std::string& path, std::size_t n_dimensions, std::size_t breadth)
-      : breadth_(breadth), n_dimensions_(n_dimensions), space_(n_dimensions),
-        graph_(std::make_unique<graph>(&space_, path)) {
+  hnswlib_index(const std::string& path, std::size_t n_dimensions)
+      : n_dimensions_(n_dimensions), space_(n_dimensions), graph_(std::make_unique<graph>(&space_, path)) {
     graph_->num_deleted_ = 0; // else it is left uninitialised
   }
 
@@ -63,6 +62,7 @@ public:
     return graph_->label_offset_ - graph_->offsetData_ == graph_->data_size_;
   }
 
+  void set_breadth(std::size_t breadth) override { breadth_ = breadth; }
   std::string_view name() const override { return "hnsw"; }
   std::size_t n_dimensions() const override { return n_dimensions_; }
 
@@ -174,7 +174,7 @@ private:
     }
   }
 
-  std::size_t breadth_;
+  std::size_t breadth_ = default_breadth;
   std::size_t n_dimensions_;
   cosine_space space_;
   std::unique_ptr<graph> graph_; ///< refers to space_
@@ -183,19 +183,17 @@ private:
 
 } // namespace
 
-std::unique_ptr<hnsw_index> hnsw_index::make(std::size_t n_dimensions, std::size_t capacity,
-                                             std::size_t breadth) {
+std::unique_ptr<hnsw_index> hnsw_index::make(std::size_t n_dimensions, std::size_t capacity) {
   try {
-    return std::make_unique<hnswlib_index>(n_dimensions, capacity, breadth);
+    return std::make_unique<hnswlib_index>(n_dimensions, capacity);
   } catch (const std::exception&) {
     return nullptr;
   }
 }
 
-std::unique_ptr<hnsw_index> hnsw_index::load(const std::string& path, std::size_t n_dimensions,
-                                             std::size_t breadth) {
+std::unique_ptr<hnsw_index> hnsw_index::load(const std::string& path, std::size_t n_dimensions) {
   try {
-    auto loaded = std::make_unique<hnswlib_index>(path, n_dimensions, breadth);
+    auto loaded = std::make_unique<hnswlib_index>(path, n_dimensions);
     return loaded->has_dimensions_of_its_own() ? std::move(loaded) : nullptr;
   } catch (const std::exception&) {
     return nullptr;

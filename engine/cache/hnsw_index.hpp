@@ -12,18 +12,17 @@ namespace souffleur {
 /// size. What is erased stays as a tombstone: part of the ways to others, and never found.
 class hnsw_index : public vector_index {
 public:
-  /// How many candidates a search keeps: at 64, one of a hundred nearest questions is missed (README).
+  /// How many candidates a search keeps unless it is set.
   static constexpr std::size_t default_breadth = 128;
 
   /// With room for `capacity` vectors; it grows by a quarter when that is used up. Null if there is no
   /// memory.
-  static std::unique_ptr<hnsw_index> make(std::size_t n_dimensions, std::size_t capacity,
-                                          std::size_t breadth = default_breadth);
+  static std::unique_ptr<hnsw_index> make(std::size_t n_dimensions, std::size_t capacity);
   /// From a file that save() wrote, of vectors of `n_dimensions`; null if it cannot be read. It is trusted.
-  static std::unique_ptr<hnsw_index> load(const std::string& path, std::size_t n_dimensions,
-                                          std::size_t breadth = default_breadth);
+  static std::unique_ptr<hnsw_index> load(const std::string& path, std::size_t n_dimensions);
   /// REQUIRES: no tombstones. False if the file could not be written.
   virtual bool save(const std::string& path) = 0;
+  virtual void set_breadth(std::size_t breadth) = 0;
 };
 
 } // namespace souffleur
