@@ -1,4 +1,4 @@
-// The kernels over single rows that only encoders use.
+// The kernels over single rows that only encoders and their vectors use.
 #include "engine/kernels/kernel_table.hpp"
 
 #include <gtest/gtest.h>
@@ -59,6 +59,23 @@ RC_GTEST_PROP(RowKernels, layer_norm_has_the_weights_as_deviation_and_the_biases
       RC_ASSERT(std::abs(y[i] - ((x[i] - mean) / std::sqrt(variance + epsilon) * weight[i] + bias[i])) <
                 1e-3);
     RC_ASSERT(!gives_the_best_bits(level) || y == best);
+  }
+}
+
+// Planted: the last numbers, which fill no vector, left out.
+RC_GTEST_PROP(RowKernels, dot_is_the_sum_of_products, ()) {
+  const auto x = any_row(1);
+  auto y = any_row(1);
+  y.resize(x.size(), 0.5F);
+  const auto n = static_cast<int>(x.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    sum += static_cast<double>(x[i]) * y[i];
+  const float best = kernels_of(best_isa()).dot(x.data(), y.data(), n);
+  for (const auto level : available_isas()) {
+    const float product = kernels_of(level).dot(x.data(), y.data(), n);
+    RC_ASSERT(std::abs(product - sum) < 1e-4);
+    RC_ASSERT(!gives_the_best_bits(level) || product == best);
   }
 }
 
