@@ -1,7 +1,9 @@
 #include "policies/key_digest.hpp"
 
 #include "policies/blake2b.hpp"
+#include "policies/hex.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -9,14 +11,16 @@
 namespace souffleur {
 
 std::string to_hex(const key_digest& digest) {
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string hex;
-  hex.reserve(2 * digest.bytes.size());
-  for (const auto byte : digest.bytes) {
-    hex += digits[byte >> 4];
-    hex += digits[byte & 15];
-  }
-  return hex;
+  return to_hex(std::string_view{reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()});
+}
+
+std::optional<key_digest> digest_from_hex(std::string_view digits) {
+  const auto bytes = bytes_from_hex(digits);
+  key_digest digest;
+  if (!bytes || bytes->size() != digest.bytes.size())
+    return std::nullopt;
+  std::copy(bytes->begin(), bytes->end(), digest.bytes.begin());
+  return digest;
 }
 
 void key_encoder::put(char kind, std::uint64_t bits) {

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,6 +30,7 @@ struct key_digest_hash {
 
 /// 64 lower-case hexadecimal digits.
 std::string to_hex(const key_digest& digest);
+std::optional<key_digest> digest_from_hex(std::string_view digits);
 
 /// Writes values one after the other so that different sequences of calls give different bytes, and none is
 /// the beginning of another that has the same first calls but more of them (close with `digest`): each value

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <cctype>
 #include <limits>
 #include <variant>
 #include <vector>
@@ -108,4 +110,23 @@ TEST(KeyDigest, DependsOnEveryByte) {
     EXPECT_NE(digest_of(text), digest_of(other)) << i;
   }
   EXPECT_NE(digest_of(text), digest_of(text + "a"));
+}
+
+RC_GTEST_PROP(KeyDigest, IsReadFromItsDigits, ()) {
+  const auto digest = digest_of(*rc::gen::arbitrary<std::string>());
+  auto digits = to_hex(digest);
+  RC_ASSERT(digest_from_hex(digits) == digest);
+  RC_ASSERT(!digest_from_hex(digits.substr(1)));
+  RC_ASSERT(!digest_from_hex(digits.substr(2)));
+  RC_ASSERT(!digest_from_hex(digits + "00"));
+  digits[*rc::gen::inRange<std::size_t>(0, digits.size())] = *rc::gen::element('g', 'G', ' ', '/', ':', '\0');
+  RC_ASSERT(!digest_from_hex(digits));
+}
+
+TEST(KeyDigest, IsReadFromDigitsOfBothCases) {
+  const auto digest = digest_of("a");
+  auto digits = to_hex(digest);
+  std::transform(digits.begin(), digits.end(), digits.begin(),
+                 [](unsigned char digit) { return static_cast<char>(std::toupper(digit)); });
+  EXPECT_EQ(digest_from_hex(digits), digest);
 }
