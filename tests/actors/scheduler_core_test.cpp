@@ -468,8 +468,8 @@ private:
     if (config_.scheduling_policy != "fcfs" || clients_.at(id).last_planned != never)
       return;
     for (const auto& [other, who] : clients_)
-      RC_ASSERT(other >= id || who.last_planned >= n_plans_ - 1 || who.recorder->ended() ||
-                may_wait_for_its_prefix(other));
+      RC_ASSERT((other >= id || who.last_planned >= n_plans_ - 1 || who.recorder->ended() ||
+                 may_wait_for_its_prefix(other)));
   }
 
   /// Somebody else of its tenant has so much of it in common that it may be postponed.

@@ -237,7 +237,7 @@ void check(const client& who, int n_verifier_deaths) {
   RC_ASSERT(std::equal(answer.tokens.begin(), answer.tokens.end(), expected.begin()));
   if (answer.failed) {
     const bool too_often = answer.failed->code == "step_failed" && n_verifier_deaths >= 3;
-    RC_ASSERT(too_often || (answer.failed->status == 503 && answer.failed->retry_after_s > 0));
+    RC_ASSERT((too_often || (answer.failed->status == 503 && answer.failed->retry_after_s > 0)));
   } else if (answer.finished->reason == finish_reason::cancelled) {
     RC_ASSERT(who.cancelled);
   } else {

@@ -474,7 +474,7 @@ RC_GTEST_PROP(openai_request_law, whatWasWrittenIsWhatIsRead, (bool chat)) {
   const auto n = write("n", gen::inRange(1, 9));
   const auto stop =
       write("stop", gen::resize(10, gen::container<std::vector<std::string>>(gen::nonEmpty(unicode_text()))));
-  RC_PRE(!stop || stop->size() <= 16);
+  RC_PRE((!stop || stop->size() <= 16));
   const auto ids = write("stop_token_ids", gen::container<std::vector<token_id>>(gen::inRange(0, 50000)));
   const auto biases =
       *gen::container<std::map<token_id, float>>(gen::inRange(0, 50000), sixteenths(-100, 100));

@@ -162,7 +162,7 @@ RC_GTEST_PROP(Safetensors, damaged_bytes_never_crash_the_reader, ()) {
     bytes[at] = static_cast<std::byte>(value);
   const auto n_left = *rc::gen::inRange<std::size_t>(0, bytes.size() + 1);
   const auto parsed = safetensors_file::parse(std::span{bytes}.first(n_left));
-  RC_ASSERT(parsed.ok() || !parsed.error().empty());
+  RC_ASSERT((parsed.ok() || !parsed.error().empty()));
 }
 
 TEST(Safetensors, every_truncation_is_an_error) {
