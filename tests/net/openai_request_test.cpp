@@ -322,7 +322,10 @@ TEST(openai_request, ownOptionsAreRead) {
   EXPECT_FALSE(own(R"({"speculation":false})").speculation.enabled);
   EXPECT_FALSE(own(R"({"speculation":{"enabled":false}})").speculation.enabled);
   EXPECT_EQ(own(R"({"speculation":{"max_draft":0}})").speculation.max_draft, 0);
+  EXPECT_EQ(own(R"({"speculation":{"max_draft":64}})").speculation.max_draft, 64);
   EXPECT_EQ(own(R"({"speculation":{"branches":3}})").speculation.n_branches, 3);
+  const auto most = std::to_string(most_draft_branches);
+  EXPECT_EQ(own(R"({"speculation":{"branches":)" + most + "}}").speculation.n_branches, most_draft_branches);
   EXPECT_EQ(own(R"({"priority":-5})").priority, -5);
   EXPECT_FALSE(own("{}").trace);
   EXPECT_TRUE(own(R"({"trace":true})").trace);
@@ -516,6 +519,8 @@ RC_GTEST_PROP(openai_request_law, whatWasWrittenIsWhatIsRead, (bool chat)) {
     RC_ASSERT(call.generations[0].sampling.seed == static_cast<std::uint64_t>(*seed));
 }
 
+/// Planted bugs that it caught: a name read from another's field, or not at all; an object that switches
+/// drafts off; the last part of a prediction for the whole, or no prediction.
 RC_GTEST_PROP(openai_request_law, wishesForDraftsAreReadAsTheyWereWritten, (bool chat)) {
   namespace gen = rc::gen;
   json::object wishes;

@@ -29,8 +29,7 @@ struct history {
   std::vector<std::string> texts;
   std::vector<std::size_t> n_tokens;
   std::vector<finish_reason> reasons; ///< of those that do not fail
-  int n_prompt_tokens = 0;
-  int n_output_tokens = 0;
+  generation_usage usage;             ///< of all choices
 };
 
 /// How choices end: all with an answer or a part of one, but for the first perhaps an empty one; or some
@@ -93,15 +92,26 @@ history any_history(ending how = ending::answered) {
     generation_finished end;
     end.reason = *rc::gen::element(finish_reason::stop, finish_reason::length, finish_reason::deadline);
     end.usage.n_prompt_tokens = 5 + static_cast<int>(i) / call.n_per_prompt;
+    end.usage.n_cached_tokens = *rc::gen::inRange(0, 6);
     end.usage.n_output_tokens = *rc::gen::inRange(i == 0 ? 1 : 0, 50);
+    end.usage.n_drafted_tokens = *rc::gen::inRange(0, 50);
+    end.usage.n_accepted_tokens = *rc::gen::inRange(0, end.usage.n_drafted_tokens + 1);
+    end.usage.n_steps = *rc::gen::inRange(0, 50);
+    end.usage.lossy = *rc::gen::element(false, false, true);
     if (how == ending::all_empty) {
       end.reason = finish_reason::deadline;
       end.usage.n_output_tokens = 0;
     }
-    made.n_output_tokens += end.usage.n_output_tokens;
+    made.usage.n_output_tokens += end.usage.n_output_tokens;
+    made.usage.n_drafted_tokens += end.usage.n_drafted_tokens;
+    made.usage.n_accepted_tokens += end.usage.n_accepted_tokens;
+    made.usage.n_steps += end.usage.n_steps;
+    made.usage.lossy |= end.usage.lossy;
     made.reasons.push_back(end.reason);
-    if (i % static_cast<std::size_t>(call.n_per_prompt) == 0)
-      made.n_prompt_tokens += end.usage.n_prompt_tokens;
+    if (i % static_cast<std::size_t>(call.n_per_prompt) == 0) {
+      made.usage.n_prompt_tokens += end.usage.n_prompt_tokens;
+      made.usage.n_cached_tokens += end.usage.n_cached_tokens;
+    }
     scripts[i].push_back(end);
   }
   std::vector<std::size_t> open;
@@ -149,7 +159,9 @@ std::size_t n_logprobs_in(const json::value& logprobs) {
   return object.at(object.contains("content") ? "content" : "tokens").as_array().size();
 }
 
-/// Planted bugs that it caught: "deadline" as OpenAI's reason; only the first choice's reason in `souffleur`.
+/// Planted bugs that it caught: "deadline" as OpenAI's reason; only the first choice's reason in `souffleur`;
+/// accepted and drafted tokens exchanged in either object; drafts, steps or lossiness of the last choice
+/// alone; cached tokens of each choice; a stream without `souffleur`.
 RC_GTEST_PROP(openai_response_law, aStreamSaysWhatTheBodySays, ()) {
   const auto made = any_history();
   auto streamed = response_to(made.call);
@@ -174,6 +186,7 @@ RC_GTEST_PROP(openai_response_law, aStreamSaysWhatTheBodySays, ()) {
       RC_ASSERT(made.call.include_usage);
       RC_ASSERT(&chunk == &chunks.back());
       RC_ASSERT(chunk.at("usage") == body.at("usage"));
+      RC_ASSERT(chunk.at("souffleur") == body.at("souffleur"));
       continue;
     }
     RC_ASSERT((!chunk.contains("usage") || chunk.at("usage").is_null()));
@@ -214,9 +227,19 @@ RC_GTEST_PROP(openai_response_law, aStreamSaysWhatTheBodySays, ()) {
     RC_ASSERT(reasons[index] == (late ? "length" : to_string(made.reasons[i])));
   }
   const auto& usage = body.at("usage");
-  RC_ASSERT(usage.at("prompt_tokens") == made.n_prompt_tokens);
-  RC_ASSERT(usage.at("completion_tokens") == made.n_output_tokens);
-  RC_ASSERT(usage.at("total_tokens") == made.n_prompt_tokens + made.n_output_tokens);
+  RC_ASSERT(usage.at("prompt_tokens") == made.usage.n_prompt_tokens);
+  RC_ASSERT(usage.at("completion_tokens") == made.usage.n_output_tokens);
+  RC_ASSERT(usage.at("total_tokens") == made.usage.n_prompt_tokens + made.usage.n_output_tokens);
+  RC_ASSERT(usage.at("prompt_tokens_details").at("cached_tokens") == made.usage.n_cached_tokens);
+  const auto& details = usage.at("completion_tokens_details");
+  RC_ASSERT(details.at("accepted_prediction_tokens") == made.usage.n_accepted_tokens);
+  RC_ASSERT(details.at("rejected_prediction_tokens") ==
+            made.usage.n_drafted_tokens - made.usage.n_accepted_tokens);
+  const auto& drafts = body.at("souffleur").at("speculation");
+  RC_ASSERT(drafts.at("drafted_tokens") == made.usage.n_drafted_tokens);
+  RC_ASSERT(drafts.at("accepted_tokens") == made.usage.n_accepted_tokens);
+  RC_ASSERT(drafts.at("steps") == made.usage.n_steps);
+  RC_ASSERT(drafts.at("lossy") == made.usage.lossy);
 }
 
 RC_GTEST_PROP(openai_response_law, textOffsetsOfAStreamAreThoseOfTheBody, ()) {

@@ -18,8 +18,12 @@ namespace {
 namespace json = boost::json;
 using namespace testing;
 
+token_origin origin_of(const std::string& word) {
+  return static_cast<token_origin>(word.size() % n_token_origins);
+}
+
 generated_token token_of(token_id id, const std::string& text) {
-  return {id, token_origin::model, text, text, {}};
+  return {id, origin_of(text), text, text, {}};
 }
 
 generation_event delta_of(const std::vector<std::string>& words, const std::string& tail = "") {
@@ -30,10 +34,13 @@ generation_event delta_of(const std::vector<std::string>& words, const std::stri
   return delta;
 }
 
+/// Id and origin.
+using shown_token = std::pair<std::int64_t, std::string>;
+
 struct frames_so_far {
   std::vector<json::object> frames;
   std::string text;
-  std::vector<std::int64_t> tokens;
+  std::vector<shown_token> tokens;
 
   void take(const std::string& frame) {
     frames.push_back(json::parse(frame).as_object());
@@ -41,7 +48,7 @@ struct frames_so_far {
       return;
     text += frames.back().at("text").as_string();
     for (const auto& token : frames.back().at("tokens").as_array())
-      tokens.push_back(token.at("id").to_number<std::int64_t>());
+      tokens.emplace_back(token.at("id").to_number<std::int64_t>(), token.at("origin").as_string());
   }
   void take_all(stream_outbox& outbox) {
     while (const auto frame = outbox.next())
@@ -70,6 +77,7 @@ generation_event any_end() {
   return generation_failed{500, "x", "y", "", 0};
 }
 
+/// Planted bug that it caught: whoever drafted a token, it is shown as the model's.
 RC_GTEST_PROP(stream_outbox_law, creditsDelayFramesAndChangeNothingElse, ()) {
   const auto credit = *rc::gen::maybe(rc::gen::inRange<std::int64_t>(0, 5));
   std::optional<std::int64_t> first;
@@ -89,11 +97,11 @@ RC_GTEST_PROP(stream_outbox_law, creditsDelayFramesAndChangeNothingElse, ()) {
   };
 
   std::string text;
-  std::vector<std::int64_t> tokens;
+  std::vector<shown_token> tokens;
   outbox.push(generation_accepted{1, 2});
   for (const auto& delta : *rc::gen::container<std::vector<pushed_delta>>(any_delta())) {
     for (const auto& word : delta.words) {
-      tokens.push_back(static_cast<std::int64_t>(word.size()));
+      tokens.emplace_back(static_cast<std::int64_t>(word.size()), to_string(origin_of(word)));
       text += word;
     }
     text += delta.tail;
@@ -171,7 +179,7 @@ TEST(stream_outbox, theTailGoesWithTheLastTokenOfItsDelta) {
 TEST(stream_outbox, aStepIsToldWithItsLastTokenIfItIsTraced) {
   stream_outbox outbox{"s", "m", 1};
   auto traced = std::get<generation_delta>(delta_of({"a", "b"}));
-  traced.step = step_trace{9, 3, 1, token_origin::suffix, 4.5};
+  traced.step = step_trace{9, 3, 1, token_origin::recycling, 4.5};
   outbox.push(traced);
   generation_delta last;
   last.step = step_trace{1, 0, 0, token_origin::suffix, 2};
@@ -184,7 +192,7 @@ TEST(stream_outbox, aStepIsToldWithItsLastTokenIfItIsTraced) {
   ASSERT_EQ(got.frames.size(), 4U);
   EXPECT_FALSE(got.frames[0].contains("step"));
   EXPECT_EQ(got.frames[1].at("step"),
-            json::parse(R"({"rows":9,"drafted":3,"accepted":1,"drafter":"suffix","ms":4.5})"));
+            json::parse(R"({"rows":9,"drafted":3,"accepted":1,"drafter":"recycling","ms":4.5})"));
   EXPECT_EQ(got.frames[2].at("step"),
             json::parse(R"({"rows":1,"drafted":0,"accepted":0,"drafter":null,"ms":2.0})"));
   EXPECT_EQ(got.frames[2].at("tokens"), json::array{});
@@ -220,6 +228,31 @@ TEST(stream_outbox, anEndSaysWhatStoppedIt) {
   EXPECT_EQ(got.frames.at(0).at("finish_reason"), "stop");
   EXPECT_EQ(got.frames.at(0).at("stop_string"), "END");
   EXPECT_EQ(got.frames.at(0).at("usage").at("completion_tokens"), 7);
+}
+
+TEST(stream_outbox, anEndSaysHowItsDraftsFared) {
+  stream_outbox outbox{"s", "m", {}};
+  generation_finished end;
+  end.usage.n_drafted_tokens = 9;
+  end.usage.n_accepted_tokens = 4;
+  end.usage.n_steps = 7;
+  end.usage.lossy = true;
+  outbox.push(end);
+  frames_so_far got;
+  got.take_all(outbox);
+  EXPECT_EQ(got.frames.at(0).at("speculation"),
+            json::parse(R"({"drafted_tokens":9,"accepted_tokens":4,"steps":7,"lossy":true})"));
+  EXPECT_EQ(got.frames.at(0).at("usage").at("completion_tokens_details"),
+            json::parse(R"({"accepted_prediction_tokens":4,"rejected_prediction_tokens":5})"));
+}
+
+/// Clients colour and count by them.
+TEST(stream_outbox, originsHaveTheNamesOfTheProtocol) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < n_token_origins; ++i)
+    names.emplace_back(to_string(static_cast<token_origin>(i)));
+  EXPECT_EQ(names, (std::vector<std::string>{"model", "prompt_lookup", "suffix", "answers", "prediction",
+                                             "recycling", "draft_model", "cache"}));
 }
 
 generation_failed refusal_of(const std::string& frame, std::string* stream = nullptr) {
