@@ -4,6 +4,7 @@
 #include "policies/draft_tree.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,7 @@ void grow(draft_tree& tree, const State& from, const draft_shape& shape, const C
     return std::pair{a.path_probability, -a.number} < std::pair{b.path_probability, -b.number};
   };
   std::vector<candidate> heap;
+  heap.reserve(2 * static_cast<std::size_t>(std::max(shape.n_max, 0)));
   auto n_found = 0;
   const auto look_below = [&](int parent, float above, const State& state) {
     continuations(state, [&](token_id token, float probability, const State& next) {

@@ -5,14 +5,20 @@
 #include <utility>
 
 namespace souffleur {
+namespace {
+
+/// An edge of `rest` was taken `count` times.
+void raise(edge_table& rest, std::uint32_t count) { rest.keep(std::max(rest.kept(), count)); }
+
+} // namespace
 
 suffix_nodes::suffix_nodes() {
   [[maybe_unused]] const auto index = create(root, 0, 0, suffix_edge{});
   assert(index == root);
-  (*this)[root].n_edges = 0;
+  (*this)[root].n_in_first = 0;
 }
 
-node_index suffix_nodes::create(node_index parent, std::uint32_t depth, std::uint32_t start,
+node_index suffix_nodes::create(node_index parent, std::uint8_t depth, std::uint32_t start,
                                 const suffix_edge& below) {
   if (first_free_ == none) {
     const auto begin = static_cast<node_index>(chunks_.size() * chunk_nodes);
@@ -24,34 +30,34 @@ node_index suffix_nodes::create(node_index parent, std::uint32_t depth, std::uin
   const auto index = first_free_;
   auto& node = (*this)[index];
   first_free_ = node.parent;
-  node = {parent, root, start, below.count, depth, 1, none, {below}};
+  node = {parent, root, start, below.count, {}, 1, depth, {below}};
   ++n_nodes_;
   return index;
 }
 
 void suffix_nodes::release(node_index index) {
-  assert((*this)[index].n_edges <= suffix_node::n_first);
+  assert((*this)[index].rest.empty());
   (*this)[index].parent = std::exchange(first_free_, index);
   --n_nodes_;
 }
 
 void suffix_nodes::add(suffix_node& node, token_id token, std::uint32_t start) {
   const auto edge = suffix_edge{token, edge_end::leaf(start), 1};
-  if (node.n_edges < suffix_node::n_first) {
-    auto* place = &node.first[node.n_edges++];
+  if (node.n_in_first < suffix_node::n_first) {
+    auto* place = &node.first[node.n_in_first++];
     *place = edge;
     rise(node, place);
   } else if (node.first.back().count > 1) {
-    add_to_rest(node, edge);
+    add_to_rest(node.rest, edge);
   } else {
-    add_to_rest(node, std::exchange(node.first.back(), edge));
+    add_to_rest(node.rest, std::exchange(node.first.back(), edge));
     rise(node, &node.first.back());
   }
 }
 
 void suffix_nodes::redirect(suffix_node& node, token_id token, edge_end end) {
   auto* edge = find_first(node, token);
-  (edge ? edge : rests_[node.rest].edges.find(token))->end = end;
+  (edge ? edge : node.rest.find(token))->end = end;
 }
 
 void suffix_nodes::take(suffix_node& node, token_id token) {
@@ -60,11 +66,10 @@ void suffix_nodes::take(suffix_node& node, token_id token) {
     rise(node, edge);
     return;
   }
-  auto& rest = rests_[node.rest];
-  auto* edge = rest.edges.find(token);
+  auto* edge = node.rest.find(token);
   ++edge->count;
   if (edge->count < node.first.back().count) {
-    rest.most = std::max(rest.most, edge->count);
+    raise(node.rest, edge->count);
   } else {
     exchange_last(node, *edge);
     rise(node, &node.first.back());
@@ -75,16 +80,16 @@ void suffix_nodes::give_back(suffix_node& node, token_id token) {
   if (auto* edge = find_first(node, token)) {
     if (--edge->count == 0) {
       // The oldest suffix alone took it: any other edge, be it one of the rest, stands before it.
-      assert(edge == &node.first[node.n_edges - 1]);
-      --node.n_edges;
+      assert(edge == &node.first[node.n_in_first - 1U] && node.rest.empty());
+      --node.n_in_first;
     } else {
       sink(node, edge);
     }
     return;
   }
-  auto* edge = rests_[node.rest].edges.find(token);
+  auto* edge = node.rest.find(token);
   if (edge->count == 1) {
-    remove_from_rest(node, token);
+    remove_from_rest(node.rest, token);
   } else {
     --edge->count;
   }
@@ -92,29 +97,24 @@ void suffix_nodes::give_back(suffix_node& node, token_id token) {
 
 void suffix_nodes::for_each_edge(const suffix_node& node,
                                  const std::function<void(const suffix_edge&)>& what) const {
-  std::for_each_n(node.first.begin(), std::min(node.n_edges, suffix_node::n_first), what);
-  if (node.n_edges > suffix_node::n_first) {
-    for (const auto& edge : rests_[node.rest].edges.places()) {
-      if (edge.count != 0) {
-        what(edge);
-      }
+  std::for_each_n(node.first.begin(), node.n_in_first, what);
+  for (const auto& edge : node.rest.places()) {
+    if (edge.count != 0) {
+      what(edge);
     }
   }
 }
 
-std::size_t suffix_nodes::live_bytes() const {
-  return n_nodes_ * sizeof(suffix_node) + (rests_.size() - free_rests_.size()) * sizeof(rest) + edge_bytes_;
-}
+std::size_t suffix_nodes::live_bytes() const { return n_nodes_ * sizeof(suffix_node) + edge_bytes_; }
 
 std::size_t suffix_nodes::bytes() const {
-  return chunks_.size() * chunk_nodes * sizeof(suffix_node) + rests_.size() * sizeof(rest) +
-         free_rests_.capacity() * sizeof(std::uint32_t) + edge_bytes_;
+  return chunks_.size() * chunk_nodes * sizeof(suffix_node) + edge_bytes_;
 }
 
 std::size_t suffix_nodes::growth_bytes(std::size_t n) const {
   const auto n_free = chunks_.size() * chunk_nodes - n_nodes_;
   const auto n_chunks = n > n_free ? (n - n_free + chunk_nodes - 1) / chunk_nodes : 0;
-  return n_chunks * chunk_nodes * sizeof(suffix_node) + n * (sizeof(rest) + 4 * sizeof(suffix_edge));
+  return n_chunks * chunk_nodes * sizeof(suffix_node) + n * edge_table::least_bytes;
 }
 
 /// The order of a node's edges. No two have the same newest suffix.
@@ -123,7 +123,7 @@ bool suffix_nodes::before(const suffix_edge& a, const suffix_edge& b) const {
 }
 
 suffix_edge* suffix_nodes::find_first(suffix_node& node, token_id token) {
-  const auto end = node.first.begin() + std::min(node.n_edges, suffix_node::n_first);
+  const auto end = node.first.begin() + node.n_in_first;
   const auto found =
       std::find_if(node.first.begin(), end, [&](const auto& edge) { return edge.token == token; });
   return found == end ? nullptr : &*found;
@@ -138,76 +138,58 @@ void suffix_nodes::rise(suffix_node& node, suffix_edge* edge) {
 
 /// To its place, once its count has fallen.
 void suffix_nodes::sink(suffix_node& node, suffix_edge* edge) {
-  const auto* const end = node.first.data() + std::min(node.n_edges, suffix_node::n_first);
+  const auto* const end = node.first.data() + node.n_in_first;
   for (; edge + 1 != end && before(edge[1], *edge); ++edge) {
     std::swap(edge[1], *edge);
   }
-  if (edge == &node.first.back() && node.n_edges > suffix_node::n_first) {
-    const auto* best = best_of(rests_[node.rest], edge->count);
+  if (edge == &node.first.back() && !node.rest.empty()) {
+    const auto* best = best_of(node.rest, edge->count);
     if (best && before(*best, *edge)) {
       exchange_last(node, *best);
     }
   }
 }
 
-void suffix_nodes::add_to_rest(suffix_node& node, const suffix_edge& edge) {
-  if (node.n_edges == suffix_node::n_first) {
-    if (free_rests_.empty()) {
-      free_rests_.push_back(static_cast<std::uint32_t>(rests_.size()));
-      rests_.emplace_back();
-    }
-    node.rest = free_rests_.back();
-    free_rests_.pop_back();
-    rests_[node.rest].most = 0;
-  }
-  auto& rest = rests_[node.rest];
-  edge_bytes_ -= rest.edges.bytes();
-  rest.edges.add(edge);
-  edge_bytes_ += rest.edges.bytes();
-  rest.most = std::max(rest.most, edge.count);
-  ++node.n_edges;
+void suffix_nodes::add_to_rest(edge_table& rest, const suffix_edge& edge) {
+  edge_bytes_ -= rest.bytes();
+  rest.add(edge);
+  edge_bytes_ += rest.bytes();
+  raise(rest, edge.count);
 }
 
-void suffix_nodes::remove_from_rest(suffix_node& node, token_id token) {
-  auto& rest = rests_[node.rest];
-  edge_bytes_ -= rest.edges.bytes();
-  rest.edges.remove(token);
-  edge_bytes_ += rest.edges.bytes();
-  if (--node.n_edges == suffix_node::n_first) {
-    free_rests_.push_back(node.rest);
-  }
+void suffix_nodes::remove_from_rest(edge_table& rest, token_id token) {
+  edge_bytes_ -= rest.bytes();
+  rest.remove(token);
+  edge_bytes_ += rest.bytes();
 }
 
 /// `edge`, one of the rest, and the last of the first change places.
 void suffix_nodes::exchange_last(suffix_node& node, suffix_edge edge) {
-  auto& rest = rests_[node.rest];
-  edge_bytes_ -= rest.edges.bytes();
-  rest.edges.remove(edge.token);
-  rest.edges.add(node.first.back());
-  edge_bytes_ += rest.edges.bytes();
-  rest.most = std::max(rest.most, node.first.back().count);
-  node.first.back() = edge;
+  const auto most = node.rest.kept();
+  remove_from_rest(node.rest, edge.token);
+  add_to_rest(node.rest, std::exchange(node.first.back(), edge));
+  raise(node.rest, most); // it may have been empty
 }
 
 /// Null if it is known that no count reaches `least_count`.
-const suffix_edge* suffix_nodes::best_of(rest& edges, std::uint32_t least_count) const {
-  if (edges.most < least_count) {
+const suffix_edge* suffix_nodes::best_of(edge_table& rest, std::uint32_t least_count) const {
+  if (rest.kept() < least_count) {
     return nullptr;
   }
   const auto* best = static_cast<const suffix_edge*>(nullptr);
-  for (const auto& edge : edges.edges.places()) {
+  for (const auto& edge : rest.places()) {
     if (edge.count != 0 && (!best || before(edge, *best))) {
       best = &edge;
     }
   }
-  edges.most = best->count;
+  rest.keep(best->count);
   return best;
 }
 
 std::string suffix_nodes::check(node_index index) const {
   const auto& node = (*this)[index];
   std::uint64_t count = 0;
-  std::uint32_t n_edges = 0;
+  std::size_t n_edges = 0;
   std::set<token_id> tokens;
   const suffix_edge* above = nullptr;
   auto in_order = true;
@@ -221,7 +203,7 @@ std::string suffix_nodes::check(node_index index) const {
   if (count != node.count) {
     return "its edges are taken " + std::to_string(count) + " times, itself " + std::to_string(node.count);
   }
-  if (n_edges != node.n_edges || tokens.size() != n_edges) {
+  if (n_edges != node.n_edges() || tokens.size() != n_edges) {
     return "an edge is missing or there twice";
   }
   return in_order ? "" : "an edge stands before a better one";

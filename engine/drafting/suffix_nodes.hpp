@@ -7,7 +7,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,13 +19,17 @@ struct alignas(64) suffix_node {
   static constexpr std::uint32_t n_first = 3;
 
   node_index parent;
-  node_index link;       ///< the node whose string is this one's without its first token
-  std::uint32_t start;   ///< text position of the newest suffix that begins with the node's string
-  std::uint32_t count;   ///< suffixes that begin with it: the sum of its edges' counts
-  std::uint32_t depth;   ///< length of the string, tokens
-  std::uint32_t n_edges; ///< two or more, but in the root
-  std::uint32_t rest;    ///< where those beyond the first are, if n_edges > n_first
+  node_index link;     ///< the node whose string is this one's without its first token
+  std::uint32_t start; ///< text position of the newest suffix that begins with the node's string
+  std::uint32_t count; ///< suffixes that begin with it: the sum of its edges' counts
+  /// The edges beyond the first; none unless those are n_first. It keeps a bound: none was taken more often.
+  [[no_unique_address]] edge_table rest;
+  std::uint8_t n_in_first;                ///< how many of `first` are edges
+  std::uint8_t depth;                     ///< length of the string, tokens
   std::array<suffix_edge, n_first> first; ///< most taken first, and of equals the one taken last
+
+  /// Two or more, but in the root.
+  std::size_t n_edges() const { return n_in_first + rest.size(); }
 };
 static_assert(sizeof(suffix_node) == 64);
 
@@ -46,18 +49,17 @@ public:
   suffix_node& operator[](node_index index) { return chunks_[index / chunk_nodes][index % chunk_nodes]; }
 
   /// Makes a node with the one edge `below`, and its count.
-  node_index create(node_index parent, std::uint32_t depth, std::uint32_t start, const suffix_edge& below);
+  node_index create(node_index parent, std::uint8_t depth, std::uint32_t start, const suffix_edge& below);
   /// REQUIRES: it has no more than n_first edges.
   void release(node_index index);
 
   const suffix_edge* find(const suffix_node& node, token_id token) const {
-    const auto n = std::min(node.n_edges, suffix_node::n_first);
-    for (std::uint32_t i = 0; i < n; ++i) {
+    for (std::uint32_t i = 0; i < node.n_in_first; ++i) {
       if (node.first[i].token == token) {
         return &node.first[i];
       }
     }
-    return node.n_edges > suffix_node::n_first ? rests_[node.rest].edges.find(token) : nullptr;
+    return node.rest.find(token);
   }
   /// Adds an edge along the text of the newest suffix, which takes it. REQUIRES: none has this token.
   void add(suffix_node& node, token_id token, std::uint32_t start);
@@ -88,27 +90,19 @@ private:
   static constexpr std::uint32_t none = ~0U;
   static constexpr std::size_t chunk_nodes = 512;
 
-  /// Edges of one node beyond its first.
-  struct rest {
-    edge_table edges;
-    std::uint32_t most = 0; ///< no count is larger; saves looking for the best
-  };
-
   bool before(const suffix_edge& a, const suffix_edge& b) const;
   static suffix_edge* find_first(suffix_node& node, token_id token);
   static void rise(suffix_node& node, suffix_edge* edge);
   void sink(suffix_node& node, suffix_edge* edge);
-  void add_to_rest(suffix_node& node, const suffix_edge& edge);
-  void remove_from_rest(suffix_node& node, token_id token);
+  void add_to_rest(edge_table& rest, const suffix_edge& edge);
+  void remove_from_rest(edge_table& rest, token_id token);
   void exchange_last(suffix_node& node, suffix_edge edge);
-  const suffix_edge* best_of(rest& edges, std::uint32_t least_count) const;
+  const suffix_edge* best_of(edge_table& rest, std::uint32_t least_count) const;
 
   std::vector<std::unique_ptr<suffix_node[]>> chunks_;
-  std::deque<rest> rests_;
-  std::vector<std::uint32_t> free_rests_;
   node_index first_free_ = none; ///< the next is in its `parent`
   std::size_t n_nodes_ = 0;
-  std::size_t edge_bytes_ = 0;
+  std::size_t edge_bytes_ = 0; ///< of all rests
 };
 
 } // namespace souffleur

@@ -20,7 +20,7 @@ float share_of(const suffix_edge& edge, const suffix_node& node) {
 } // namespace
 
 suffix_tree::suffix_tree(int depth, std::uint64_t version)
-    : depth_(static_cast<std::uint32_t>(std::max(depth, 2))), version_(version) {}
+    : depth_(static_cast<std::uint32_t>(std::clamp(depth, 2, most_depth))), version_(version) {}
 
 void suffix_tree::append(std::span<const token_id> tokens) {
   for (const auto token : tokens) {
@@ -68,7 +68,7 @@ void suffix_tree::remove_oldest() {
 
 bool suffix_tree::has_room_for(std::size_t n, std::size_t limit_bytes) const {
   const auto n_positions = text_.end() + n + 1;
-  return n_positions < most_positions &&
+  return n_positions < most_positions && nodes_.size() + n < edge_end::most_nodes &&
          bytes() + nodes_.growth_bytes(n) + text_.growth_bytes(n + 1) <= limit_bytes;
 }
 
@@ -104,12 +104,12 @@ void suffix_tree::branch_off(token_id token) {
 node_index suffix_tree::split(suffix_locus& at) {
   auto& above = nodes_[at.node];
   const auto edge = *nodes_.find(above, text_[at.start + above.depth]);
-  const auto made = nodes_.create(at.node, at.length, nodes_.newest(edge),
+  const auto made = nodes_.create(at.node, static_cast<std::uint8_t>(at.length), nodes_.newest(edge),
                                   {text_[at.start + at.length], edge.end, edge.count});
   if (!edge.end.is_leaf()) {
     nodes_[edge.end.index()].parent = made;
   }
-  nodes_.redirect(above, edge.token, edge_end::node(made));
+  nodes_.redirect(above, edge.token, edge_end::node(made, at.length));
   at.node = made;
   at.edge_depth = at.length;
   return made;
@@ -152,7 +152,7 @@ void suffix_tree::remove_suffix(std::uint32_t start) {
     }
     at = end.index();
   }
-  if (at != suffix_nodes::root && nodes_[at].n_edges == 1) {
+  if (at != suffix_nodes::root && nodes_[at].n_edges() == 1) {
     merge(at);
   }
 }
@@ -184,8 +184,10 @@ token_id suffix_tree::token_at(std::uint32_t position) const {
 
 void suffix_tree::enter(suffix_locus& at, const suffix_edge& edge) const {
   at.edge = edge.end;
-  at.start = nodes_.newest(edge);
-  at.edge_depth = edge.end.is_leaf() ? no_end : nodes_[edge.end.index()].depth;
+  at.edge_depth = edge.end.is_leaf() ? no_end : edge.end.depth();
+  if (at.edge_depth > at.length + 1) {
+    at.start = nodes_.newest(edge);
+  }
 }
 
 /// One token down the edge that `at` is on.
@@ -228,7 +230,7 @@ void suffix_tree::shorten(suffix_locus& at) const {
       at.edge_depth = no_end;
       return;
     }
-    at.edge_depth = nodes_[at.edge.index()].depth;
+    at.edge_depth = at.edge.depth();
     if (at.edge_depth > at.length) {
       return;
     }
@@ -254,16 +256,19 @@ void suffix_tree::propose_chain(suffix_locus at, const draft_shape& shape, draft
   auto path_probability = 1.0F;
   for (auto n = 0; n < shape.n_max; ++n, step(at)) {
     auto share = 1.0F;
+    token_id token;
     if (at.length == at.edge_depth) {
       const auto& node = nodes_[at.node];
       const auto& edge = node.first[node.first.front().token == end_of_text ? 1 : 0];
       share = share_of(edge, node);
+      token = edge.token;
       enter(at, edge);
+    } else {
+      const auto position = at.start + at.length;
+      token = position < text_.end() ? text_[position] : draft.nodes[position - text_.end()].token;
     }
     const auto probability = share * match_trust(static_cast<int>(at.length));
     path_probability *= probability;
-    const auto position = at.start + at.length;
-    const auto token = position < text_.end() ? text_[position] : draft.nodes[position - text_.end()].token;
     if (token == end_of_text || path_probability < shape.least_probability) {
       return;
     }
@@ -285,7 +290,7 @@ void suffix_tree::propose_tree(const suffix_locus& at, const draft_shape& shape,
     }
     const auto& node = nodes_[from.node];
     auto n_left = shape.n_branches;
-    for (std::size_t i = 0; i < std::min(node.n_edges, suffix_node::n_first) && n_left > 0; ++i) {
+    for (std::size_t i = 0; i < node.n_in_first && n_left > 0; ++i) {
       const auto& edge = node.first[i];
       if (edge.token != end_of_text) {
         auto after = from;
@@ -330,7 +335,7 @@ std::string suffix_tree::check(node_index index) const {
     return name + broken;
   }
   if (index != suffix_nodes::root) {
-    if (node.n_edges < 2) {
+    if (node.n_edges() < 2) {
       return name + "nothing branches there";
     }
     const auto& link = nodes_[node.link];
@@ -352,6 +357,7 @@ std::string suffix_tree::check(node_index index) const {
       broken = "an edge begins with another token";
     } else if (!edge.end.is_leaf() &&
                (nodes_[edge.end.index()].parent != index || nodes_[edge.end.index()].depth <= node.depth ||
+                nodes_[edge.end.index()].depth != edge.end.depth() ||
                 nodes_[edge.end.index()].count != edge.count)) {
       broken = "it and the node below an edge do not agree";
     }

@@ -17,7 +17,7 @@ namespace souffleur {
 struct suffix_locus {
   node_index node = suffix_nodes::root; ///< the deepest at or above the place
   edge_end edge{};                      ///< if the place is along one
-  std::uint32_t start = 0;              ///< a text position where the string occurs
+  std::uint32_t start = 0;              ///< likewise: a text position where the string occurs
   std::uint32_t length = 0;             ///< of the string, tokens
   std::uint32_t edge_depth = 0;         ///< where the edge ends; `length` in a node
 };
@@ -34,8 +34,10 @@ struct suffix_locus {
 class suffix_tree {
 public:
   static constexpr int default_depth = 32;
+  static constexpr int most_depth = edge_end::most_depth;
 
-  /// `version` is where version() starts: trees that may be taken for each other start far apart.
+  /// `depth`: from 2 to most_depth. `version` is where version() starts: trees that may be taken for each
+  /// other start far apart.
   explicit suffix_tree(int depth = default_depth, std::uint64_t version = 0);
 
   /// Adds tokens to the end of the open text; opens one if there is none.

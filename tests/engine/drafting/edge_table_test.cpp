@@ -7,8 +7,8 @@
 
 using namespace souffleur;
 
-// Planted: removal that leaves a gap, or that fills it with what belongs before it; shrinking that loses the
-// last place.
+/// Planted bugs that it caught: removal that leaves a gap, or that fills it with what belongs before it;
+/// shrinking that loses the last place; what its owner keeps lost when it grows.
 RC_GTEST_PROP(EdgeTable, HoldsWhatAMapHolds, ()) {
   edge_table table;
   std::map<token_id, std::uint32_t> model;
@@ -17,12 +17,18 @@ RC_GTEST_PROP(EdgeTable, HoldsWhatAMapHolds, ()) {
   const auto commands = *rc::gen::container<std::vector<std::pair<token_id, std::uint32_t>>>(
       rc::gen::pair(rc::gen::inRange<token_id>(-1, n_tokens), rc::gen::inRange<std::uint32_t>(1, 100)));
   for (const auto& [token, count] : commands) {
+    RC_ASSERT(table.empty() == model.empty());
+    const auto kept = model.empty() ? 0 : table.kept();
     if (model.contains(token)) {
       table.remove(token);
       model.erase(token);
     } else if (model.size() < n_most) {
       table.add({token, edge_end::leaf(count), count});
       model.emplace(token, count);
+    }
+    if (!model.empty()) {
+      RC_ASSERT(table.kept() == kept);
+      table.keep(count);
     }
     RC_ASSERT(table.size() == model.size());
     for (auto one = -1; one < n_tokens; ++one) {
@@ -45,4 +51,16 @@ RC_GTEST_PROP(EdgeTable, HoldsWhatAMapHolds, ()) {
     table.remove(model.begin()->first);
   }
   RC_ASSERT(table.bytes() == 0U);
+}
+
+RC_GTEST_PROP(EdgeEnd, IsWhatItWasMadeOf, ()) {
+  const auto index = *rc::gen::inRange<node_index>(0, edge_end::most_nodes);
+  const auto depth = *rc::gen::inRange<std::uint32_t>(0, edge_end::most_depth + 1);
+  const auto node = edge_end::node(index, depth);
+  RC_ASSERT(!node.is_leaf());
+  RC_ASSERT(node.index() == index);
+  RC_ASSERT(node.depth() == depth);
+  const auto start = *rc::gen::inRange<std::uint32_t>(0, 1U << 31);
+  RC_ASSERT(edge_end::leaf(start).is_leaf());
+  RC_ASSERT(edge_end::leaf(start).start() == start);
 }

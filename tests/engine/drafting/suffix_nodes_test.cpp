@@ -49,7 +49,7 @@ RC_GTEST_PROP(SuffixNodes, KeepTheEdgesTakenMostInFront, ()) {
   const auto compare = [&] {
     const auto expected = sorted_edges(takers, oldest);
     RC_ASSERT(nodes.check(suffix_nodes::root) == "");
-    RC_ASSERT(root.n_edges == expected.size());
+    RC_ASSERT(root.n_edges() == expected.size());
     for (std::size_t i = 0; i < expected.size(); ++i) {
       const auto* found = nodes.find(root, expected[i].token);
       RC_ASSERT(found != nullptr);
