@@ -67,6 +67,13 @@ RC_GTEST_PROP(TokenRecycling, FollowsWhatWasNotedLastAlongTheMostProbablePaths, 
   RC_ASSERT(found.nodes.size() == n_expected);
 }
 
+/// Planted bug that it caught: as many successors drafted as there are.
+TEST(TokenRecycling, BranchesNoMoreThanItMay) {
+  token_recycling table{10};
+  table.note(1, std::vector<likely_token>{{2, 0.5F}, {3, 0.4F}, {4, 0.3F}});
+  EXPECT_EQ(table.propose(1, {8, 2}).tokens(), (std::vector<token_id>{2, 3}));
+}
+
 TEST(TokenRecycling, TakesOneRowForEachTokenSeen) {
   token_recycling table{1000};
   const auto before = table.bytes();
