@@ -1,6 +1,7 @@
 // What drafting from texts costs: microseconds a step of 32 sequences, and bytes a token. The texts are
 // files, cut into answers of 400 tokens and shuffled; a million tokens go to the tree of one tenant, and the
-// sequences continue others. Usage: souffleur_drafting_bench MODEL.gguf FILE...
+// sequences continue others. Where the files have fewer, the rest is made of them: it goes on from any three
+// tokens as they do somewhere. Usage: souffleur_drafting_bench MODEL.gguf FILE...
 #include "engine/drafting/answer_trees.hpp"
 #include "engine/drafting/prompt_lookup.hpp"
 #include "engine/drafting/sequence_suffixes.hpp"
@@ -29,6 +30,8 @@ constexpr std::size_t n_answer_tokens = 400;
 constexpr std::size_t n_sequences = 32;
 constexpr std::size_t n_prompt_tokens = 200; ///< of an answer's; the rest is what the sequence goes on to say
 constexpr std::size_t n_steps = 100;         ///< of one batch
+constexpr std::size_t n_batches = 20;
+constexpr std::size_t n_tree_answers = n_tree_tokens / n_answer_tokens;
 constexpr int n_drafted = 8;
 
 double now_us() {
@@ -38,8 +41,8 @@ double now_us() {
 
 void report(const char* what, std::vector<double> us) {
   std::ranges::sort(us);
-  std::printf("%-66s %8.1f (%.1f-%.1f; 99 %%: %.1f)\n", what, us[us.size() / 2], us.front(), us.back(),
-              us[us.size() * 99 / 100]);
+  std::printf("%-70s %8.1f %8.1f   (%.1f-%.1f)\n", what, us[us.size() / 2], us[us.size() * 99 / 100],
+              us.front(), us.back());
   std::fflush(stdout);
 }
 
@@ -51,17 +54,69 @@ void flush_caches() {
   }
 }
 
-std::vector<tokens> answers_of(const tokenizer& words, std::span<char* const> files) {
+/// Order-3 Markov chain of the tokens of a text, the same one in each run.
+class continued_text {
+public:
+  /// REQUIRES: more than n_context_ tokens.
+  explicit continued_text(tokens text) : text_(std::move(text)) {
+    for (auto at = n_context_; at < text_.size(); ++at) {
+      places_.push_back(at);
+    }
+    std::ranges::sort(places_, std::ranges::lexicographical_compare, context_of());
+  }
+
+  tokens next(std::size_t n) {
+    auto place = any_of(places_);
+    tokens made;
+    while (made.size() < n) {
+      made.push_back(text_[place]);
+      const auto alike = std::ranges::equal_range(places_, context_of()(place + 1),
+                                                  std::ranges::lexicographical_compare, context_of());
+      // What ends the text may occur nowhere else.
+      place = any_of(alike.empty() ? std::span<const std::size_t>{places_} : alike);
+    }
+    return made;
+  }
+
+private:
+  static constexpr std::size_t n_context_ = 3;
+
+  struct last_tokens {
+    std::span<const token_id> text;
+    std::span<const token_id> operator()(std::size_t place) const {
+      return text.subspan(place - n_context_, n_context_);
+    }
+  };
+  last_tokens context_of() const { return {text_}; }
+  std::size_t any_of(std::span<const std::size_t> places) { return places[random_() % places.size()]; }
+
+  tokens text_;
+  std::vector<std::size_t> places_; ///< in `text_`, in the order of the tokens before them
+  std::mt19937 random_{5};
+};
+
+std::vector<tokens> answers_of(const tokenizer& words, std::span<char* const> files, std::size_t n_least) {
   std::vector<tokens> answers;
+  tokens whole;
   for (const auto* file : files) {
     std::stringstream text;
     text << std::ifstream(file).rdbuf();
     const auto all = words.encode(text.str(), false);
+    whole.insert(whole.end(), all.begin(), all.end());
     for (std::size_t i = 0; i + n_answer_tokens <= all.size(); i += n_answer_tokens) {
       answers.emplace_back(all.begin() + static_cast<std::ptrdiff_t>(i),
                            all.begin() + static_cast<std::ptrdiff_t>(i + n_answer_tokens));
     }
   }
+  std::printf("%zu answers of %zu tokens in the files", answers.size(), n_answer_tokens);
+  if (answers.size() < n_least && whole.size() > n_answer_tokens) {
+    continued_text more(std::move(whole));
+    std::printf(", %zu made of them", n_least - answers.size());
+    while (answers.size() < n_least) {
+      answers.push_back(more.next(n_answer_tokens));
+    }
+  }
+  std::printf("\n");
   std::ranges::shuffle(answers, std::mt19937{1});
   return answers;
 }
@@ -152,18 +207,18 @@ token_recycling table_of(std::span<const tokens> texts, int n_vocabulary) {
 }
 
 int run(const tokenizer& words, std::span<char* const> files) {
-  const auto answers = answers_of(words, files);
-  const auto n_kept = n_tree_tokens / n_answer_tokens;
-  std::printf("%zu answers of %zu tokens\n", answers.size(), n_answer_tokens);
-  if (answers.size() < n_kept + n_sequences) {
-    std::fprintf(stderr, "the files have fewer tokens than the tree is to have\n");
+  constexpr auto n_least = n_tree_answers + n_batches * n_sequences;
+  const auto answers = answers_of(words, files, n_least);
+  if (answers.size() < n_least) {
+    std::fprintf(stderr, "the files have less than one answer\n");
     return 1;
   }
   const auto texts = std::span{answers};
+  std::printf("%-70s %8s %8s   (least-most)\n", "us", "median", "99 %");
 
   suffix_tree tree;
   std::vector<double> us;
-  for (const auto& answer : texts.first(n_kept)) {
+  for (const auto& answer : texts.first(n_tree_answers)) {
     const auto start = now_us();
     tree.append(answer);
     tree.close();
@@ -174,7 +229,7 @@ int run(const tokenizer& words, std::span<char* const> files) {
               static_cast<double>(tree.bytes()) / n, static_cast<double>(tree.n_nodes()) / n);
   report("add an answer of 400 tokens, while the tree grows", us);
   us.clear();
-  for (const auto& answer : texts.first(n_kept)) {
+  for (const auto& answer : texts.first(n_tree_answers)) {
     const auto start = now_us();
     tree.remove_oldest();
     tree.append(answer);
@@ -184,15 +239,13 @@ int run(const tokenizer& words, std::span<char* const> files) {
   report("add one in place of the oldest", us);
   std::printf("after as many again: %.1f bytes a token\n", static_cast<double>(tree.bytes()) / n);
 
-  const auto table = table_of(texts.first(n_kept), words.vocabulary_size());
-  const auto others = texts.subspan(n_kept);
+  const auto table = table_of(texts.first(n_tree_answers), words.vocabulary_size());
+  const auto others = texts.subspan(n_tree_answers);
   const auto measure = [&](const char* what, bool cold, const auto& one_step) {
     std::vector<double> all;
     auto n_proposed = 0.0;
-    auto n_batches = 0;
-    for (std::size_t i = 0; i + n_sequences <= others.size() && n_batches < 20;
-         i += n_sequences, ++n_batches) {
-      batch running(others.subspan(i, n_sequences));
+    for (std::size_t i = 0; i < n_batches; ++i) {
+      batch running(others.subspan(i * n_sequences, n_sequences));
       for (std::size_t step = 0; step < n_steps; ++step) {
         running.step();
         if (cold) {
@@ -220,7 +273,7 @@ int run(const tokenizer& words, std::span<char* const> files) {
   auto n_changes = std::size_t{0};
   measure("shared tree, chain, after an answer came in", false, [&](batch& all) {
     tree.remove_oldest();
-    tree.append(texts[n_changes++ % n_kept]);
+    tree.append(texts[n_changes++ % n_tree_answers]);
     tree.close();
     return all.us_shared(tree, chain);
   });
