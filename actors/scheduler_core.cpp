@@ -720,7 +720,7 @@ void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
                             of_model == planned.proposals.end() ? draft_tree{} : *of_model, outcome.tokens,
                             who.drafts);
   }
-  who.successors.insert(who.successors.end(), outcome.successors.begin(), outcome.successors.end());
+  who.keep_successors(outcome.successors);
 }
 
 step_trace scheduler_core::trace_of(const planned_rows& planned, const sequence_outcome& outcome) const {

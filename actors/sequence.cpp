@@ -16,6 +16,12 @@ sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> v
   }
 }
 
+void sequence::keep_successors(std::span<const token_successors> more) {
+  successors.insert(successors.end(), more.begin(), more.end());
+  if (successors.size() > most_successors)
+    successors.erase(successors.begin(), successors.end() - static_cast<std::ptrdiff_t>(most_successors));
+}
+
 void sequence::lose_kv() {
   pages.clear();
   n_computed = 0;

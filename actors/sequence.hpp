@@ -6,7 +6,9 @@
 #include "engine/text_stream.hpp"
 #include "policies/draft_estimate.hpp"
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace souffleur {
@@ -30,6 +32,10 @@ struct sequence {
   int end_of_view(int n_rows) const;
   /// Whether the next row can be computed from `pages`.
   bool has_room() const { return n_dropped == n_to_drop() && n_covered() > n_computed; }
+  /// While drafts do not pay nobody is told of `successors`; then so many are kept, the newest: more than one
+  /// step has.
+  static constexpr std::size_t most_successors = 128;
+  void keep_successors(std::span<const token_successors> more);
   /// Forgets pages and KV; the tokens stay, so the sequence can be computed again.
   void lose_kv();
 
