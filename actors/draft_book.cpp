@@ -4,12 +4,30 @@
 
 namespace souffleur {
 
+namespace {
+
+/// What of `tokens`, which begin at `offset` of a text, comes after the `n_known` first ones; nothing behind
+/// a gap.
+std::span<const token_id> unknown_of(std::span<const token_id> tokens, int offset, std::size_t n_known) {
+  const auto begin = static_cast<std::size_t>(offset);
+  return begin > n_known ? tokens.first(0) : tokens.subspan(std::min(tokens.size(), n_known - begin));
+}
+
+/// `fresh`, which comes after the `n_known` first tokens, goes to the answer as far as it is not the
+/// prompt's.
+void add_to_answer(std::vector<token_id>& answer, std::span<const token_id> fresh, std::size_t n_known,
+                   int n_prompt) {
+  const auto n_before = static_cast<std::size_t>(n_prompt);
+  const auto said = fresh.subspan(std::min(fresh.size(), n_before - std::min(n_before, n_known)));
+  answer.insert(answer.end(), said.begin(), said.end());
+}
+
+} // namespace
+
 draft_book::draft_book(std::size_t answers_bytes, int vocabulary_size)
     : vocabulary_size_(vocabulary_size), answers_(answers_bytes, answers_bytes / 2) {}
 
 draft_offer draft_book::answer(const draft_demand& demand) {
-  for (const auto& ending : demand.ended)
-    end(ending);
   draft_offer offer;
   for (const auto& wish : demand.wishes) {
     auto& who = sequence_of(wish.id, wish.subject);
@@ -27,6 +45,11 @@ draft_offer draft_book::answer(const draft_demand& demand) {
   return offer;
 }
 
+void draft_book::conclude(const draft_demand& demand) {
+  for (const auto& ending : demand.ended)
+    end(ending);
+}
+
 draft_book::known_sequence& draft_book::sequence_of(sequence_id id,
                                                     const std::shared_ptr<const draft_subject>& subject) {
   const auto found = known_.find(id);
@@ -37,17 +60,11 @@ draft_book::known_sequence& draft_book::sequence_of(sequence_id id,
       .first->second;
 }
 
-/// Of what is known already nothing is appended again, and nothing at all behind a gap.
-void draft_book::append(known_sequence& who, int offset, const std::vector<token_id>& tokens) {
-  const auto begin = static_cast<std::size_t>(offset);
+void draft_book::append(known_sequence& who, int offset, std::span<const token_id> tokens) {
   const auto n_known = who.drafters.size();
-  if (begin > n_known || begin + tokens.size() <= n_known)
-    return;
-  const auto fresh = std::span{tokens}.subspan(n_known - begin);
-  const auto n_prompt = static_cast<std::size_t>(who.subject->n_prompt);
-  const auto n_of_prompt = std::min(fresh.size(), n_prompt - std::min(n_prompt, n_known));
+  const auto fresh = unknown_of(tokens, offset, n_known);
   who.drafters.append(fresh);
-  who.answer.insert(who.answer.end(), fresh.begin() + static_cast<std::ptrdiff_t>(n_of_prompt), fresh.end());
+  add_to_answer(who.answer, fresh, n_known, who.subject->n_prompt);
 }
 
 void draft_book::note(const draft_wish& wish) {
@@ -64,13 +81,15 @@ void draft_book::note(const draft_wish& wish) {
 }
 
 void draft_book::end(const draft_ending& ending) {
-  if (ending.is_answer && ending.subject->drafters.answers) {
-    // It may never have been drafted for, and yet others are to draft from it.
-    auto& who = sequence_of(ending.id, ending.subject);
-    append(who, ending.offset, ending.appended);
-    answers_.add(who.subject->tenant, who.answer);
-  }
-  known_.erase(ending.id);
+  auto gone = known_.extract(ending.id);
+  if (!ending.is_answer || !ending.subject->drafters.answers)
+    return;
+  // It may never have been drafted for, and yet others are to draft from it.
+  const auto n_known = gone ? gone.mapped().drafters.size() : 0;
+  auto answer = gone ? std::move(gone.mapped().answer) : std::vector<token_id>{};
+  add_to_answer(answer, unknown_of(ending.appended, ending.offset, n_known), n_known,
+                ending.subject->n_prompt);
+  answers_.add(ending.subject->tenant, answer);
 }
 
 } // namespace souffleur

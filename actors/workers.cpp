@@ -49,8 +49,12 @@ kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int
 drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self,
                                      std::size_t answers_bytes, int vocabulary_size) {
   compat::state_of(self).book = std::make_unique<draft_book>(answers_bytes, vocabulary_size);
-  return {[self](const draft_demand_ptr& demand) -> draft_offer_ptr {
-    return std::make_shared<const draft_offer>(compat::state_of(self).book->answer(*demand));
+  return {[self](const draft_demand_ptr& demand) {
+    auto& book = *compat::state_of(self).book;
+    auto answer = self->make_response_promise<draft_offer_ptr>();
+    answer.deliver(draft_offer_ptr{std::make_shared<const draft_offer>(book.answer(*demand))});
+    book.conclude(*demand); // beside the step
+    return answer;
   }};
 }
 

@@ -24,6 +24,12 @@ std::shared_ptr<const draft_subject> subject_of(std::string tenant, int n_prompt
 
 draft_book empty_book() { return {std::size_t{32} << 20, 1 << 18}; }
 
+draft_offer tell(draft_book& book, const draft_demand& demand) {
+  auto offer = book.answer(demand);
+  book.conclude(demand);
+  return offer;
+}
+
 struct shadow {
   tokens text;
   std::shared_ptr<const draft_subject> subject;
@@ -96,7 +102,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
       const bool is_answer = kind == 5;
       if (is_answer && who.tell())
         all.add(who);
-      RC_ASSERT(book.answer({{}, {who.ending(id, is_answer)}}).proposals.empty());
+      RC_ASSERT(tell(book, {{}, {who.ending(id, is_answer)}}).proposals.empty());
       shadows.erase(id);
       ids.erase(number);
     } else if (kind == 4) { // the book is replaced, and the scheduler is not told
@@ -105,7 +111,7 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
       for (auto& [_, each] : shadows)
         each.n_in_book = 0;
     } else { // a wish; kind 2: the answer is not heard
-      const auto offer = book.answer({{who.wish(id, amount)}, {}});
+      const auto offer = tell(book, {{who.wish(id, amount)}, {}});
       RC_ASSERT(offer.proposals.size() == 1U);
       const auto& proposal = offer.proposals.front();
       RC_ASSERT(proposal.id == id);
@@ -119,8 +125,8 @@ RC_GTEST_PROP(DraftBook, ProposesLikeDraftersThatSawEverything, ()) {
   }
   // Whoever was cut off by a replacement is known again after two wishes.
   for (auto& [id, who] : shadows) {
-    who.n_known = book.answer({{who.wish(id, 1)}, {}}).proposals.front().n_known;
-    who.n_known = book.answer({{who.wish(id, 1)}, {}}).proposals.front().n_known;
+    who.n_known = tell(book, {{who.wish(id, 1)}, {}}).proposals.front().n_known;
+    who.n_known = tell(book, {{who.wish(id, 1)}, {}}).proposals.front().n_known;
     RC_ASSERT(who.n_known == static_cast<int>(who.text.size()));
   }
 }
@@ -129,7 +135,7 @@ TEST(DraftBook, AnswersInTheOrderOfTheWishes) {
   auto book = empty_book();
   const auto subject = subject_of("", 0);
   const auto offer =
-      book.answer({{{7, 0, {1, 2, 1, 2, 1, 2}, 2, subject, {}}, {3, 0, {5, 5, 5}, 2, subject, {}}}, {}});
+      tell(book, {{{7, 0, {1, 2, 1, 2, 1, 2}, 2, subject, {}}, {3, 0, {5, 5, 5}, 2, subject, {}}}, {}});
   ASSERT_EQ(offer.proposals.size(), 2U);
   EXPECT_EQ(offer.proposals[0].id, 7U);
   EXPECT_EQ(offer.proposals[0].drafts.front().tokens(), (tokens{1, 2}));
@@ -139,7 +145,7 @@ TEST(DraftBook, AnswersInTheOrderOfTheWishes) {
 TEST(DraftBook, DraftsFromWhatTheClientPredicts) {
   auto book = empty_book();
   const auto subject = subject_of("", 2, "auto", {7, 8, 9, 10});
-  const auto offer = book.answer({{{1, 0, {4, 5, 7}, 3, subject, {}}}, {}});
+  const auto offer = tell(book, {{{1, 0, {4, 5, 7}, 3, subject, {}}}, {}});
   ASSERT_EQ(offer.proposals.front().drafts.size(), 1U);
   EXPECT_EQ(offer.proposals.front().drafts.front().origin, token_origin::prediction);
   EXPECT_EQ(offer.proposals.front().drafts.front().tokens(), (tokens{8, 9, 10}));
@@ -148,22 +154,22 @@ TEST(DraftBook, DraftsFromWhatTheClientPredicts) {
 TEST(DraftBook, DraftsFromAnAnswerThatNothingWasDraftedFor) {
   auto book = empty_book();
   const tokens text{1, 2, 3, 4, 5, 6};
-  book.answer({{}, {{1, 0, text, subject_of("a", 2), true}}});
+  tell(book, {{}, {{1, 0, text, subject_of("a", 2), true}}});
   EXPECT_EQ(book.size(), 0U);
   const auto of = [&](const char* tenant) {
-    return book.answer({{{2, 0, {3, 4}, 2, subject_of(tenant, 1), {}}}, {}}).proposals.front().drafts;
+    return tell(book, {{{2, 0, {3, 4}, 2, subject_of(tenant, 1), {}}}, {}}).proposals.front().drafts;
   };
   ASSERT_EQ(of("a").size(), 1U);
   EXPECT_EQ(of("a").front().origin, token_origin::answers);
   EXPECT_EQ(of("a").front().tokens(), (tokens{5, 6}));
-  book.answer({{}, {{2, 0, {}, subject_of("a", 1), false}}});
+  tell(book, {{}, {{2, 0, {}, subject_of("a", 1), false}}});
   EXPECT_TRUE(of("b").empty());
 }
 
 TEST(DraftBook, RecyclesWhatTheModelThoughtLikelyForItsTenantAlone) {
   auto book = empty_book();
   const auto of = [&](sequence_id id, const char* tenant, std::vector<token_successors> successors) {
-    return book.answer({{{id, 0, {3}, 2, subject_of(tenant, 0, "recycling"), std::move(successors)}}, {}})
+    return tell(book, {{{id, 0, {3}, 2, subject_of(tenant, 0, "recycling"), std::move(successors)}}, {}})
         .proposals.front()
         .drafts;
   };
@@ -195,7 +201,7 @@ RC_GTEST_PROP(DraftBook, RecyclesForTheTenantsThatNotedLast, ()) {
         by_note.pop_back();
       }
     }
-    const auto drafts = book.answer({{{id, 0, {last}, 1, subject_of(tenant, 0, "recycling"), noted}}, {}})
+    const auto drafts = tell(book, {{{id, 0, {last}, 1, subject_of(tenant, 0, "recycling"), noted}}, {}})
                             .proposals.front()
                             .drafts;
     RC_ASSERT(drafts.empty() == !known[tenant].contains(last));
@@ -208,8 +214,8 @@ RC_GTEST_PROP(DraftBook, RecyclesForTheTenantsThatNotedLast, ()) {
 TEST(DraftBook, BehindAGapItDraftsNothingAndSaysWhatItKnows) {
   auto book = empty_book();
   const auto subject = subject_of("", 0);
-  book.answer({{{1, 0, {1, 2, 1, 2, 1}, 2, subject, {}}}, {}});
-  const auto offer = book.answer({{{1, 7, {1}, 2, subject, {}}}, {}});
+  tell(book, {{{1, 0, {1, 2, 1, 2, 1}, 2, subject, {}}}, {}});
+  const auto offer = tell(book, {{{1, 7, {1}, 2, subject, {}}}, {}});
   EXPECT_TRUE(offer.proposals.front().drafts.empty());
   EXPECT_EQ(offer.proposals.front().n_known, 5);
 }
@@ -218,17 +224,18 @@ TEST(DraftBook, KeepsAnswersOnlyWhereTheyAreDraftedFrom) {
   auto book = empty_book();
   const tokens text{1, 2, 3, 4, 5, 6};
   for (const auto* drafter : {"prompt_lookup", "recycling"})
-    book.answer({{}, {{1, 0, text, subject_of("a", 2, drafter), true}}});
+    tell(book, {{}, {{1, 0, text, subject_of("a", 2, drafter), true}}});
   EXPECT_EQ(book.size(), 0U);
-  EXPECT_TRUE(
-      book.answer({{{2, 0, {3, 4}, 2, subject_of("a", 1), {}}}, {}}).proposals.front().drafts.empty());
+  EXPECT_TRUE(tell(book, {{{2, 0, {3, 4}, 2, subject_of("a", 1), {}}}, {}}).proposals.front().drafts.empty());
 }
 
-TEST(DraftBook, WhoAsksWhenAnotherEndsDraftsFromTheAnswer) {
+TEST(DraftBook, WhoAsksWhenAnotherEndsIsNotKeptWaitingForTheAnswer) {
   auto book = empty_book();
-  const draft_demand demand{{{2, 0, {3, 4}, 2, subject_of("a", 1), {}}},
-                            {{1, 0, {1, 2, 3, 4, 5, 6}, subject_of("a", 2), true}}};
-  ASSERT_EQ(book.answer(demand).proposals.front().drafts.size(), 1U);
+  const draft_wish wish{2, 0, {3, 4}, 2, subject_of("a", 1), {}};
+  const draft_demand demand{{wish}, {{1, 0, {1, 2, 3, 4, 5, 6}, subject_of("a", 2), true}}};
+  EXPECT_TRUE(book.answer(demand).proposals.front().drafts.empty());
+  book.conclude(demand);
+  EXPECT_EQ(book.answer({{wish}, {}}).proposals.front().drafts.front().tokens(), (tokens{5, 6}));
 }
 
 } // namespace

@@ -320,6 +320,7 @@ private:
 
   draft_offer offer_for(const draft_demand& demand) {
     auto offer = book_.answer(demand);
+    book_.conclude(demand);
     for (std::size_t i = 0; i < demand.wishes.size() && offers_trees_; ++i)
       if (const auto whim = mixed(++n_whims_); whim % 2 == 0)
         offer.proposals[i].drafts = {tree_for(demand.wishes[i], whim)};
