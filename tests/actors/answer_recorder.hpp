@@ -12,6 +12,7 @@ namespace souffleur::testing {
 struct recorded_answer {
   std::optional<generation_accepted> accepted;
   std::vector<token_id> tokens;
+  std::vector<token_origin> origins; ///< of the tokens
   std::string text;
   std::vector<step_trace> steps;
   std::optional<generation_finished> finished;
@@ -34,8 +35,10 @@ public:
     } else if (const auto* delta = std::get_if<generation_delta>(&event)) {
       if (!answer_.accepted)
         breach("a delta before the acceptance");
-      for (const auto& token : delta->tokens)
+      for (const auto& token : delta->tokens) {
         answer_.tokens.push_back(token.id);
+        answer_.origins.push_back(token.origin);
+      }
       answer_.text += delta->text();
       if (delta->step)
         answer_.steps.push_back(*delta->step);
