@@ -294,6 +294,12 @@ void add_cache_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--cache.store_prefix", s.store.prefix, "of the names of the keys in a Redis server")
       ->capture_default_str()
       ->group("cache");
+  app.add_option(
+         "--cache.calibration", s.cache_calibration,
+         "file from `souffleur cache calibrate`, from which bounded knows what is similar enough; none: it "
+         "learns that here, slowly")
+      ->capture_default_str()
+      ->group("cache");
   app.add_option("--cache.eviction", s.serving.cache_eviction, "which answer goes first: gdsf, lru or lfu")
       ->capture_default_str()
       ->group("cache");

@@ -1,6 +1,7 @@
 // The server program: settings, model, actors, sockets, and an orderly end.
 
 #include "actors/serving_system.hpp"
+#include "engine/cache/calibration_file.hpp"
 #include "engine/cache/open_store.hpp"
 #include "engine/drafting/shared_vocabulary.hpp"
 #include "engine/embedding/text_embedder.hpp"
@@ -144,6 +145,16 @@ result<int> common_vocabulary(const model_file& target, const model_file& draft)
                             ": " + n_shared.error()};
 }
 
+/// `embedder`: with which the server compares; null: it has none.
+result<cache_calibration> read_calibration(const std::string& path, const text_embedder* embedder) {
+  const auto read = calibration_file::read(path);
+  if (!read)
+    return failure{read.error()};
+  if (embedder == nullptr || read->embedder != embedder->fingerprint())
+    return failure{path + " was made with another embedding model than this server's"};
+  return read->calibration;
+}
+
 /// Null: answers are cached in memory only, or not at all.
 result<std::shared_ptr<answer_store>> open_answers(const server_settings& settings,
                                                    const loaded_model& loaded) {
@@ -216,6 +227,12 @@ result<loaded_model> load(server_settings& settings) {
       return failure{"embedding.model: " + embedder.error()};
     loaded.embedder = std::move(*embedder);
     settings.serving.embedder_name = (*embedding)->name;
+  }
+  if (settings.cache_calibration != "none") {
+    const auto calibration = read_calibration(settings.cache_calibration, loaded.embedder.get());
+    if (!calibration)
+      return failure{"cache.calibration: " + calibration.error()};
+    loaded.calibration = *calibration;
   }
   auto answers = open_answers(settings, loaded);
   if (!answers)

@@ -183,6 +183,8 @@ private:
     RC_ASSERT(told.n_ends == 1);
     RC_ASSERT(told.tokens == flight.tokens);
     RC_ASSERT(told.failed.has_value() == (how % 4 < 2));
+    if (told.failed)
+      RC_ASSERT(told.failed->status == (how % 4 == 0 ? 500 : 503));
     if (told.finished)
       RC_ASSERT(told.finished->usage.source ==
                 (readers_.at(id).is_first ? answer_source::model : answer_source::flight));

@@ -56,7 +56,7 @@ RC_GTEST_PROP(EntryCodec, ReadsTheNamesFromTheFirstBytes, ()) {
   RC_ASSERT(decode_names(bytes) == expected);
   const auto n_bytes = *rc::gen::inRange<std::size_t>(0, bytes.size());
   const auto read = decode_names(bytes.substr(0, n_bytes));
-  RC_ASSERT(n_bytes < encoded_names_bytes ? !read : read == expected);
+  RC_ASSERT((n_bytes < encoded_names_bytes ? !read : read == expected));
 }
 
 RC_GTEST_PROP(EntryCodec, ReadsNothingOfAPart, ()) {
