@@ -133,7 +133,8 @@ std::string entry_as_json(const cache_entry& entry) {
                                       {"expires_s", entry.expires_s},
                                       {"pieces", std::move(pieces)},
                                       {"tail", as_json(entry.answer->tail)},
-                                      {"stop_string", as_json(entry.answer->stop_string)}});
+                                      {"stop_string", as_json(entry.answer->stop_string)},
+                                      {"tokens", entry.answer->n_tokens}});
 }
 
 result<cache_entry> entry_from_json(std::string_view line) {
@@ -157,6 +158,7 @@ result<cache_entry> entry_from_json(std::string_view line) {
     answer.pieces.push_back(piece_of(piece, fields));
   answer.tail = fields.bytes("tail");
   answer.stop_string = fields.bytes("stop_string");
+  answer.n_tokens = static_cast<std::int32_t>(fields.integer("tokens"));
   entry.answer = std::make_shared<const cached_answer>(std::move(answer));
   if (!fields.wrong().empty())
     return failure{"\"" + fields.wrong() + "\" is missing or wrong"};
