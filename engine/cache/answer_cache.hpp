@@ -58,6 +58,8 @@ class answer_cache {
 public:
   answer_cache(answer_cache_options options, std::unique_ptr<answer_eviction> eviction);
 
+  /// No use of it, and perhaps expired.
+  bool contains(const key_digest& exact) const { return by_key_.contains(exact); }
   /// Null: a miss. Else a use of the answer.
   cache_entry_ptr find(const key_digest& exact, unix_seconds now_s);
   /// At most `k` entries of the partition, best first. `vector` has length 1 and comes from the cache's

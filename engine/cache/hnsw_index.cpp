@@ -51,11 +51,14 @@ class hnswlib_index final : public hnsw_index {
 public:
   hnswlib_index(std::size_t n_dimensions, std::size_t capacity)
       : n_dimensions_(n_dimensions), space_(n_dimensions),
-        graph_(std::make_unique<graph>(&space_, std::max<std::size_t>(capacity, 1), n_links,
-                                       building_breadth)) {}
+        graph_(
+            std::make_unique<graph>(&space_, std::max<std::size_t>(capacity, 1), n_links, building_breadth)) {
+    fit_locks();
+  }
   hnswlib_index(const std::string& path, std::size_t n_dimensions)
       : n_dimensions_(n_dimensions), space_(n_dimensions), graph_(std::make_unique<graph>(&space_, path)) {
     graph_->num_deleted_ = 0; // else it is left uninitialised
+    fit_locks();
   }
 
   bool has_dimensions_of_its_own() const {
@@ -108,12 +111,12 @@ public:
   std::size_t size() const override { return n_all() - tombstones_.size(); }
   std::size_t n_tombstones() const override { return tombstones_.size(); }
   std::size_t n_bytes() const override {
-    return fixed_bytes() + n_all() * written_bytes() + graph_->max_elements_ * reserved_bytes +
+    return fixed_bytes + n_all() * written_bytes() + graph_->max_elements_ * reserved_bytes +
            tombstones_.size() * (sizeof(vector_id) + table_bytes);
   }
   std::size_t bytes_for(std::size_t n) const override {
     const auto with_tombstones = static_cast<double>(n) * (1 + usual_tombstones);
-    return fixed_bytes() + static_cast<std::size_t>(with_tombstones) * (written_bytes() + reserved_bytes);
+    return fixed_bytes + static_cast<std::size_t>(with_tombstones) * (written_bytes() + reserved_bytes);
   }
 
   bool save(const std::string& path) override {
@@ -130,11 +133,9 @@ private:
   static constexpr std::size_t table_bytes = 4 * sizeof(void*); ///< of a hash table, for each element
   /// Touched when the room is made: locks, levels, links, marks of what was visited.
   static constexpr std::size_t reserved_bytes =
-      sizeof(std::mutex) + sizeof(int) + sizeof(char*) + sizeof(hnswlib::vl_type);
+      2 * sizeof(std::mutex) + sizeof(int) + sizeof(char*) + sizeof(hnswlib::vl_type);
+  static constexpr std::size_t fixed_bytes = 2 * sizeof(graph);
 
-  std::size_t fixed_bytes() const {
-    return sizeof(*this) + sizeof(graph) + graph::max_update_element_locks * sizeof(std::mutex);
-  }
   /// The vector and its links; every n_links-th vector has links on another level.
   std::size_t written_bytes() const {
     return graph_->size_data_per_element_ + graph_->size_links_per_element_ / (n_links - 1) +
@@ -158,12 +159,20 @@ private:
     return n_found;
   }
 
+  /// hnswlib has locks for 65,536 vectors even if there is room for less.
+  void fit_locks() {
+    const auto n = std::min<std::size_t>(graph_->max_elements_, graph::max_update_element_locks);
+    if (graph_->link_list_update_locks_.size() != n)
+      std::vector<std::mutex>(n).swap(graph_->link_list_update_locks_);
+  }
+
   /// hnswlib frees its marks of what was visited before it asks for larger ones.
   bool grow() {
     auto* const marks = std::exchange(graph_->visited_list_pool_, nullptr);
     try {
       graph_->resizeIndex(n_all() + n_all() / 4 + 16);
       delete marks;
+      fit_locks();
       return true;
     } catch (const std::exception&) {
       if (graph_->visited_list_pool_ == nullptr)
