@@ -7,6 +7,8 @@ import urllib.request
 
 import pytest
 
+from waiting import wait_until
+
 EGG = "How long do I have to boil an egg until it is hard?"
 ALIKE = "How long must I boil an egg until it is hard?"
 NEGATED = "How long do I not have to boil an egg until it is hard?"
@@ -158,3 +160,14 @@ def test_near_misses_are_drafted_from(caching):
     plain, _, _ = ask(caching, changed, max_tokens=64, own={"cache": False, "speculation": False})
     assert text == plain
     assert answer.model_extra["souffleur"]["speculation"]["accepted_tokens"] > 0
+
+
+def test_what_is_in_doubt_is_judged_when_nobody_asks(start_server):
+    server = start_server("smollm2", "--cache.policy", "bounded", "--cache.store", "memory")
+    first, _, _ = ask(server, EGG)
+    alike, cache, _ = ask(server, ALIKE)
+    assert source(cache) == "model", "nothing is certified, and nothing was learnt yet"
+    assert alike == ask(server, ALIKE, own={"cache": False, "speculation": False})[0]
+
+    wait_until(lambda: server.metric("souffleur_response_cache_verdicts_total") == 1)
+    assert ask(server, EGG)[0] == first
