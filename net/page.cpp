@@ -14,8 +14,9 @@ std::string_view page_html() {
   body { margin: 0 auto; padding: 1rem; max-width: 46rem; min-height: 100vh; box-sizing: border-box;
          display: flex; flex-direction: column; }
   h1 { font-size: 1.1rem; margin: 0 0 1rem; }
-  h1 small, h1 label { font-size: .9rem; font-weight: normal; opacity: .7; }
-  h1 label { float: right; }
+  h1 small, fieldset { font-size: .9rem; font-weight: normal; opacity: .8; }
+  fieldset { border: 0; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .3rem 1rem; }
+  fieldset input[type=number] { font: inherit; width: 4.5em; }
   #talk { flex: 1; }
   .turn { white-space: pre-wrap; overflow-wrap: anywhere; padding: .5rem .8rem; margin: .5rem 0; border-radius: .5rem; }
   .user { background: color-mix(in srgb, CanvasText 10%, Canvas); margin-left: 3rem; }
@@ -34,7 +35,12 @@ std::string_view page_html() {
 </style>
 </head>
 <body>
-<h1>Souffleur <small id="model"></small> <label><input type="checkbox" id="steps"> show steps</label></h1>
+<h1>Souffleur <small id="model"></small></h1>
+<fieldset>
+  <label>temperature <input type="number" form="form" required id="temperature" min="0" max="2" step="any" value="0.7"></label>
+  <label>tokens, at most <input type="number" form="form" required id="max_tokens" min="1" max="100000" value="1024"></label>
+  <label><input type="checkbox" id="steps"> show steps</label>
+</fieldset>
 <main id="talk" aria-live="polite"></main>
 <form id="form">
   <textarea id="prompt" rows="2" placeholder="Ask something" aria-label="Prompt" required autofocus></textarea>
@@ -43,7 +49,8 @@ std::string_view page_html() {
 <script>
 const talk = document.getElementById("talk"), form = document.getElementById("form");
 const prompt_box = document.getElementById("prompt"), send = document.getElementById("send");
-const steps_box = document.getElementById("steps");
+const steps_box = document.getElementById("steps"), temperature_box = document.getElementById("temperature");
+const max_tokens_box = document.getElementById("max_tokens");
 const messages = [];
 let socket = null, live = null, n_streams = 0;
 
@@ -110,13 +117,20 @@ function receive(frame) {
     (live.trace ?? live.element).scrollIntoView({block: "end"});
   } else if (frame.type === "done") {
     messages.push({role: "assistant", content: live.element.textContent});
-    const s = frame.speculation;
-    add("note", `${frame.usage.completion_tokens} tokens, ${frame.timings.tokens_per_second.toFixed(1)} per second` +
-      (s.accepted_tokens ? `, ${s.accepted_tokens} of ${s.drafted_tokens} drafted tokens stood` : ""));
+    add("note", note_on(frame));
     finish();
   } else if (frame.type === "error") {
     fail(frame.error.message);
   }
+}
+
+function note_on(frame) {
+  const s = frame.speculation, n = frame.usage.completion_tokens, from = frame.cache.source;
+  if (from === "flight") return `${n} tokens, together with an equal request`;
+  if (from) return `${n} tokens from the cache: ${from === "exact" ? "the same request"
+    : `a question that is ${(100 * frame.cache.similarity).toFixed(1)} % similar`}`;
+  return `${n} tokens, ${frame.timings.tokens_per_second.toFixed(1)} per second` +
+    (s.accepted_tokens ? `, ${s.accepted_tokens} of ${s.drafted_tokens} drafted tokens stood` : "");
 }
 
 function finish() { live = null; send.textContent = "Send"; }
@@ -129,14 +143,15 @@ form.onsubmit = event => {
     return;
   }
   const text = prompt_box.value.trim();
-  if (!text) return;
+  if (!text || !form.reportValidity()) return;
   prompt_box.value = "";
   messages.push({role: "user", content: text});
   add("turn user", text);
   live = {id: `page-${++n_streams}`, element: add("turn", "")};
   send.textContent = "Stop";
-  when_open(s => s.send(JSON.stringify({type: "generate", id: live.id, messages, max_tokens: 1024,
-                                            souffleur: {trace: steps_box.checked}})));
+  const request = {type: "generate", id: live.id, messages, souffleur: {trace: steps_box.checked},
+                   temperature: temperature_box.valueAsNumber, max_tokens: max_tokens_box.valueAsNumber};
+  when_open(s => s.send(JSON.stringify(request)));
 };
 prompt_box.onkeydown = event => {
   if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); form.requestSubmit(); }
