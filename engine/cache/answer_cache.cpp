@@ -33,9 +33,12 @@ std::size_t answer_cache::entry_bytes(const cache_entry& entry) {
          entry.embedding.size() * sizeof(float) + entry.answer->size_bytes() + table_bytes;
 }
 
+bool answer_cache::is_comparable(std::span<const float> vector) const {
+  return vector.size() == options_.n_dimensions && has_length_1(vector);
+}
+
 bool answer_cache::is_comparable(const cache_entry& entry) const {
-  return entry.embedder == options_.embedder && entry.embedding.size() == options_.n_dimensions &&
-         has_length_1(entry.embedding);
+  return entry.embedder == options_.embedder && is_comparable(entry.embedding);
 }
 
 std::size_t answer_cache::bytes_to_add(const cache_entry& entry) const {
@@ -62,7 +65,7 @@ cache_entry_ptr answer_cache::find(const key_digest& exact, unix_seconds now_s) 
 std::vector<answer_candidate> answer_cache::similar(const key_digest& partition,
                                                     std::span<const float> vector, std::size_t k,
                                                     unix_seconds now_s) {
-  if (vector.size() != options_.n_dimensions)
+  if (!is_comparable(vector))
     return {};
   std::vector<answer_candidate> found;
   for (bool is_fresh = false; !is_fresh;) {
@@ -121,7 +124,10 @@ bool answer_cache::insert(cache_entry_ptr entry, unix_seconds now_s) {
   by_key_.emplace(kept->exact, number);
   by_expiry_.emplace(kept->expires_s, number);
   ++clock_;
-  use = {.created = clock_, .last_used = clock_, .n_tokens = kept->answer->pieces.size(), .age = age_};
+  use = {.created = clock_,
+         .last_used = clock_,
+         .n_tokens = static_cast<std::uint64_t>(std::max(kept->answer->n_tokens, 0)),
+         .age = age_};
   use.n_bytes = entry_bytes(*kept) + (is_indexed ? index_.bytes_to_add(kept->partition) : 0);
   entries_bytes_ += entry_bytes(*kept);
   by_worth_.emplace(eviction_->key(use), number);

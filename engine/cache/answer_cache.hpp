@@ -62,8 +62,8 @@ public:
   bool contains(const key_digest& exact) const { return by_key_.contains(exact); }
   /// Null: a miss. Else a use of the answer.
   cache_entry_ptr find(const key_digest& exact, unix_seconds now_s);
-  /// At most `k` entries of the partition, best first. `vector` has length 1 and comes from the cache's
-  /// embedder; one of other dimensions finds nothing.
+  /// At most `k` entries of the partition, best first. `vector` comes from the cache's embedder; one of other
+  /// dimensions or another length than 1 finds nothing.
   std::vector<answer_candidate> similar(const key_digest& partition, std::span<const float> vector,
                                         std::size_t k, unix_seconds now_s);
   /// Whether similar() can find anything in the partition.
@@ -106,6 +106,7 @@ private:
   };
   using slots = std::unordered_map<entry_number, slot>;
 
+  bool is_comparable(std::span<const float> vector) const;
   bool is_comparable(const cache_entry& entry) const;
   std::size_t bytes_to_add(const cache_entry& entry) const;
   bool replace_equal(const cache_entry_ptr& entry);

@@ -46,7 +46,9 @@ public:
 
   std::size_t size() const override { return main_->size() - erased_.size() + recent_.size(); }
   std::size_t n_tombstones() const override { return main_->n_tombstones() + erased_.size(); }
-  std::size_t n_bytes() const override { return sizeof(*this) + main_->n_bytes() + recent_.n_bytes(); }
+  std::size_t n_bytes() const override {
+    return sizeof(*this) - sizeof(recent_) + main_->n_bytes() + recent_.n_bytes();
+  }
   std::size_t bytes_for(std::size_t n) const override { return sizeof(*this) + main_->bytes_for(n); }
 
   /// It has outgrown the flat index or shrunk to one, or more than a quarter are tombstones; and no rebuild

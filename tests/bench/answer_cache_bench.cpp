@@ -28,7 +28,7 @@ using clock = std::chrono::steady_clock;
 constexpr std::size_t n_dimensions = 384;
 constexpr std::size_t n_queries = 1000;
 constexpr std::size_t n_candidates = 4;
-constexpr std::size_t n_answer_tokens = 60;
+constexpr int n_answer_tokens = 60;
 
 struct settings {
   std::vector<std::size_t> sizes;
@@ -144,8 +144,9 @@ bool measure_indices(const world& all, std::size_t n, const settings& wanted, co
 
 cache_entry_ptr entry_of(const world& all, std::uint64_t i) {
   cached_answer answer;
-  for (std::size_t t = 0; t < n_answer_tokens; ++t)
-    answer.pieces.push_back({static_cast<token_id>(t), " token", " token"});
+  for (int t = 0; t < n_answer_tokens; ++t)
+    answer.pieces.push_back({t, " token", " token"});
+  answer.n_tokens = n_answer_tokens;
   cache_entry entry;
   entry.exact = digest_of(i);
   entry.question = "How do I get a refund for train ticket number " + std::to_string(i) + "?";

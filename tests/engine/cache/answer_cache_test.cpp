@@ -1,5 +1,6 @@
 // C2, C3 and C13 of the cache's laws, each in any order of whatever may happen, beside a model.
 #include "engine/cache/answer_cache.hpp"
+#include "engine/cache/hnsw_index.hpp"
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
@@ -13,7 +14,7 @@ namespace souffleur {
 namespace {
 
 constexpr std::size_t n_dimensions = 3;
-constexpr int n_keys = 30;
+constexpr int n_keys = 16;
 const std::string our_embedder = "ours";
 
 key_digest digest_of(int kind, int number) {
@@ -48,6 +49,7 @@ std::vector<float> any_embedding() {
 cache_entry any_entry(unix_seconds now_s) {
   cached_answer answer;
   answer.pieces.resize(*rc::gen::inRange<std::size_t>(0, 20));
+  answer.n_tokens = *rc::gen::inRange(-1, 20);
   answer.tail = std::string(*rc::gen::inRange<std::size_t>(0, 3), '.');
   cache_entry entry;
   entry.exact = exact_of(*rc::gen::inRange(0, n_keys));
@@ -108,7 +110,7 @@ public:
   void step() {
     switch (*rc::gen::inRange(0, 12)) {
     case 0:
-      return find();
+      return find(any_key());
     case 1:
       return ask();
     case 2:
@@ -120,8 +122,7 @@ public:
     case 5:
       return forget();
     case 6:
-      now_s_ += *rc::gen::inRange(0, 8);
-      return;
+      return wait();
     case 7:
       return rebuild();
     default:
@@ -160,9 +161,18 @@ private:
     ++one.use.hits;
   }
 
+  /// Some seconds, or until something expires, or until shortly before.
+  void wait() {
+    now_s_ += *rc::gen::inRange(0, 8);
+    if (known_.empty() || *rc::gen::arbitrary<bool>())
+      return;
+    const auto& some = *std::next(known_.begin(), *rc::gen::inRange<long>(0, std::ssize(known_)));
+    now_s_ = std::max(now_s_, some.second.entry->expires_s - *rc::gen::inRange(0, 2));
+    find(some.first);
+  }
+
   // C2: what was put in is what comes out, until it expires.
-  void find() {
-    const auto exact = any_key();
+  void find(key_digest exact) {
     const auto found = cache_.find(exact, now_s_);
     const auto at = known_.find(exact);
     if (at == known_.end() || !is_fresh(*at->second.entry)) {
@@ -201,6 +211,7 @@ private:
       RC_ASSERT(are_the_same(record.seen(), known_.at(entry->exact).record));
     }
     RC_ASSERT(cache_.similar(partition, {direction.data(), 2}, k, now_s_).empty());
+    RC_ASSERT(cache_.similar(partition, std::vector<float>{NAN, 0, 0}, k, now_s_).empty());
   }
 
   void serve() {
@@ -277,7 +288,7 @@ private:
   answer_use use_of(const cache_entry& entry) const {
     return {.created = clock_,
             .last_used = clock_,
-            .n_tokens = entry.answer->pieces.size(),
+            .n_tokens = static_cast<std::uint64_t>(std::max(entry.answer->n_tokens, 0)),
             .n_bytes = answer_cache::entry_bytes(entry) +
                        (is_comparable(entry) ? n_dimensions * sizeof(float) + sizeof(vector_id) : 0),
             .age = age_};
@@ -300,7 +311,9 @@ private:
         known_.erase(exact);
       }
     }
-    const auto index_bytes = hybrid_index{n_dimensions, {}}.bytes_for(1) + 1000;
+    // With it went its vector and perhaps its whole partition.
+    const auto index_bytes =
+        hybrid_index{n_dimensions, {}}.bytes_for(1) + hnsw_index::make(n_dimensions, 1)->bytes_for(1);
     RC_ASSERT((n_victims == 0 || cache_.n_bytes() + last_bytes + index_bytes > max_bytes_));
   }
 
@@ -325,14 +338,19 @@ void tell(story any) {
   }
 }
 
-// Planted: see the list in the commit.
+// Planted: found at the second of its expiry; nothing looked for in the place of what has expired; a replaced
+// entry, its key, its expiry or its vector stays; a budget that forgets the index or the newcomer, or that is
+// not looked at after a rebuild; the most valuable one evicted; hits not counted, age not renewed or not
+// growing; another answer or partition taken for the same; vectors of another embedder or length compared;
+// forgetting by partition; records not shown, or of unknown outcomes; numbers used again; any partition
+// asked; a partition without vectors kept.
 RC_GTEST_PROP(AnswerCache, KeepsItsPromisesWhateverHappens, ()) {
   const auto eviction = *rc::gen::element("gdsf", "lru", "lfu");
-  tell({eviction, *rc::gen::inRange<std::size_t>(0, 40'000), 1000});
+  tell({eviction, *rc::gen::inRange<std::size_t>(0, 16'000), n_keys + 1});
 }
 
 RC_GTEST_PROP(AnswerCache, KeepsItsPromisesWithGraphs, ()) {
-  tell({"lru", *rc::gen::inRange<std::size_t>(20'000, 100'000), *rc::gen::inRange<std::size_t>(0, 4)});
+  tell({"lru", *rc::gen::inRange<std::size_t>(3'000, 30'000), *rc::gen::inRange<std::size_t>(0, 4)});
 }
 
 } // namespace

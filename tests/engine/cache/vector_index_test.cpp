@@ -1,6 +1,6 @@
 // C6 of the cache's laws: approximate neighbours against exact ones, and those against a loop.
 #include "engine/cache/hnsw_index.hpp"
-#include "engine/cache/hybrid_index.hpp"
+#include "engine/cache/partitioned_index.hpp"
 #include "tests/engine/cache/question_like_vectors.hpp"
 #include "tests/engine/scratch_folder.hpp"
 
@@ -356,6 +356,18 @@ TEST(HybridIndex, IsRebuiltOnAnotherThreadWhileItIsUsed) {
     while (!index.wants_rebuild())
       ASSERT_TRUE(replace());
   }
+}
+
+TEST(PartitionedIndex, AThousandPartitionsOfOneVectorTakeLittleMoreThanTheVectors) {
+  constexpr std::size_t n_dimensions = 384;
+  const question_like_vectors questions{n_dimensions, 7};
+  partitioned_index index{n_dimensions, {}};
+  for (std::uint8_t i = 0; i < 250; ++i)
+    for (std::uint8_t j = 0; j < 4; ++j)
+      index.add(key_digest{{i, j}}, index.n_vectors(), questions.at(i));
+  EXPECT_EQ(index.n_partitions(), 1000);
+  EXPECT_LT(index.n_bytes(), 1000 * (n_dimensions * sizeof(float) + 512));
+  EXPECT_LE(index.n_resident_bytes(), index.n_bytes());
 }
 
 } // namespace
