@@ -370,6 +370,7 @@ std::variant<server_settings, command_line_exit> parse_command_line(int argc, co
   settings.serving.model_name.clear();
   plain_values plain;
   CLI::App app{"Souffleur serves a GGUF model over OpenAI-style HTTP and WebSocket.", "souffleur"};
+  app.footer("souffleur cache --help: tools for stored answers");
   app.config_formatter(std::make_shared<sectioned_config>());
   app.set_config("--config", "", "configuration file: [section] and key = value lines");
   app.allow_config_extras(CLI::config_extras_mode::error);

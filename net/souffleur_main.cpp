@@ -10,6 +10,7 @@
 #include "engine/model/load_model.hpp"
 #include "engine/model/model_folder.hpp"
 #include "engine/process_memory.hpp"
+#include "net/cache_tools.hpp"
 #include "net/command_line.hpp"
 #include "net/server.hpp"
 
@@ -21,9 +22,11 @@
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <malloc.h>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <thread>
 #include <unistd.h>
 
@@ -315,6 +318,8 @@ int serve(server_settings settings) {
 } // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view{argv[1]} == "cache")
+    return run_cache_tools(argc - 1, argv + 1, std::cin, std::cout, std::cerr);
   auto parsed = parse_command_line(argc, argv);
   if (const auto* leave = std::get_if<command_line_exit>(&parsed)) {
     std::fputs(leave->text.c_str(), leave->code == 0 ? stdout : stderr);

@@ -84,7 +84,7 @@ std::optional<std::string> prepare_sqlite_schema(sqlite_database& database) {
     return "cannot be prepared: " + database.error();
   if (!database.run(
           "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 4194304;"
-          "PRAGMA trusted_schema = OFF; PRAGMA recursive_triggers = ON"))
+          "PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON; PRAGMA recursive_triggers = ON"))
     return "cannot be written: " + database.error();
   if (found->version == newest_sqlite_schema())
     return std::nullopt;

@@ -107,25 +107,20 @@ result<std::size_t> sqlite_store::forget(const key_digest& owner) {
 }
 
 result<std::size_t> sqlite_store::remove(std::string_view which, const key_digest& name) {
-  // Zeros where the answers were.
-  database_.run("PRAGMA secure_delete = ON");
+  sqlite_transaction change{database_};
+  if (!change.has_begun())
+    return failed("cannot be written");
+  sqlite_statement mark{database_,
+                        "INSERT OR REPLACE INTO entries (exact, owner, expires_s, known_until_s, entry) "
+                        "SELECT exact, owner, expires_s, known_until_s, NULL FROM entries WHERE " +
+                            std::string{which} + " = ?1 AND entry IS NOT NULL RETURNING 1",
+                        view_of(name)};
   std::size_t n_removed = 0;
-  bool is_done = false;
-  {
-    sqlite_transaction change{database_};
-    sqlite_statement mark{database_,
-                          "INSERT OR REPLACE INTO entries (exact, owner, expires_s, known_until_s, entry) "
-                          "SELECT exact, owner, expires_s, known_until_s, NULL FROM entries WHERE " +
-                              std::string{which} + " = ?1 AND entry IS NOT NULL RETURNING 1",
-                          view_of(name)};
-    while (change.has_begun() && mark.next())
-      ++n_removed;
-    is_done = change.has_begun() && !mark.has_failed() && change.commit();
-  }
-  if (!is_done)
+  while (mark.next())
+    ++n_removed;
+  if (mark.has_failed() || !change.commit())
     return failed("cannot be written");
   counters_.is_reachable = true;
-  database_.run("PRAGMA secure_delete = OFF");
   return n_removed;
 }
 
@@ -185,7 +180,13 @@ failure sqlite_store::failed(const std::string& what) {
   return failure{options_.path + ": " + what + ": " + database_.error()};
 }
 
-/// Of the file, without what is free in it.
+/// Of the file.
+std::uint64_t sqlite_store::taken_bytes() const {
+  sqlite_statement row{database_, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"};
+  return row.next() ? static_cast<std::uint64_t>(row.number(0)) : 0;
+}
+
+/// Without what is free in it.
 std::uint64_t sqlite_store::used_bytes() const {
   sqlite_statement row{database_, "SELECT (page_count - freelist_count) * page_size "
                                   "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"};
@@ -205,7 +206,7 @@ bool sqlite_store::make_room(std::uint64_t n_bytes) {
 
 /// After the bound has become lower.
 bool sqlite_store::give_back_room() {
-  if (used_bytes() <= options_.max_bytes)
+  if (taken_bytes() <= options_.max_bytes)
     return true;
   sqlite_transaction change{database_};
   if (change.has_begun())

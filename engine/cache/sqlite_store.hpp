@@ -45,6 +45,7 @@ private:
 
   failure failed(const std::string& what);
   failure too_large(std::size_t n_bytes);
+  std::uint64_t taken_bytes() const;
   std::uint64_t used_bytes() const;
   bool insert(const cache_entry& entry, std::string_view bytes);
   bool make_room(std::uint64_t n_bytes);

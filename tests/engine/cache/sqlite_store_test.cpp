@@ -200,6 +200,19 @@ TEST(SqliteStore, PutsRemoveWhatHasExpired) {
   EXPECT_EQ(store->counters().n_entries, 2U);
 }
 
+TEST(SqliteStore, CountsWhatIsThereNotWhatWas) {
+  const scratch_folder folder;
+  const auto store = opened(file_in(folder));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(store->put(law_entry(1, 1, 0, 10)));
+    ASSERT_TRUE(store->put(law_entry(1, 2, 0, 10)));
+    EXPECT_EQ(store->counters().n_entries, 1U);
+    ASSERT_TRUE(store->erase(law_key(1)));
+    ASSERT_TRUE(store->erase(law_key(1)));
+    EXPECT_EQ(store->counters().n_entries, 0U);
+  }
+}
+
 TEST(SqliteStore, GivesWhatItHasInTheOrderOfCreationAndInParts) {
   const scratch_folder folder;
   const auto store = opened(file_in(folder));
@@ -409,6 +422,20 @@ TEST(SqliteStore, SaysThatTheDiskIsFullAndGoesOnWhenItIsNot) {
   EXPECT_TRUE(holds(*store, before) && holds(*store, after));
 }
 
+TEST(SqliteStore, APutThatFailsInTheMiddleChangesNothing) {
+  const scratch_folder folder;
+  const auto store = opened(file_in(folder));
+  const auto before = law_entry(1, 1, 0, 10);
+  ASSERT_TRUE(store->put(before));
+  change(file_in(folder), "CREATE TRIGGER refuse AFTER INSERT ON entries WHEN NEW.expires_s = 77 "
+                          "BEGIN SELECT RAISE(ABORT, 'refused'); END");
+  const auto failed = store->put(law_entry(1, 2, 0, 77));
+  ASSERT_FALSE(failed);
+  EXPECT_NE(failed.error().find(file_in(folder) + ": cannot be written: refused"), std::string::npos);
+  EXPECT_TRUE(holds(*store, before));
+  EXPECT_TRUE(store->put(law_entry(2, 2, 0, 10)));
+}
+
 TEST(SqliteStore, WaitsForOthersForNoLongerThanItMay) {
   const scratch_folder folder;
   const auto store = opened(file_in(folder), 64 << 20, 50);
@@ -420,7 +447,10 @@ TEST(SqliteStore, WaitsForOthersForNoLongerThanItMay) {
   const auto began = std::chrono::steady_clock::now();
   EXPECT_FALSE(store->put(law_entry(2, 2, 0, 10)));
   EXPECT_FALSE(store->erase(entry.exact));
-  EXPECT_FALSE(store->forget(entry.owner));
+  const auto forgotten = store->forget(entry.owner);
+  ASSERT_FALSE(forgotten);
+  EXPECT_NE(forgotten.error().find(file_in(folder) + ": cannot be written: database is locked"),
+            std::string::npos);
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds{2});
   EXPECT_EQ(store->counters().n_failures, 3U);
   EXPECT_TRUE(holds(*store, entry)) << "who reads does not wait";

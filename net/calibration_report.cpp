@@ -1,4 +1,4 @@
-#include "examples/cache_calibration/report.hpp"
+#include "net/calibration_report.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <ostream>
 #include <sstream>
 
-namespace souffleur::calibration_report {
+namespace souffleur {
 
 namespace {
 
@@ -51,7 +51,8 @@ std::vector<labelled_lookup> nearest_lookups(std::span<const asked_question> req
   return lookups;
 }
 
-std::unique_ptr<cache_policy> calibrated(const trial& what, std::span<const asked_question> calibration) {
+std::unique_ptr<cache_policy> calibrated(const calibration_trial& what,
+                                         std::span<const asked_question> calibration) {
   return make_cache_policy("bounded",
                            calibrate(lookups_of(calibration), what.promises, what.confidence, what.basis));
 }
@@ -59,9 +60,10 @@ std::unique_ptr<cache_policy> calibrated(const trial& what, std::span<const aske
 } // namespace
 
 void write_curve(std::ostream& out, std::span<const labelled_lookup> lookups, double step) {
-  out << "| threshold | hits | errors per request | per hit | guarded: hits | errors per request | per hit "
-         "|\n"
-         "|---|---|---|---|---|---|---|\n";
+  out << "| threshold | hits | wrong per request | precision | recall | guarded: hits | wrong per request "
+         "| precision | recall |\n|---|---|---|---|---|---|---|---|---|\n";
+  const auto n_right =
+      std::count_if(lookups.begin(), lookups.end(), [](const auto& one) { return one.right; });
   const auto all = curve_of(lookups, false);
   const auto guarded = curve_of(lookups, true);
   double next = 1;
@@ -72,13 +74,14 @@ void write_curve(std::ostream& out, std::span<const labelled_lookup> lookups, do
     out << "| " << all[i].threshold;
     for (const auto* point : {&all[i], &guarded[i]})
       out << " | " << percent(point->hit_rate()) << " | " << percent(point->error(error_basis::per_request))
-          << " | " << percent(point->error(error_basis::per_hit));
+          << " | " << percent(1 - point->error(error_basis::per_hit)) << " | "
+          << percent(n_right == 0 ? 0 : static_cast<double>(point->n_hits - point->n_errors) / n_right);
     out << " |\n";
   }
 }
 
-void write_trial(std::ostream& out, const trial& what, std::span<const asked_question> calibration,
-                 std::span<const asked_question> test) {
+void write_calibration(std::ostream& out, const calibration_trial& what,
+                       std::span<const asked_question> calibration, std::span<const asked_question> test) {
   const auto made = calibrate(lookups_of(calibration), what.promises, what.confidence, what.basis);
   out << "prior: thresholds " << made.prior.mean << " +- " << made.prior.spread << ", slope "
       << made.prior.slope << "; floors:";
@@ -121,9 +124,9 @@ void write_equal_error(std::ostream& out, std::span<const asked_question> test) 
     }
 }
 
-repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vectors, const trial& what,
-                        double promise, int n_trials) {
-  repeated_outcome outcome;
+repeated_calibration repeat_calibration(const labelled_pairs& all, const question_vectors& vectors,
+                                        const calibration_trial& what, double promise, int n_trials) {
+  repeated_calibration outcome;
   for (int i = 0; i < n_trials; ++i) {
     const auto [first, second] = halves_of(all, static_cast<std::uint64_t>(i) + 1);
     const auto calibration = requests_of(what.kind, all, first, vectors);
@@ -145,7 +148,7 @@ repeated_outcome repeat(const labelled_pairs& all, const question_vectors& vecto
   return outcome;
 }
 
-void write_repeated(std::ostream& out, double promise, const repeated_outcome& outcome) {
+void write_repeated(std::ostream& out, double promise, const repeated_calibration& outcome) {
   out << percent(promise) << " promised: broken in " << outcome.n_broken << " of " << outcome.n_trials
       << " ways to halve the pairs, " << percent(outcome.error) << " on average; hits "
       << percent(outcome.hit_rate) << ", with a fixed threshold that is certified alike "
@@ -172,7 +175,7 @@ std::vector<served_question> labelled_wrong(const traffic_outcome& outcome) {
 
 } // namespace
 
-void write_false_hits(std::ostream& out, const labelled_pairs& all, const trial& what,
+void write_false_hits(std::ostream& out, const labelled_pairs& all, const calibration_trial& what,
                       std::span<const asked_question> calibration, std::span<const asked_question> test,
                       int n_shown) {
   const auto bounded = calibrated(what, calibration);
@@ -193,4 +196,4 @@ void write_false_hits(std::ostream& out, const labelled_pairs& all, const trial&
   }
 }
 
-} // namespace souffleur::calibration_report
+} // namespace souffleur
