@@ -11,8 +11,8 @@ namespace {
 // found among 20,000, however long it searched, and similarities were wrong by 0.0015.
 constexpr std::string_view quantisation = "NOQUANT";
 constexpr std::string_view n_links = "16";
-constexpr std::string_view n_tried_to_add = "200";
-constexpr std::string_view n_tried_to_find = "100";
+constexpr std::string_view n_tried_to_add = "100";
+constexpr std::string_view n_tried_to_find = "64";
 
 std::string_view bytes_of(std::span<const float> vector) {
   static_assert(std::endian::native == std::endian::little);

@@ -6,13 +6,12 @@
 
 #include "tests/engine/scratch_folder.hpp"
 
-#include <gtest/gtest.h>
-
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <initializer_list>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <sys/prctl.h>
@@ -105,7 +104,7 @@ private:
         return;
       std::this_thread::sleep_for(std::chrono::milliseconds{20});
     }
-    ADD_FAILURE() << binary_ << " does not start";
+    throw std::runtime_error{binary_ + " does not start"};
   }
 
   scratch_folder folder_;
@@ -129,8 +128,9 @@ inline redis_store_options patient_options(const std::string& url) {
 
 inline std::unique_ptr<answer_store> opened(const redis_store_options& options) {
   auto store = open_redis_store(options);
-  EXPECT_TRUE(store) << store.error();
-  return store ? std::move(*store) : nullptr;
+  if (!store)
+    throw std::runtime_error{store.error()};
+  return std::move(*store);
 }
 
 } // namespace souffleur::testing
