@@ -147,6 +147,7 @@ struct client {
   int last_planned = never; ///< number of the plan
   int n_plans_beside = 0;   ///< in which its prompt had rows, and somebody who had an output had rows, too
   bool cancelled = false;
+  std::vector<token_id> untold; ///< rows whose successors its drafter is to be told of
 };
 
 /// Where there is a draft model it is worth its time.
@@ -313,6 +314,13 @@ private:
     request.sampling = std::make_shared<const sampling_params>(sampling_of(e.b % 128));
     request.speculation.enabled = e.a % 5 != 0;
     request.speculation.policy = std::array{"", "fixed", "adaptive"}[e.b % 3];
+    request.speculation.drafter = std::array{"", "", "suffix", "recycling", "prompt_lookup"}[e.b % 5];
+    if (e.b % 4 == 0)
+      request.speculation.max_draft = static_cast<int>(e.a % 5);
+    if (e.b % 7 == 0)
+      request.speculation.n_branches = 1 + static_cast<int>(e.a % 3);
+    if (e.a % 7 == 0)
+      request.prediction = request.prompt;
     request.priority = static_cast<int>(e.b % 3);
     request.trace = e.a % 3 == 0;
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
@@ -320,12 +328,52 @@ private:
   }
 
   draft_offer offer_for(const draft_demand& demand) {
+    for (const auto& wish : demand.wishes)
+      check(wish);
+    for (const auto& ending : demand.ended)
+      check(ending);
     auto offer = book_.answer(demand);
     book_.conclude(demand);
     for (std::size_t i = 0; i < demand.wishes.size() && offers_trees_; ++i)
       if (const auto whim = mixed(++n_whims_); whim % 2 == 0)
         offer.proposals[i].drafts = {tree_for(demand.wishes[i], whim)};
     return offer;
+  }
+
+  /// What the request says counts, and the rest is the server's; the drafter is told of each row once.
+  void check(const draft_wish& wish) {
+    auto& who = clients_.at(wish.id);
+    const auto& wanted = who.request.speculation;
+    RC_ASSERT(wanted.enabled);
+    RC_ASSERT(wish.n_max <= std::min(config_.max_draft, wanted.max_draft.value_or(config_.max_draft)));
+    const auto& subject = *wish.subject;
+    RC_ASSERT(subject.tenant == who.request.tenant);
+    RC_ASSERT(subject.n_prompt == static_cast<int>(who.request.prompt.size()));
+    const auto drafters = *drafters_named(wanted.drafter.empty() ? config_.drafter : wanted.drafter);
+    RC_ASSERT((subject.drafters == drafters));
+    RC_ASSERT(subject.n_branches == wanted.n_branches.value_or(config_.n_draft_branches));
+    RC_ASSERT(subject.prediction == who.request.prediction);
+    std::vector<token_id> told;
+    for (const auto& row : wish.successors)
+      told.push_back(row.token);
+    const auto n_told = std::min(who.untold.size(), sequence::most_successors);
+    RC_ASSERT(told == std::vector<token_id>(who.untold.end() - static_cast<std::ptrdiff_t>(n_told),
+                                            who.untold.end()));
+    who.untold.clear();
+  }
+
+  /// An answer is told of to its end.
+  void check(const draft_ending& ending) const {
+    const auto found = clients_.find(ending.id);
+    if (found == clients_.end())
+      return; // its end was checked and forgotten
+    const auto answer = found->second.recorder->now();
+    const bool is_answer = answer.finished && (answer.finished->reason == finish_reason::stop ||
+                                               answer.finished->reason == finish_reason::length);
+    RC_ASSERT(ending.is_answer == is_answer);
+    if (is_answer)
+      RC_ASSERT(ending.offset + ending.appended.size() ==
+                found->second.request.prompt.size() + found->second.expected.size());
   }
 
   draft_offer model_drafts(const draft_demand& demand) {
@@ -373,6 +421,7 @@ private:
     }
     const auto result = runner_.run(plan);
     RC_ASSERT(model_->complaint() == "");
+    is_plan_void_ = false;
     happen(events, before_commit);
     if (has(events, step_unanswered)) {
       core_.step_failed("planted", now_);
@@ -395,6 +444,9 @@ private:
       n_rows += static_cast<int>(rows.tokens.size());
     for (std::size_t i = 0; i < plan.sequences.size(); ++i) {
       const auto& rows = plan.sequences[i];
+      if (!is_plan_void_)
+        for (const auto& row : result.outcomes[i].successors)
+          clients_.at(rows.id).untold.push_back(row.token);
       check_told(rows, n_rows, result, result.outcomes[i], drafters_of(rows, offer), before[i]);
     }
   }
@@ -449,6 +501,7 @@ private:
   }
 
   void kv_lost() {
+    is_plan_void_ = true;
     core_.kv_lost();
     books_.kv_lost();
   }
@@ -606,6 +659,7 @@ private:
   step_runner runner_;
   std::map<request_id, client> clients_;
   int n_failed_steps_ = 0;
+  bool is_plan_void_ = false; ///< the kv manager was lost while the step was computed
   int n_plans_ = 0;
   int n_prefill_rows_ = 0;
   request_id n_admitted_ = 0;
@@ -627,7 +681,8 @@ private:
 /// or of cached prefixes that are not there; the KV of who leaves the batch thrown away; who sits out has
 /// rows, or sits out for good, or counts from before it was preempted; a step traced with rows, drafts or
 /// times that were not its own, or unasked, or only if it shows a token; a token that is said to be
-/// another's.
+/// another's; wishes for drafts that leave out what the request says, or tell of a row twice or never; an
+/// answer taken for none.
 RC_GTEST_PROP(SchedulerCore, AnswersEveryRequestOnceAndAsTheModelAlone, ()) {
   const auto config = any_config();
   const auto some_events = rc::gen::resize(4, rc::gen::container<std::vector<event>>(any_event()));
