@@ -138,6 +138,15 @@ TEST(AnswerDesk, WhatIsNearButRefusedIsDraftedFrom) {
   EXPECT_FALSE(far->answer);
 }
 
+TEST(AnswerDesk, WhatMayBeServedGoesBeforeWhatIsNearer) {
+  answer_desk desk{options_of("guarded")};
+  store(desk, terms_of("a", wordings[2].text), 0, "of the opposite");
+  store(desk, terms_of("a", wordings[1].text), 2, "of the same");
+  const auto found = desk.find_similar(*terms_of("a", wordings[0].text), vector_of(0), {}, start_s);
+  EXPECT_EQ(found->source, answer_source::semantic);
+  EXPECT_EQ(found->answer->text(), "of the same");
+}
+
 TEST(AnswerDesk, WhatTheStoreFindsIsNotTakenOnTrust) {
   answer_desk desk{options_of("fixed")};
   const auto entry = [](const std::string& tenant, unix_seconds expires_s) {
