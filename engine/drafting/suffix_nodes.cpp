@@ -165,10 +165,8 @@ void suffix_nodes::remove_from_rest(edge_table& rest, token_id token) {
 
 /// `edge`, one of the rest, and the last of the first change places.
 void suffix_nodes::exchange_last(suffix_node& node, suffix_edge edge) {
-  const auto most = node.rest.kept();
   remove_from_rest(node.rest, edge.token);
   add_to_rest(node.rest, std::exchange(node.first.back(), edge));
-  raise(node.rest, most); // it may have been empty
 }
 
 /// Null if it is known that no count reaches `least_count`.
