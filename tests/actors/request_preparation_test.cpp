@@ -182,6 +182,31 @@ TEST(RequestPreparation, WhatDraftsMayChangeIsLossyAndNeverCached) {
   EXPECT_FALSE(admitted(request, config).is_lossy) << "greedy rows are decided greedily";
 }
 
+/// Its end token is a control token.
+struct tokenizer_with_control : fake_tokenizer {
+  std::vector<token_id> encode(std::string_view text, bool parse_special) const override {
+    if (parse_special && text == piece(fake_end))
+      return {fake_end};
+    return fake_tokenizer::encode(text, parse_special);
+  }
+};
+
+TEST(RequestPreparation, APredictionIsPlainText) {
+  auto format = format_of();
+  format.vocabulary = std::make_shared<tokenizer_with_control>();
+  auto request = text_request("abc");
+  request.prediction = "</s>";
+  const auto ready = prepare(request, format, {}, fresh_seed);
+  EXPECT_EQ(std::get<admitted_request>(ready).prediction, std::vector<token_id>{'s' - 'a'});
+}
+
+TEST(RequestPreparation, WhoAsksIsToldOfItsSteps) {
+  auto request = text_request("abc");
+  EXPECT_FALSE(admitted(request).trace);
+  request.trace = true;
+  EXPECT_TRUE(admitted(request).trace);
+}
+
 TEST(RequestPreparation, NobodyDraftsForWhoSaysOffNorOnAServerThatDoes) {
   auto request = text_request("abc");
   EXPECT_TRUE(admitted(request).speculation.enabled);
