@@ -18,6 +18,7 @@ struct server_settings {
   std::string embedding_model = "auto"; ///< a folder, or the name of one in `model_folder`; "off"; or "auto"
   int n_embedding_threads = 1;          ///< of its own
   int n_threads = 0;                    ///< 0: one per CPU that this process may use
+  std::string api_keys = "none";        ///< a file; or "none"
   std::string kernels = "auto";         ///< or the name of an instruction set
   std::string kv_type = "f16";          ///< what keys and values are rounded to: f32, f16 or int8
   int kv_tokens = 32768;                ///< positions in the KV pool, over all sequences

@@ -101,6 +101,26 @@ asio::awaitable<std::optional<Answer>> answer_to(context_ptr context, Ask ask) {
   co_return std::move(answer->content);
 }
 
+/// As which the client offers its key: in the header, or, from a browser's WebSocket, as a subprotocol.
+std::string_view key_in(const request_message& request) {
+  const auto header = request[http::field::authorization];
+  if (!header.empty())
+    return bearer_key({header.data(), header.size()});
+  for (const auto& offered : http::token_list{request[http::field::sec_websocket_protocol]})
+    if (const std::string_view name{offered.data(), offered.size()}; name.starts_with(key_subprotocol))
+      return name.substr(key_subprotocol.size());
+  return {};
+}
+
+bool has_key(const request_message& request) { return !key_in(request).empty(); }
+
+/// Nothing: the server has keys, and the client none of them.
+std::optional<std::string> tenant_of(const request_message& request, const server_context& context) {
+  if (!context.options.keys)
+    return std::string{request[http::field::authorization]};
+  return context.options.keys->tenant_of(key_in(request));
+}
+
 /// The header's word on caching (RFC 9111) where the body has none.
 void heed_cache_control(std::string_view header, cache_wish& wish) {
   if (header.find("no-store") != std::string_view::npos && !wish.mode)
@@ -136,8 +156,13 @@ public:
       if (!request)
         break;
       if (beast::websocket::is_upgrade(*request) && path_of(*request) == "/v1/stream") {
+        auto tenant = tenant_of(*request, *context_);
+        if (!tenant) {
+          co_await send(no_key_reply(has_key(*request)), request->version(), false, false);
+          break;
+        }
         answering_ = upgraded_ = true;
-        co_await serve_websocket(std::move(stream_), std::move(*request), context_);
+        co_await serve_websocket(std::move(stream_), std::move(*request), std::move(*tenant), context_);
         co_return;
       }
       answering_ = true;
@@ -215,6 +240,11 @@ private:
   asio::awaitable<bool> answer(const request_message& request) {
     const std::string method{request.method_string()};
     const http_query query{method, path_of(request), request.body()};
+    const auto caller = tenant_of(request, *context_);
+    if (!caller && !is_open_to_all(query))
+      co_return co_await send(no_key_reply(has_key(request)), request.version(), request.keep_alive(),
+                              method == "HEAD");
+    const std::string tenant = caller.value_or("");
     auto routed = route(query, {context_->service, context_->embedding});
     if (const auto* reply = std::get_if<http_reply>(&routed))
       co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
@@ -225,20 +255,19 @@ private:
                               request.keep_alive(), method == "HEAD");
     }
     if (std::holds_alternative<purge_order>(routed)) {
-      const auto purged = co_await answer_to<cache_purged>(context_, [&](purge_sink sink) {
-        context_->service.forget_answers(std::string{request[http::field::authorization]}, std::move(sink));
-      });
+      const auto purged = co_await answer_to<cache_purged>(
+          context_, [&](purge_sink sink) { context_->service.forget_answers(tenant, std::move(sink)); });
       co_return co_await send(purge_reply(purged), request.version(), request.keep_alive(), false);
     }
     if (auto* call = std::get_if<embedding_call>(&routed)) {
-      call->request.tenant = std::string{request[http::field::authorization]};
+      call->request.tenant = tenant;
       co_return co_await embed(std::move(*call), request);
     }
     auto& call = std::get<openai_call>(routed);
     const std::string_view control{request[http::field::cache_control].data(),
                                    request[http::field::cache_control].size()};
     for (auto& generation : call.generations) {
-      generation.tenant = std::string{request[http::field::authorization]};
+      generation.tenant = tenant;
       heed_cache_control(control, generation.cache);
     }
     co_return co_await generate(call, request);
@@ -394,7 +423,7 @@ private:
   static void set_common_fields(Fields& head, bool keep_alive) {
     head.set(http::field::server, "souffleur");
     head.set(http::field::access_control_allow_origin, "*");
-    head.set(http::field::access_control_allow_headers, "Authorization, Content-Type");
+    head.set(http::field::access_control_allow_headers, "Authorization, Cache-Control, Content-Type");
     head.keep_alive(keep_alive);
   }
 
@@ -407,6 +436,8 @@ private:
       response.set(http::field::allow, reply.allow);
       response.set(http::field::access_control_allow_methods, reply.allow);
     }
+    if (reply.wants_key)
+      response.set(http::field::www_authenticate, "Bearer");
     if (reply.retry_after_s > 0)
       response.set(http::field::retry_after, std::to_string(reply.retry_after_s));
     if (!head_only)

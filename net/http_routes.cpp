@@ -218,6 +218,20 @@ http_reply error_reply(const generation_failed& error) {
   return reply;
 }
 
+bool is_open_to_all(const http_query& query) {
+  return query.method == "OPTIONS" || query.path == "/" || query.path == "/health" ||
+         query.path == "/metrics";
+}
+
+http_reply no_key_reply(bool is_wrong) {
+  auto reply = error_reply({401, "invalid_api_key",
+                            is_wrong ? "The API key is not one of this server's."
+                                     : "This server wants an API key: Authorization: Bearer KEY.",
+                            "", 0});
+  reply.wants_key = true;
+  return reply;
+}
+
 /// The prefix tree and its memory; no text, and no name of a tenant.
 http_reply kv_reply(const std::optional<kv_summary>& summary, const served_model& model) {
   if (!summary)

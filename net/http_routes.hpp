@@ -23,11 +23,17 @@ struct http_reply {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
-  std::string allow;     ///< with 405
-  int retry_after_s = 0; ///< with 429 and 503
+  std::string allow;      ///< with 405
+  bool wants_key = false; ///< with 401
+  int retry_after_s = 0;  ///< with 429 and 503
 };
 
 http_reply error_reply(const generation_failed& error);
+
+/// Whether it is answered to who has no key: what a browser or a watchdog asks before anything else.
+bool is_open_to_all(const http_query& query);
+/// For who has none, or a wrong one.
+http_reply no_key_reply(bool is_wrong);
 
 /// The reply is kv_reply() of what the service says.
 struct kv_question {

@@ -40,6 +40,7 @@ std::string_view page_html() {
   <label>temperature <input type="number" form="form" required id="temperature" min="0" max="2" step="any" value="0.7"></label>
   <label>tokens, at most <input type="number" form="form" required id="max_tokens" min="1" max="100000" value="1024"></label>
   <label><input type="checkbox" id="steps"> show steps</label>
+  <label id="key_label" hidden>API key <input type="password" id="key" autocomplete="off"></label>
 </fieldset>
 <main id="talk" aria-live="polite"></main>
 <form id="form">
@@ -54,9 +55,18 @@ const max_tokens_box = document.getElementById("max_tokens");
 const messages = [];
 let socket = null, live = null, n_streams = 0;
 
-fetch("v1/models").then(r => r.json()).then(list => {
-  document.getElementById("model").textContent = list.data[0].id;
-});
+const key_box = document.getElementById("key");
+
+async function look_who_is_there() {
+  const headers = key_box.value ? {Authorization: `Bearer ${key_box.value}`} : {};
+  const answer = await fetch("v1/models", {headers});
+  const is_known = answer.status !== 401;
+  document.getElementById("key_label").hidden = is_known && !key_box.value;
+  document.getElementById("model").textContent = is_known ? (await answer.json()).data[0].id
+    : key_box.value ? "the key is not one of this server's" : "asks for a key";
+}
+key_box.onchange = () => { if (socket) socket.close(); socket = null; look_who_is_there(); };
+look_who_is_there();
 
 function add(kind, text) {
   const element = document.createElement("div");
@@ -71,7 +81,8 @@ function connect() {
   if (socket && socket.readyState <= WebSocket.OPEN) return socket;
   const url = new URL("v1/stream", location.href);
   url.protocol = url.protocol.replace("http", "ws");
-  socket = new WebSocket(url, "souffleur.v1");
+  // A browser cannot set a header here.
+  socket = new WebSocket(url, ["souffleur.v1", ...(key_box.value ? [`souffleur.key.${key_box.value}`] : [])]);
   socket.onmessage = event => receive(JSON.parse(event.data));
   socket.onclose = () => { if (live) fail("The connection to the server was lost."); };
   return socket;

@@ -5,6 +5,7 @@
 #include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
 #include "engine/result.hpp"
+#include "net/api_keys.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -22,6 +23,7 @@ struct server_options {
   int max_streams = 64; ///< live streams of one WebSocket connection
   std::size_t max_held_tokens =
       65536; ///< made but not taken by the client, per connection; past it, it is cut off
+  std::shared_ptr<const api_keys> keys; ///< null: everybody may ask, and a tenant is an Authorization header
   std::chrono::seconds idle_timeout{75};
   std::chrono::seconds write_timeout{30};
 };

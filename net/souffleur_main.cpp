@@ -287,6 +287,12 @@ int fail(const std::string& why) {
 
 int serve(server_settings settings) {
   const auto started = std::chrono::steady_clock::now();
+  if (settings.api_keys != "none") {
+    auto keys = api_keys::read(settings.api_keys);
+    if (!keys)
+      return fail("server.api_keys: " + keys.error());
+    settings.server.keys = std::make_shared<const api_keys>(std::move(*keys));
+  }
   auto loaded = load(settings);
   if (!loaded)
     return fail(loaded.error());

@@ -263,9 +263,8 @@ private:
 
 } // namespace
 
-asio::awaitable<void> serve_websocket(beast::tcp_stream stream, upgrade_request upgrade,
+asio::awaitable<void> serve_websocket(beast::tcp_stream stream, upgrade_request upgrade, std::string tenant,
                                       context_ptr context) {
-  std::string tenant{upgrade[beast::http::field::authorization]};
   const auto connection =
       std::make_shared<websocket_connection>(std::move(stream), std::move(tenant), std::move(context));
   co_await connection->run(upgrade);

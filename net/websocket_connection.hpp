@@ -6,11 +6,13 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include <string>
+
 namespace souffleur {
 
-/// Takes over a connection whose upgrade request was read.
+/// Takes over a connection whose upgrade request was read and came from `tenant`.
 asio::awaitable<void> serve_websocket(beast::tcp_stream stream,
                                       beast::http::request<beast::http::string_body> upgrade,
-                                      context_ptr context);
+                                      std::string tenant, context_ptr context);
 
 } // namespace souffleur

@@ -159,3 +159,20 @@ def test_it_fits_the_screen_and_follows_its_light(server, size, scheme, tmp_path
         browser.save_screenshot(str(tmp_path / f"page-{size[0]}-{scheme}.png"))
     finally:
         browser.quit()
+
+
+def test_the_page_asks_for_a_key_where_one_is_wanted(start_server, browser, tmp_path):
+    keys = tmp_path / "keys"
+    keys.write_text("alice a-key-of-alice-0123\n")
+    server = start_server("smollm2", "--server.api_keys", str(keys))
+    browser.get(server.base_url + "/")
+    until(browser, lambda b: b.find_element(By.ID, "model").text == "asks for a key")
+    box = browser.find_element(By.ID, "key")
+    assert box.is_displayed()
+    box.send_keys("a-key-of-nobody-at-all", Keys.TAB)
+    until(browser, lambda b: "not one of" in b.find_element(By.ID, "model").text)
+    box.clear()
+    box.send_keys("a-key-of-alice-0123", Keys.TAB)
+    until(browser, lambda b: b.find_element(By.ID, "model").text == "smollm2")
+    say(browser, "Hello", 8)
+    until(browser, lambda b: len(turns(b)) == 2 and is_idle(b) and turns(b)[1].text)
