@@ -180,9 +180,11 @@ void add_calibration_options(CLI::App& app, calibration_options& o) {
       ->capture_default_str();
   app.add_option("--confidence", o.confidence)->check(CLI::Range(0.5, 0.999))->capture_default_str();
   app.add_option("--seed", o.seed, "of the halves")->capture_default_str();
-  app.add_option("--repeats", o.n_repeats, "ways to halve the pairs, to see how often a promise breaks");
+  app.add_option("--repeats", o.n_repeats, "ways to halve the pairs, to see how often a promise breaks")
+      ->check(CLI::Range(0, 10'000));
   app.add_option("--show", o.n_shown,
-                 "so many false hits, those of a fixed 0.9 that are not served and those that are");
+                 "so many false hits, those of a fixed 0.9 that are not served and those that are")
+      ->check(CLI::Range(0, 1 << 30));
   app.add_option("--curve", o.curve_step, "steps of the precision and recall that are printed")
       ->check(CLI::Range(0.0025, 0.5))
       ->capture_default_str();
