@@ -59,6 +59,8 @@ result<std::unique_ptr<answer_store>> open_store(const tool_options& o, missing_
   return sqlite_store::open({o.store, any_size});
 }
 
+std::string answers_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " answer" : " answers"); }
+
 unix_seconds now_s() { return static_cast<unix_seconds>(std::time(nullptr)); }
 
 result<std::monostate> stats(const tool_options& o, const tool_streams& io) {
@@ -90,7 +92,7 @@ result<std::monostate> forget(const tool_options& o, const tool_streams& io) {
                                   : (*store)->forget(cache_owner(tenant_of(o, io)));
   if (!n)
     return failure{n.error()};
-  io.out << *n << (*n == 1 ? " answer" : " answers") << " forgotten\n";
+  io.out << answers_text(*n) << " forgotten\n";
   return std::monostate{};
 }
 
@@ -124,7 +126,7 @@ result<std::monostate> export_all(const tool_options& o, const tool_streams& io)
                                : export_to_file(**store, o.file, progress);
   if (!n)
     return failure{n.error()};
-  io.err << *n << " answers exported\n";
+  io.err << answers_text(*n) << " exported\n";
   return std::monostate{};
 }
 
@@ -138,7 +140,7 @@ result<std::monostate> import_all(const tool_options& o, const tool_streams& io)
   const auto counts = import_answers(**store, lines, now_s(), progress_line(io.err, "imported"));
   if (!counts)
     return failure{o.file + ": " + counts.error()};
-  io.err << counts->n_stored << " answers imported, " << counts->n_expired << " had expired\n";
+  io.err << answers_text(counts->n_stored) << " imported, " << counts->n_expired << " had expired\n";
   return std::monostate{};
 }
 
@@ -177,7 +179,7 @@ void add_tools(CLI::App& app, tool_options& o, tool& chosen) {
   add_tool(app, "stats", "how many answers there are, by tenant", stats, chosen);
   auto& listing =
       add_tool(app, "list", "the first questions, and the beginnings of their answers", list, chosen);
-  listing.add_option("--limit", o.n_listed, "0: all")->capture_default_str();
+  listing.add_option("--limit", o.n_listed, "0: all")->check(CLI::Range(0, 1 << 30))->capture_default_str();
   listing.add_flag("--json", o.as_json, "whole texts, a line of JSON each");
   add_forget(app, o, chosen);
   add_tool(app, "export", "writes all answers as lines of JSON", export_all, chosen)

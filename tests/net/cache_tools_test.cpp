@@ -217,7 +217,7 @@ TEST_F(CacheTools, ImportLeavesOutWhatHasExpired) {
   const auto lines = file("answers.jsonl");
   std::ofstream{lines} << entry_as_json(entry_of("a", 1)) << "\n\n" << entry_as_json(entry_of("a", 2, -1));
   const auto said = run({"import", lines, "--cache.store", file("copy.db")});
-  EXPECT_EQ(said.err, "1 answers imported, 1 had expired\n");
+  EXPECT_EQ(said.err, "1 answer imported, 1 had expired\n");
 }
 
 TEST_F(CacheTools, NameAFileThatIsMissingOrNoStore) {
