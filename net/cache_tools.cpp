@@ -1,5 +1,6 @@
 #include "net/cache_tools.hpp"
 
+#include "engine/cache/open_store.hpp"
 #include "engine/cache/sqlite_store.hpp"
 #include "net/answer_transfer.hpp"
 #include "net/calibration_tool.hpp"
@@ -21,11 +22,8 @@ namespace souffleur {
 
 namespace {
 
-/// Its bound is the server's business: no tool removes answers to keep it.
-constexpr auto any_size = std::uint64_t{1} << 60;
-
 struct tool_options {
-  std::string store = default_store_file();
+  store_options store;
   std::size_t n_listed = 20;
   bool as_json = false;
   std::string tenant;
@@ -50,13 +48,25 @@ transfer_progress progress_line(std::ostream& err, const std::string& verb) {
   };
 }
 
+std::string name_of(const store_options& store) {
+  return store.where == "auto" ? default_store_file() : store.where;
+}
+
+bool is_address(const store_options& store) { return store.where.find("://") != std::string::npos; }
+
 enum class missing_file : std::uint8_t { refuse, make };
 
-result<std::unique_ptr<answer_store>> open_store(const tool_options& o, missing_file missing) {
+result<std::shared_ptr<answer_store>> open_stored(store_options store, missing_file missing) {
   std::error_code ignored;
-  if (missing == missing_file::refuse && !std::filesystem::exists(o.store, ignored))
-    return failure{o.store + ": there is no such file"};
-  return sqlite_store::open({o.store, any_size});
+  if (store.where == "memory")
+    return failure{"cache.store: memory keeps nothing"};
+  if (missing == missing_file::refuse && !is_address(store) &&
+      !std::filesystem::exists(name_of(store), ignored))
+    return failure{name_of(store) + ": there is no such file"};
+  // Its bounds are the server's business: no tool removes answers to keep one, and people can wait.
+  store.max_bytes = std::uint64_t{1} << 60;
+  store.timeout_ms = 5000;
+  return open_store(store);
 }
 
 std::string answers_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " answer" : " answers"); }
@@ -64,12 +74,13 @@ std::string answers_text(std::size_t n) { return std::to_string(n) + (n == 1 ? "
 unix_seconds now_s() { return static_cast<unix_seconds>(std::time(nullptr)); }
 
 result<std::monostate> stats(const tool_options& o, const tool_streams& io) {
-  const auto store = open_store(o, missing_file::refuse);
-  return store ? write_statistics(io.out << o.store << '\n', **store, now_s()) : failure{store.error()};
+  const auto store = open_stored(o.store, missing_file::refuse);
+  return store ? write_statistics(io.out << name_of(o.store) << '\n', **store, now_s())
+               : failure{store.error()};
 }
 
 result<std::monostate> list(const tool_options& o, const tool_streams& io) {
-  const auto store = open_store(o, missing_file::refuse);
+  const auto store = open_stored(o.store, missing_file::refuse);
   if (!store)
     return failure{store.error()};
   return write_list(io.out, **store, now_s(), o.n_listed, o.as_json ? list_format::json : list_format::text);
@@ -84,7 +95,7 @@ std::string tenant_of(const tool_options& o, const tool_streams& io) {
 }
 
 result<std::monostate> forget(const tool_options& o, const tool_streams& io) {
-  const auto store = open_store(o, missing_file::refuse);
+  const auto store = open_stored(o.store, missing_file::refuse);
   if (!store)
     return failure{store.error()};
   const auto n = o.all            ? forget_all(**store)
@@ -118,7 +129,7 @@ result<std::size_t> export_to_file(answer_store& store, const std::string& path,
 }
 
 result<std::monostate> export_all(const tool_options& o, const tool_streams& io) {
-  const auto store = open_store(o, missing_file::refuse);
+  const auto store = open_stored(o.store, missing_file::refuse);
   if (!store)
     return failure{store.error()};
   const auto progress = progress_line(io.err, "exported");
@@ -131,10 +142,12 @@ result<std::monostate> export_all(const tool_options& o, const tool_streams& io)
 }
 
 result<std::monostate> import_all(const tool_options& o, const tool_streams& io) {
+  if (is_address(o.store)) // there, a server has to say what its vectors are made by
+    return failure{"cache.store: answers are imported to a file only"};
   std::ifstream lines{o.file, std::ios::binary};
   if (!lines)
     return failure{o.file + ": cannot be read: " + std::strerror(errno)};
-  const auto store = open_store(o, missing_file::make);
+  const auto store = open_stored(o.store, missing_file::make);
   if (!store)
     return failure{store.error()};
   const auto counts = import_answers(**store, lines, now_s(), progress_line(io.err, "imported"));
@@ -175,7 +188,12 @@ void add_forget(CLI::App& app, tool_options& o, tool& chosen) {
 }
 
 void add_tools(CLI::App& app, tool_options& o, tool& chosen) {
-  app.add_option("--cache.store", o.store, "file with the answers")->capture_default_str();
+  app.add_option("--cache.store", o.store.where,
+                 "where they are, as a server is told: auto (" + default_store_file() +
+                     "), a file, redis://HOST or unix:///SOCKET")
+      ->capture_default_str();
+  app.add_option("--cache.store_prefix", o.store.prefix, "of the names of the keys in a Redis server")
+      ->capture_default_str();
   add_tool(app, "stats", "how many answers there are, by tenant", stats, chosen);
   auto& listing =
       add_tool(app, "list", "the first questions, and the beginnings of their answers", list, chosen);

@@ -115,7 +115,7 @@ result<std::monostate> write_statistics(std::ostream& out, answer_store& store, 
   if (!visited)
     return visited;
   const auto counters = store.counters();
-  out << "file: " << counters.n_bytes << " bytes, "
+  out << "takes " << counters.n_bytes << " bytes, "
       << counters.n_entries - std::min<std::uint64_t>(counters.n_entries, all.n_entries) << " expired, "
       << counters.n_damaged << " damaged\n\n"
       << std::left << std::setw(shown_digits + 2) << "tenant" << std::right << std::setw(10) << "entries"

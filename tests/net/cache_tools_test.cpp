@@ -234,6 +234,8 @@ TEST_F(CacheTools, NameAFileThatIsMissingOrNoStore) {
   std::ofstream{missing} << std::string(1000, 'x');
   EXPECT_TRUE(has(run({"stats", "--cache.store", missing}).err, missing + ": is no SQLite database"));
   EXPECT_TRUE(has(on_file({"import", file("none")}).err, file("none") + ": cannot be read"));
+  EXPECT_TRUE(has(run({"stats", "--cache.store", "memory"}).err, "memory keeps nothing"));
+  EXPECT_TRUE(has(run({"import", path_, "--cache.store", "redis://localhost"}).err, "to a file only"));
   EXPECT_TRUE(has(on_file({"export", "/nowhere/x"}).err, "/nowhere/x.part: cannot be made"));
 }
 
