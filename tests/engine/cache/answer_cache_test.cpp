@@ -112,7 +112,7 @@ public:
     case 0:
       return find(any_key());
     case 1:
-      return ask();
+      return ask(partition_of(10 * *rc::gen::inRange(0, 3) + *rc::gen::inRange(0, 2)));
     case 2:
       return serve();
     case 3:
@@ -166,9 +166,13 @@ private:
     now_s_ += *rc::gen::inRange(0, 8);
     if (known_.empty() || *rc::gen::arbitrary<bool>())
       return;
-    const auto& some = *std::next(known_.begin(), *rc::gen::inRange<long>(0, std::ssize(known_)));
-    now_s_ = std::max(now_s_, some.second.entry->expires_s - *rc::gen::inRange(0, 2));
-    find(some.first);
+    const auto at = std::next(known_.begin(), *rc::gen::inRange<long>(0, std::ssize(known_)));
+    const auto entry = at->second.entry;
+    now_s_ = std::max(now_s_, entry->expires_s - *rc::gen::inRange(0, 2));
+    if (*rc::gen::arbitrary<bool>())
+      find(entry->exact);
+    else
+      ask(entry->partition);
   }
 
   // C2: what was put in is what comes out, until it expires.
@@ -185,8 +189,7 @@ private:
   }
 
   // C3: of the partition, not expired, none missing that is nearer.
-  void ask() {
-    const auto partition = partition_of(10 * *rc::gen::inRange(0, 3) + *rc::gen::inRange(0, 2));
+  void ask(const key_digest& partition) {
     const auto direction = any_direction();
     const auto k = *rc::gen::inRange<std::size_t>(0, 4);
     std::vector<double> nearest;
