@@ -139,7 +139,7 @@ result<std::size_t> remove_owned(redis_access& redis, const key_digest& owner, d
       return failure{members.error()};
     if (items_of(**members).empty())
       break;
-    const auto n = remove_listed(redis, key, **members, until);
+    auto n = remove_listed(redis, key, **members, until);
     if (!n)
       return n;
     n_removed += *n;

@@ -370,6 +370,18 @@ TEST_P(RedisStore, SweepsWhatFindsExpiredEntries) {
   }
 }
 
+TEST_P(RedisStore, LeavesNothingBehindButTheLog) {
+  const auto store = new_store();
+  for (int number = 0; number < n_exact; ++number)
+    ASSERT_TRUE(store->put(entry_numbered(number)));
+  for (int number = 0; number < n_exact; number += n_owners)
+    ASSERT_TRUE(store->erase(exact_of(number)));
+  EXPECT_EQ(*store->forget(owner_of(1)), static_cast<std::size_t>(n_exact / n_owners));
+  EXPECT_EQ(*store->forget(owner_of(1)), 0U);
+  EXPECT_EQ(server().integer({"DBSIZE"}), 1);
+  EXPECT_EQ(server().integer({"EXISTS", "souffleur:changes"}), 1);
+}
+
 TEST_P(RedisStore, StoresAndReadsNothingThatIsTooLarge) {
   auto options = patient_options(empty_server().url());
   const auto generous = opened(options);
