@@ -23,13 +23,13 @@ public:
   explicit slow_proxy(std::string to) : to_(std::move(to)) {
     listener_ = socket_at(path());
     listen(listener_, 16);
-    threads_.emplace_back([this] { accept_all(); });
+    acceptor_ = std::thread{[this] { accept_all(); }};
   }
   ~slow_proxy() {
     is_over_ = true;
-    threads_.front().join(); // it starts the others
-    for (std::size_t i = 1; i < threads_.size(); ++i)
-      threads_[i].join();
+    acceptor_.join();
+    for (auto& each : passers_)
+      each.join();
     close(listener_);
   }
   slow_proxy(const slow_proxy&) = delete;
@@ -61,7 +61,7 @@ private:
     while (!is_over_)
       if (is_ready(listener_)) {
         const int client = accept(listener_, nullptr, nullptr);
-        threads_.emplace_back([this, client] { pass_on(client); });
+        passers_.emplace_back([this, client] { pass_on(client); });
       }
   }
 
@@ -88,7 +88,8 @@ private:
   int listener_ = -1;
   std::atomic<bool> is_over_ = false;
   std::atomic<int> delay_ms_ = 0;
-  std::vector<std::thread> threads_;
+  std::thread acceptor_;
+  std::vector<std::thread> passers_; ///< the acceptor's, until it ends
 };
 
 } // namespace souffleur::testing
