@@ -8,6 +8,7 @@ import urllib.request
 import openai
 import pytest
 import websockets
+from websockets.exceptions import InvalidStatus
 
 KEYS = {"alice": "a-key-of-alice-0123", "bob": "a-key-of-bob-456789"}
 
@@ -63,7 +64,7 @@ async def first_frame(server, **options):
 def test_a_websocket_has_its_key_in_the_header_or_as_a_subprotocol(guarded):
     for refused in ({}, {"subprotocols": ["souffleur.v1", "souffleur.key.a-key-of-nobody-at-all"]},
                     {"additional_headers": {"Authorization": "Bearer x"}}):
-        with pytest.raises(websockets.exceptions.InvalidStatus) as error:
+        with pytest.raises(InvalidStatus) as error:
             asyncio.run(first_frame(guarded, **refused))
         assert error.value.response.status_code == 401
     accepted = asyncio.run(first_frame(guarded, subprotocols=["souffleur.v1", f"souffleur.key.{KEYS['bob']}"]))
