@@ -103,7 +103,7 @@ public:
       return;
     }
     auto reply = std::make_shared<reply_handle>(std::move(sink), credits_, request.tenant);
-    if (!ready_) {
+    if (!ready()) {
       reply->fail({503, "shutting_down", "The server is shutting down.", "", 1});
       return;
     }
@@ -127,7 +127,7 @@ public:
                                     "", 1});
     auto reply =
         std::make_shared<embedding_reply>(std::move(sink), embedding_credits_, request.tenant, n_texts);
-    if (!ready_) {
+    if (!ready()) {
       reply->fail({503, "shutting_down", "The server is shutting down.", "", 1});
       return;
     }
@@ -150,6 +150,8 @@ public:
     });
   }
 
+  void drain() override { draining_ = true; }
+  int in_flight() const override { return credits_->in_flight() + embedding_credits_->in_flight(); }
   void kill(const std::string& actor) override { compat::anon_send(supervisor_, kill_order{actor}); }
   const served_model& model() const override { return model_; }
   std::vector<token_id> tokenize(const std::string& text, bool parse_special) const override {
@@ -179,7 +181,7 @@ public:
               [sink](const caf::error&) { sink(std::nullopt); });
     });
   }
-  bool ready() const override { return ready_; }
+  bool ready() const override { return ready_ && !draining_; }
 
 private:
   void flush_tier() {
@@ -197,6 +199,7 @@ private:
   served_model model_;
   std::optional<served_embedder> embedder_; ///< nothing: there is none
   std::atomic<bool> ready_{true};
+  std::atomic<bool> draining_{false};
   caf_config caf_config_;
   caf::actor_system system_;
   supervisor_actor supervisor_; ///< must go before the system

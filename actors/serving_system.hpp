@@ -42,6 +42,10 @@ public:
   /// restarts.
   static result<std::unique_ptr<serving_system>> start(const serving_config& config, loaded_model loaded,
                                                        std::function<void(const std::string&)> on_give_up);
+  /// From now on new requests are refused, and ready() is false; what runs goes on.
+  virtual void drain() = 0;
+  /// Requests that have not had their last event.
+  virtual int in_flight() const = 0;
   /// Kills one actor (verifier, kv_manager, drafter, draft_model, response_cache, embedder, metrics,
   /// scheduler, intake); for fault tests.
   virtual void kill(const std::string& actor) = 0;

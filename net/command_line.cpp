@@ -92,6 +92,11 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--server.address,--address", s.server.address, "IP address to listen on")
       ->capture_default_str()
       ->group("server");
+  app.add_option("--server.drain_s", s.drain_s,
+                 "how long SIGTERM waits for running generations; new ones get 503 then")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str()
+      ->group("server");
   app.add_option("--server.api_keys", s.api_keys,
                  "file with lines TENANT KEY; who has none of the keys gets 401; none: everybody may ask")
       ->capture_default_str()

@@ -280,6 +280,15 @@ void leave_on_next_signal() {
   }).detach();
 }
 
+/// Waits for what runs, for so long at most.
+void drain(serving_system& system, std::chrono::seconds longest) {
+  system.drain();
+  const auto until = std::chrono::steady_clock::now() + longest;
+  spdlog::info("no new requests; waiting for {} that run, {} s at most", system.in_flight(), longest.count());
+  while (system.in_flight() > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+}
+
 int fail(const std::string& why) {
   std::fprintf(stderr, "souffleur: %s\n", why.c_str());
   return 1;
@@ -316,6 +325,8 @@ int serve(server_settings settings) {
   int received = 0;
   sigwait(&signals, &received);
   leave_on_next_signal();
+  if (received == SIGTERM && !gave_up)
+    drain(**system, std::chrono::seconds{settings.drain_s});
   spdlog::info("shutting down");
   (*sockets)->stop();
   return gave_up ? 1 : 0;

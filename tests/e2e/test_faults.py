@@ -5,6 +5,8 @@ import random
 import signal
 import socket
 import time
+import urllib.error
+import urllib.request
 
 from stream_client import StreamClient
 from waiting import wait_until
@@ -12,6 +14,14 @@ from waiting import wait_until
 
 def pages_in_use(server):
     return server.metric("souffleur_kv_pages", state="pinned") + server.metric("souffleur_kv_pages", state="owned")
+
+
+def status_of(server, path, body=None):
+    request = urllib.request.Request(server.base_url + path, json.dumps(body).encode() if body else None)
+    try:
+        return urllib.request.urlopen(request).status
+    except urllib.error.HTTPError as refused:
+        return refused.code
 
 
 def raw_request(server, body, tenant=""):
@@ -100,7 +110,7 @@ def test_idle_connections_beyond_the_limit_are_refused_and_leave_room_again(star
     assert held[-1].recv(100).startswith(b"HTTP/1.1 503")
     for connection in held:
         connection.close()
-    wait_until(lambda: json.loads(server.get("/health"))["status"] == "ok")
+    wait_until(lambda: status_of(server, "/health") == 200)
 
 
 def test_a_full_queue_answers_429_with_retry_after(start_server):
@@ -136,7 +146,7 @@ def test_one_tenants_queue_leaves_room_for_others(start_server):
 
 def test_a_signal_ends_a_busy_server_cleanly(start_server):
     for how in (signal.SIGINT, signal.SIGTERM):
-        server = start_server()
+        server = start_server("smollm2", "--server.drain_s", "0")
 
         async def conversation():
             client = await StreamClient.connect(server.stream_url)
@@ -154,6 +164,19 @@ def test_a_signal_ends_a_busy_server_cleanly(start_server):
         assert time.monotonic() - began < 10
         connection.close()
         idle.close()
+
+
+def test_sigterm_lets_what_runs_end_and_takes_nothing_new(start_server):
+    server = start_server()
+    chunks = server.stream(prompt="Once upon a time", max_tokens=400, ignore_eos=True, temperature=0)
+    next(chunks)
+    server.process.send_signal(signal.SIGTERM)
+
+    wait_until(lambda: status_of(server, "/health") == 503)
+    assert status_of(server, "/v1/completions", {"prompt": "a", "max_tokens": 1}) == 503
+    usage = [chunk["usage"] for chunk in chunks if chunk.get("usage")]
+    assert usage[0]["completion_tokens"] == 400
+    assert server.process.wait(timeout=10) == 0, "".join(server.log)
 
 
 def test_wrong_options_and_files_are_named(tmp_path):

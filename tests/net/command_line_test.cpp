@@ -90,14 +90,15 @@ std::string shown(const server_settings& s) {
       << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
       << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
       << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|'
-      << c.n_draft_branches << '|' << s.api_keys << '|' << s.cache_calibration << '|' << s.store.where << '|'
-      << s.store.max_bytes << '|' << s.store.timeout_ms << '|' << s.store.prefix << '|' << c.cache_eviction
-      << '|' << c.cache_max_temperature << '|' << c.cache_threshold << '|' << c.cache_max_error << '|'
-      << c.cache_replay_tokens_per_s << '|' << c.cache_lookup_budget.count() << '|' << c.cache_policy << '|'
-      << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|' << c.window_policy << '|' << c.max_restarts
-      << '|' << o.address << '|' << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|'
-      << o.max_streams << '|' << o.max_held_tokens << '|' << o.idle_timeout.count() << '|'
-      << o.write_timeout.count() << '|' << s.embedding_model << '|' << s.n_embedding_threads;
+      << c.n_draft_branches << '|' << s.api_keys << '|' << s.drain_s << '|' << s.cache_calibration << '|'
+      << s.store.where << '|' << s.store.max_bytes << '|' << s.store.timeout_ms << '|' << s.store.prefix
+      << '|' << c.cache_eviction << '|' << c.cache_max_temperature << '|' << c.cache_threshold << '|'
+      << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|' << c.cache_lookup_budget.count()
+      << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|'
+      << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
+      << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens
+      << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
+      << s.n_embedding_threads;
   return out.str();
 }
 
@@ -160,6 +161,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"kv.type", "int8"},
                                                        {"server.address", "0.0.0.0"},
                                                        {"server.api_keys", "keys.txt"},
+                                                       {"server.drain_s", "7"},
                                                        {"server.port", "81"},
                                                        {"server.max_body_mib", "9"},
                                                        {"server.max_connections", "10"},
