@@ -228,8 +228,8 @@ bool answer_cache::check_integrity() const {
     n_indexed += slot.is_indexed ? 1 : 0;
   }
   return by_key_.size() == slots_.size() && by_worth_.size() == slots_.size() &&
-         by_expiry_.size() == slots_.size() && index_.n_vectors() == n_indexed && n_bytes == entries_bytes_ &&
-         this->n_bytes() <= options_.max_bytes;
+         by_expiry_.size() == slots_.size() && index_.check_integrity() && index_.n_vectors() == n_indexed &&
+         n_bytes == entries_bytes_ && this->n_bytes() <= options_.max_bytes;
 }
 
 } // namespace souffleur

@@ -110,4 +110,16 @@ std::size_t partitioned_index::n_resident_bytes() const {
   return n;
 }
 
+bool partitioned_index::check_integrity() const {
+  std::size_t n_vectors = 0;
+  std::size_t n_bytes = 0;
+  for (const auto& [_, index] : partitions_) {
+    if (index.size() == 0)
+      return false;
+    n_vectors += index.size();
+    n_bytes += bytes_for(index, index.size());
+  }
+  return n_vectors == n_vectors_ && n_bytes == n_bytes_;
+}
+
 } // namespace souffleur

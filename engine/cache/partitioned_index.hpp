@@ -48,6 +48,8 @@ public:
   /// By how much n_bytes() would grow with one more vector.
   std::size_t bytes_to_add(const key_digest& partition) const;
   std::size_t bytes_of_one() const; ///< in a partition of its own
+  /// Whether the counts are those of the partitions. Looks at all of them.
+  bool check_integrity() const;
 
 private:
   using partitions = std::unordered_map<key_digest, hybrid_index, key_digest_hash>;

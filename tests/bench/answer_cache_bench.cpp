@@ -1,8 +1,9 @@
 // How long the response cache takes to find an answer by its key and by the meaning of the question, how
 // often it finds the nearest one, and what an entry takes (the cache: resident, then as it counts); and from
 // how many vectors on a graph finds faster than a scan. Vectors lie like those of questions
-// (question_like_vectors.hpp). Prints tables. usage: souffleur_answer_cache_bench [--graph FILE] [--breadth
-// N]... [ENTRIES...]
+// (question_like_vectors.hpp). Prints tables.
+//
+// usage: souffleur_answer_cache_bench [--graph FILE] [--breadth N]... [ENTRIES...]
 //   ENTRIES     10000 100000 if none are given; 1000000 takes 8 GB
 //   --graph     the graph of the last of ENTRIES is read from FILE; if there is none, it is built and saved
 //               there, which takes half an hour for 1000000

@@ -60,7 +60,7 @@ cache_entry any_entry(unix_seconds now_s) {
   entry.embedding = any_embedding();
   entry.embedder = *rc::gen::inRange(0, 10) == 0 ? "another" : our_embedder;
   entry.created_s = now_s;
-  entry.expires_s = now_s + *rc::gen::inRange(-1, 30);
+  entry.expires_s = now_s + *rc::gen::inRange(-1, 200);
   entry.answer = std::make_shared<const cached_answer>(std::move(answer));
   return entry;
 }
@@ -83,6 +83,35 @@ double cosine(std::span<const float> x, std::span<const float> y) {
 bool say_the_same(const cache_entry& a, const cache_entry& b) {
   return a.owner == b.owner && a.partition == b.partition && a.question == b.question &&
          a.embedding == b.embedding && a.embedder == b.embedder && *a.answer == *b.answer;
+}
+
+/// Or none; expiry apart.
+cache_entry with_one_other_field(const cache_entry& entry, const cache_entry& other) {
+  auto made = entry;
+  made.expires_s = other.expires_s;
+  switch (*rc::gen::inRange(0, 7)) {
+  case 0:
+    made.answer = other.answer;
+    break;
+  case 1:
+    made.partition = other.partition;
+    break;
+  case 2:
+    made.owner = other.owner;
+    break;
+  case 3:
+    made.question = other.question;
+    break;
+  case 4:
+    made.embedding = other.embedding;
+    break;
+  case 5:
+    made.embedder = other.embedder;
+    break;
+  default:
+    break;
+  }
+  return made;
 }
 
 /// What the cache should hold, and in which order it should give it up.
@@ -164,7 +193,7 @@ private:
   /// Some seconds, or until something expires, or until shortly before.
   void wait() {
     now_s_ += *rc::gen::inRange(0, 8);
-    if (known_.empty() || *rc::gen::arbitrary<bool>())
+    if (known_.empty() || *rc::gen::inRange(0, 3) != 0)
       return;
     const auto at = std::next(known_.begin(), *rc::gen::inRange<long>(0, std::ssize(known_)));
     const auto entry = at->second.entry;
@@ -191,7 +220,7 @@ private:
   // C3: of the partition, not expired, none missing that is nearer.
   void ask(const key_digest& partition) {
     const auto direction = any_direction();
-    const auto k = *rc::gen::inRange<std::size_t>(0, 4);
+    const auto k = *rc::gen::inRange<std::size_t>(0, 8);
     std::vector<double> nearest;
     for (const auto& [_, one] : known_)
       if (is_comparable(*one.entry) && one.entry->partition == partition && is_fresh(*one.entry))
@@ -229,8 +258,12 @@ private:
     const auto outcome = *rc::gen::element(likeness::same, likeness::different, likeness::unknown);
     cache_.note(exact, 0.5, outcome);
     const auto at = known_.find(exact);
-    if (at != known_.end() && outcome != likeness::unknown && at->second.record.size() < entry_record::most)
-      at->second.record.push_back({0.5, outcome == likeness::same});
+    if (at == known_.end())
+      return;
+    auto& record = at->second.record;
+    if (outcome != likeness::unknown && record.size() < entry_record::most)
+      record.push_back({0.5, outcome == likeness::same});
+    ask(at->second.entry->partition);
   }
 
   void erase() {
@@ -262,11 +295,8 @@ private:
   void insert() {
     auto entry = std::make_shared<cache_entry>(any_entry(now_s_));
     const auto old = known_.find(entry->exact);
-    if (old != known_.end() && *rc::gen::inRange(0, 3) == 0) {
-      const auto expires_s = entry->expires_s;
-      *entry = *old->second.entry;
-      entry->expires_s = expires_s;
-    }
+    if (old != known_.end() && *rc::gen::arbitrary<bool>())
+      *entry = with_one_other_field(*old->second.entry, *entry);
     const bool is_same_again = old != known_.end() && is_fresh(*old->second.entry) && is_fresh(*entry) &&
                                say_the_same(*old->second.entry, *entry);
     std::erase_if(known_, [&](const auto& one) { return !is_fresh(*one.second.entry); });
@@ -334,7 +364,7 @@ private:
 };
 
 void tell(story any) {
-  const auto n_steps = *rc::gen::inRange(1, 200);
+  const auto n_steps = *rc::gen::inRange(1, 400);
   for (int i = 0; i < n_steps; ++i) {
     any.step();
     any.check();
