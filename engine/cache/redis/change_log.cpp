@@ -21,7 +21,7 @@ std::optional<logged_change> change_of(const redisReply& record) {
   if (fields.size() != 2)
     return std::nullopt;
   const auto field = text_of(*fields[0]).value_or("");
-  const auto exact = from_hex(text_of(*fields[1]).value_or(""));
+  const auto exact = digest_from_hex(text_of(*fields[1]).value_or(""));
   if (!exact || (field != added_field && field != removed_field))
     return std::nullopt;
   return logged_change{*exact, field == added_field ? entry_change::added : entry_change::removed};

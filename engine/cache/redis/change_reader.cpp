@@ -45,7 +45,7 @@ public:
       return failure{"the reply to SCAN is none"};
     std::vector<key_digest> exact;
     for (const auto* key : items_of(*parts[1]))
-      if (const auto digest = from_hex(redis_.keys.exact_of(text_of(*key).value_or(""))))
+      if (const auto digest = digest_from_hex(redis_.keys.exact_of(text_of(*key).value_or(""))))
         exact.push_back(*digest);
     auto entries = read_entries(redis_, exact, now_s_, until_);
     if (!entries)

@@ -9,9 +9,6 @@
 
 namespace souffleur {
 
-/// The digest that `to_hex` writes so.
-std::optional<key_digest> from_hex(std::string_view hex);
-
 struct redis_keys {
   std::string prefix;
 

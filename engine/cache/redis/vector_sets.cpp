@@ -56,7 +56,7 @@ std::optional<std::vector<stored_neighbour>> neighbours_of(const redisReply& rep
     return std::nullopt;
   std::vector<stored_neighbour> found;
   for (std::size_t i = 0; i < items.size(); i += 2) {
-    const auto exact = from_hex(text_of(*items[i]).value_or(""));
+    const auto exact = digest_from_hex(text_of(*items[i]).value_or(""));
     const auto score = text_of(*items[i + 1]).value_or("");
     double value = 0;
     if (!exact || std::from_chars(score.data(), score.data() + score.size(), value).ec != std::errc{})
