@@ -158,7 +158,7 @@ public:
       forget(process, owner_of(c.number));
       break;
     default:
-      process.known.catch_up(*process.store, n_at_once_);
+      catch_up(process);
     }
     check_keys(c.number);
     check_neighbours(c.number);
@@ -166,10 +166,7 @@ public:
 
   void check_all() {
     for (auto& process : processes_) {
-      process.known.catch_up(*process.store, n_at_once_);
-      RC_ASSERT(process.known.entries.size() == model_.size());
-      for (const auto& [exact, entry] : process.known.entries)
-        RC_ASSERT((model_.contains(exact) && is_same(entry, model_[exact])));
+      catch_up(process);
       RC_ASSERT(process.store->counters().n_failures == 0U);
       RC_ASSERT(process.store->counters().n_damaged == 0U);
     }
@@ -184,6 +181,13 @@ private:
     std::unique_ptr<answer_store> store;
     replica known;
   };
+
+  void catch_up(process& by) {
+    by.known.catch_up(*by.store, n_at_once_);
+    RC_ASSERT(by.known.entries.size() == model_.size());
+    for (const auto& [exact, entry] : by.known.entries)
+      RC_ASSERT((model_.contains(exact) && is_same(entry, model_[exact])));
+  }
 
   void put(process& by, const cache_entry& entry) {
     RC_ASSERT(by.store->put(entry).ok());
@@ -320,6 +324,21 @@ TEST_P(RedisStore, LooksAtAllAgainAfterTheServerLostEverything) {
   EXPECT_EQ(known.n_starts, 2);
   EXPECT_FALSE(known.entries.contains(exact_of(1)));
   EXPECT_TRUE(known.entries.contains(exact_of(2)));
+}
+
+TEST_P(RedisStore, LooksAtAllAgainIfTheServerIsRestartedMeanwhile) {
+  redis_server own{GetParam(), {"--appendonly", "yes"}};
+  const auto store = opened(patient_options(own.url()));
+  constexpr int n_entries = 50;
+  for (int number = 0; number < n_entries; ++number)
+    ASSERT_TRUE(store->put(entry_numbered(number)));
+  const auto first = store->changes_since("", 5, now_s());
+  ASSERT_TRUE(first) << first.error();
+  EXPECT_TRUE(first->starts_over);
+  EXPECT_FALSE(store->changes_since(first->position, 5, now_s())->starts_over);
+  own.kill();
+  own.start();
+  EXPECT_TRUE(store->changes_since(first->position, 5, now_s())->starts_over);
 }
 
 TEST_P(RedisStore, SeesManyEntriesPartByPart) {
