@@ -356,6 +356,20 @@ TEST(ServingActors, ADraftModelsTokensStandAndAreCountedAsIts) {
             answer.finished->usage.n_accepted_tokens);
 }
 
+/// Planted bug that it caught: the drafter answers, and never takes up what ended.
+TEST(ServingActors, WhatIsSaidAgainIsDraftedFromTheFirstAnswer) {
+  serving_config config;
+  config.draft_policy = "fixed";
+  config.drafter = "suffix";
+  stage play{config};
+  for (int i = 0; i < 2; ++i) {
+    play.submit(30, 39); // greedy
+    play.run_until_ended();
+    play.run_until_idle();
+  }
+  EXPECT_GT(play.metric("souffleur_accepted_draft_tokens_total", "answers"), 3);
+}
+
 /// Planted bug that it caught: its death is not heard, so it is thought to be at work for ever.
 TEST(ServingActors, ADraftModelThatDiedIsAskedAgain) {
   for (int n_steps_before = 0; n_steps_before < 60; ++n_steps_before) {
