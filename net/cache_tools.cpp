@@ -174,9 +174,10 @@ CLI::App& add_tool(CLI::App& app, const std::string& name, const std::string& wh
 void add_forget(CLI::App& app, tool_options& o, tool& chosen) {
   auto& made = add_tool(app, "forget", "removes answers from the file, and overwrites them", forget, chosen);
   auto* which = made.add_option_group("which");
-  which->add_option("--tenant", o.tenant,
-                    "those of one tenant: its Authorization header, as \"Bearer KEY\"; empty: of clients "
-                    "without one; -: read from the standard input");
+  which->add_option(
+      "--tenant", o.tenant,
+      "those of one tenant: its name in server.api_keys, or, without that, its Authorization header "
+      "as \"Bearer KEY\"; empty: of clients without one; -: read from the standard input");
   which->add_flag("--all", o.all, "everything");
   which->add_option("--key", o.key, "the one whose key begins with these digits, as `list` prints them")
       ->check([](const std::string& digits) {
