@@ -28,7 +28,7 @@ hybrid_index::hybrid_index(std::size_t n_dimensions, const hybrid_options& optio
     : options_(options), main_(std::make_shared<flat_index>(n_dimensions)), recent_(n_dimensions) {}
 
 bool hybrid_index::add(vector_id id, std::span<const float> vector) {
-  if (is_rebuilding_)
+  if (under_way_)
     return recent_.add(id, vector);
   settle_one();
   return main_->add(id, vector);
@@ -37,7 +37,7 @@ bool hybrid_index::add(vector_id id, std::span<const float> vector) {
 bool hybrid_index::erase(vector_id id) {
   if (recent_.erase(id))
     return true;
-  if (is_rebuilding_)
+  if (under_way_)
     return main_->contains(id) && erased_.insert(id).second;
   return main_->erase(id);
 }
@@ -68,7 +68,7 @@ void hybrid_index::for_each(const std::function<void(vector_id, std::span<const 
 }
 
 bool hybrid_index::wants_rebuild() const {
-  if (is_rebuilding_)
+  if (under_way_)
     return false;
   if (is_flat())
     return size() > options_.n_flat_most;
@@ -78,14 +78,15 @@ bool hybrid_index::wants_rebuild() const {
 index_rebuild_ptr hybrid_index::begin_rebuild() {
   if (!wants_rebuild())
     return nullptr;
-  is_rebuilding_ = true;
-  return std::make_shared<index_rebuild>(main_, options_.n_flat_most);
+  auto job = std::make_shared<index_rebuild>(main_, options_.n_flat_most);
+  under_way_ = job.get();
+  return job;
 }
 
 bool hybrid_index::finish_rebuild(index_rebuild& job) {
-  if (!is_rebuilding_ || job.source_ != main_)
+  if (under_way_ != &job)
     return false;
-  is_rebuilding_ = false;
+  under_way_ = nullptr;
   const bool is_made = job.made_ != nullptr;
   if (is_made)
     main_ = std::move(job.made_);

@@ -68,7 +68,7 @@ private:
   std::shared_ptr<vector_index> main_;
   flat_index recent_; ///< added during a rebuild and not yet settled in main_
   vector_ids erased_; ///< from main_, while it is being rebuilt
-  bool is_rebuilding_ = false;
+  const index_rebuild* under_way_ = nullptr;
 };
 
 } // namespace souffleur

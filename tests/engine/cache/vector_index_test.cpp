@@ -164,15 +164,6 @@ public:
     RC_ASSERT(n_seen == model_.live.size());
   }
 
-  void settle() {
-    for (int i = 0; i < 2; ++i) {
-      begin();
-      while (!jobs_.empty())
-        finish();
-    }
-  }
-  const hybrid_index& index() const { return index_; }
-
 private:
   unit_vector any_vector() {
     const auto kind = random_() % 4;
@@ -195,23 +186,30 @@ private:
   }
   void begin() {
     const bool is_wanted = index_.wants_rebuild();
-    auto job = index_.begin_rebuild();
-    RC_ASSERT((job != nullptr) == is_wanted);
-    if (job)
-      jobs_.push_back(std::move(job));
+    if (auto begun = index_.begin_rebuild()) {
+      RC_ASSERT(is_wanted && job_ == nullptr);
+      job_ = std::move(begun);
+      is_run_ = random_() % 2 == 0;
+      if (is_run_)
+        job_->run();
+    } else {
+      RC_ASSERT(!is_wanted);
+    }
     RC_ASSERT(!index_.wants_rebuild());
   }
-  /// Now and then one that was not run, or comes a second time.
+  /// Now and then it was not run, or an older one comes a second time.
   void finish() {
-    if (jobs_.empty())
+    if (!job_)
       return;
-    const auto job = jobs_.back();
-    const bool is_run = random_() % 4 != 0;
-    if (is_run)
-      job->run();
-    RC_ASSERT(index_.finish_rebuild(*job) == is_run);
-    RC_ASSERT(!index_.finish_rebuild(*job));
-    jobs_.pop_back();
+    if (!is_run_ && random_() % 2 == 0) {
+      job_->run();
+      is_run_ = true;
+    }
+    RC_ASSERT((!old_job_ || !index_.finish_rebuild(*old_job_)));
+    RC_ASSERT(index_.finish_rebuild(*job_) == is_run_);
+    RC_ASSERT(!index_.finish_rebuild(*job_));
+    old_job_ = std::move(job_);
+    old_job_->run();
   }
 
   std::mt19937_64 random_;
@@ -219,7 +217,9 @@ private:
   hybrid_index index_;
   naive_index model_;
   std::vector<unit_vector> centers_;
-  std::vector<index_rebuild_ptr> jobs_;
+  index_rebuild_ptr job_; ///< the rebuild that is under way
+  index_rebuild_ptr old_job_;
+  bool is_run_ = false;
   vector_id next_id_ = 0;
 };
 
