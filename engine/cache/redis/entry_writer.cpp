@@ -161,17 +161,15 @@ void sweep_expired(redis_access& redis, const key_digest& owner, unix_seconds no
   look.add({"WATCH", key}); // so that nothing goes that was put again meanwhile
   look.add({"ZRANGEBYSCORE", key, "-inf", std::to_string(now_s), "LIMIT", "0", n_at_once});
   const auto expired = redis.ask(look, until);
-  if (!expired)
-    return;
-  redis_transaction transaction;
-  for (const auto* member : items_of(**expired)) {
+  redis_transaction transaction; // of nothing, if that failed: it ends the watch
+  for (const auto* member : expired ? items_of(**expired) : std::span<redisReply* const>{}) {
     const auto text = text_of(*member).value_or("");
     transaction.commands().add({"ZREM", key, text});
     const auto owned = owned_entry::parse(text);
     if (owned && !owned->vector_set.empty())
       remove_vector(transaction.commands(), redis.keys.vectors(owned->vector_set), owned->exact_hex);
   }
-  (void)transaction.run(redis.connection, until); // ends the watch, too
+  (void)transaction.run(redis.connection, until);
 }
 
 } // namespace souffleur

@@ -13,6 +13,8 @@ result<redis_reply> redis_transaction::run(redis_connection& connection, deadlin
   for (const auto& reply : *replies)
     if (const auto error = error_of(*reply))
       return failure{std::string{*error}};
+  if (is_null(*replies->back()))
+    return failure{"a watched key was changed"};
   return std::move(replies->back());
 }
 

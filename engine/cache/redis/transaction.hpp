@@ -14,8 +14,8 @@ public:
   redis_transaction() { commands_.add({"MULTI"}); }
 
   redis_pipeline& commands() { return commands_; }
-  /// An array: the replies to its commands, errors among them; null if a watched key was changed. A failure
-  /// says that none was carried out, unless it was the connection that broke: then nobody knows.
+  /// An array: the replies to its commands, errors among them. A failure says that none was carried out,
+  /// unless it was the connection that broke: then nobody knows.
   /// REQUIRES: is called once.
   result<redis_reply> run(redis_connection& connection, deadline until);
 

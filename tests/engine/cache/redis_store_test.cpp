@@ -228,6 +228,8 @@ private:
     for (auto& process : processes_) {
       if (!process.store->searches())
         continue;
+      const auto later = process.store->nearest(partition_of(number), question, n_wanted, now_s() + 2000);
+      RC_ASSERT((later.ok() && later->empty()));
       const auto found = process.store->nearest(partition_of(number), question, n_wanted, now_s());
       RC_ASSERT(found.ok());
       RC_ASSERT(found->size() == expected.size());
@@ -386,6 +388,18 @@ TEST_P(RedisStore, SweepsWhatFindsExpiredEntries) {
   if (store->searches()) {
     EXPECT_EQ(server().integer({"VCARD", set}), 1);
     EXPECT_GT(server().integer({"PTTL", set}), 900'000);
+  }
+}
+
+TEST_P(RedisStore, SaysThatItPutOnlyWhatItPut) {
+  const auto one = new_store();
+  const auto other = opened(patient_options(server().url()));
+  constexpr int n_entries = 70;
+  for (int i = 0; i < n_entries; ++i) {
+    const int number = i * n_owners; // all of one
+    ASSERT_TRUE((i % 2 == 0 ? one : other)->put(entry_numbered(number)));
+    const auto found = one->get(exact_of(number), now_s());
+    EXPECT_TRUE((found && *found)) << number;
   }
 }
 
