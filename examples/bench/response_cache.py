@@ -7,8 +7,9 @@ though the words are alike. The same requests go through one server after the ot
 
   requests   model calls saved, by what; answers served to a question that is labelled as another (false), latency.
   misses     questions that nobody asked before, with and without the cache in turns: what a lookup in vain costs.
-  drafts     pairs of near-duplicates (--near, JSON lines with "a" and "b"): the second is generated without drafts, with
-             drafts, and with the first's stored answer as a draft; the text must be the same.
+  drafts     pairs of near-duplicates (--near, JSON lines with "a" and "b", or prompts of which a number or a name is changed):
+             the second is generated without drafts, with drafts, and with the first's stored answer as a draft; the text must
+             be the same.
 """
 import argparse
 import collections
@@ -16,6 +17,7 @@ import gzip
 import json
 import pathlib
 import random
+import re
 import statistics
 import time
 
@@ -153,8 +155,27 @@ def measure_misses(given, server_options):
           f"medians of {len(took['off'])} and {len(took['semantic'])} questions; ratio {medians['semantic'] / medians['off']:.3f}")
 
 
+def altered(prompt):
+    """With another number, else with another name; None if there is neither."""
+    if found := re.search(r"\b\d+\b", prompt):
+        return prompt[:found.start()] + str(int(found.group()) + 1) + prompt[found.end():]
+    if found := re.search(r"(?<=[a-z,] )[A-Z][a-z]{3,}", prompt):
+        return prompt[:found.start()] + "Hamburg" + prompt[found.end():]
+    return None
+
+
+def near_duplicates(path):
+    for line in lines_of(path):
+        if "a" not in line:
+            prompt = line.get("prompt") or line["turns"][0]
+            if len(prompt.split()) <= 120 and altered(prompt):  # the embedder reads no more
+                yield {"a": prompt, "b": altered(prompt)}
+        elif line.get("label", "trap") == "trap":
+            yield line
+
+
 def measure_drafts(given, server_options):
-    pairs = [pair for pair in lines_of(given.near) if pair.get("label", "trap") == "trap"]
+    pairs = list(near_duplicates(given.near))
     random.Random(given.seed).shuffle(pairs)
     ways = {"no drafts": {"speculation": False, "cache": False}, "drafts": {"cache": False}, "cached answer": {}}
     ms, n_differ, n_done = collections.Counter(), 0, 0
