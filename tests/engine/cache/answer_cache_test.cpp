@@ -371,12 +371,11 @@ void tell(story any) {
   }
 }
 
-// Planted: found at the second of its expiry; nothing looked for in the place of what has expired; a replaced
-// entry, its key, its expiry or its vector stays; a budget that forgets the index or the newcomer, or that is
-// not looked at after a rebuild; the most valuable one evicted; hits not counted, age not renewed or not
-// growing; another answer or partition taken for the same; vectors of another embedder or length compared;
-// forgetting by partition; records not shown, or of unknown outcomes; numbers used again; any partition
-// asked; a partition without vectors kept.
+// Planted: found at the second of its expiry; a replaced entry, its key, its expiry or its vector stays; a
+// budget that forgets the index or the newcomer, or that is not looked at after a rebuild; the most valuable
+// one evicted; hits not counted, age not renewed or not growing; another answer or partition taken for the
+// same; vectors of another embedder or length compared; forgetting by partition; records not shown; numbers
+// used again; any partition asked; a partition without vectors kept.
 RC_GTEST_PROP(AnswerCache, KeepsItsPromisesWhateverHappens, ()) {
   const auto eviction = *rc::gen::element("gdsf", "lru", "lfu");
   tell({eviction, *rc::gen::inRange<std::size_t>(0, 16'000), n_keys + 1});
