@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -92,8 +93,9 @@ public:
                                  const vector_ids& except) const override {
     assert(vector.size() == n_dimensions_);
     // Among tombstones a search is broadened until it has seen enough else to be sure of the nearest.
-    const auto n_enough = std::max(k, breadth_ / 4);
-    for (auto n_seen = std::max(k, breadth_);; n_seen *= 2) {
+    const auto breadth = breadth_ > 0 ? breadth_ : breadth_for(n_all());
+    const auto n_enough = std::max(k, breadth / 4);
+    for (auto n_seen = std::max(k, breadth);; n_seen *= 2) {
       n_seen = std::min(n_seen, n_all());
       best_neighbours best{std::min(k, size())};
       const auto n_found = search(vector, n_seen, except, best);
@@ -183,7 +185,7 @@ private:
     }
   }
 
-  std::size_t breadth_ = default_breadth;
+  std::size_t breadth_ = 0;
   std::size_t n_dimensions_;
   cosine_space space_;
   std::unique_ptr<graph> graph_; ///< refers to space_
@@ -191,6 +193,13 @@ private:
 };
 
 } // namespace
+
+std::size_t hnsw_index::breadth_for(std::size_t n) {
+  constexpr double n_of_one = 1e5; // up to here one share of candidates, and one more for ten times as many
+  constexpr double n_candidates = 128;
+  const double n_shares = 1 + std::log10(std::max(n_of_one, static_cast<double>(n)) / n_of_one);
+  return static_cast<std::size_t>(std::ceil(n_candidates * n_shares));
+}
 
 std::unique_ptr<hnsw_index> hnsw_index::make(std::size_t n_dimensions, std::size_t capacity) {
   try {

@@ -12,8 +12,9 @@ namespace souffleur {
 /// size. What is erased stays as a tombstone: part of the ways to others, and never found.
 class hnsw_index : public vector_index {
 public:
-  /// How many candidates a search keeps unless it is set.
-  static constexpr std::size_t default_breadth = 128;
+  /// How many candidates a search keeps among `n` vectors: so many that it finds 0.98 of the nearest (the
+  /// engine's README has what that was seen with).
+  static std::size_t breadth_for(std::size_t n);
 
   /// With room for `capacity` vectors; it grows by a quarter when that is used up. Null if there is no
   /// memory.
@@ -22,6 +23,7 @@ public:
   static std::unique_ptr<hnsw_index> load(const std::string& path, std::size_t n_dimensions);
   /// REQUIRES: no tombstones. False if the file could not be written.
   virtual bool save(const std::string& path) = 0;
+  /// 0: breadth_for() its size, which is how it begins.
   virtual void set_breadth(std::size_t breadth) = 0;
 };
 

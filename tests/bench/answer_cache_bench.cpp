@@ -141,8 +141,8 @@ bool measure_indices(const world& all, std::size_t n, const settings& wanted, co
     graph->set_breadth(breadth);
     const auto times =
         time_each(n_queries, [&](std::size_t i) { graph->nearest(all.queries[i], n_candidates); });
-    report(n, "graph, breadth " + std::to_string(breadth), times, recall(*graph, all, nearest),
-           per_entry(graph->n_bytes(), n));
+    report(n, "graph, breadth " + std::to_string(breadth > 0 ? breadth : hnsw_index::breadth_for(n)), times,
+           recall(*graph, all, nearest), per_entry(graph->n_bytes(), n));
   }
   return true;
 }
@@ -216,6 +216,6 @@ int main(int argc, char** argv) {
   if (wanted.sizes.empty())
     wanted.sizes = {10'000, 100'000};
   if (wanted.breadths.empty())
-    wanted.breadths = {souffleur::hnsw_index::default_breadth};
+    wanted.breadths = {0};
   return souffleur::run(wanted);
 }
