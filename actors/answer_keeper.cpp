@@ -1,5 +1,6 @@
 // The store's actor. Detached: every handler waits for a file or a socket.
 #include "actors/behaviors.hpp"
+#include "engine/unix_time.hpp"
 
 #include <chrono>
 #include <utility>
@@ -10,20 +11,15 @@ namespace {
 
 constexpr std::size_t n_polled = 256;
 
-unix_seconds now_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
-
 /// Null: it is not there, or the store does not say.
 cache_entry_ptr entry_of(answer_store& store, const key_digest& exact) {
-  auto found = store.get(exact, now_s());
+  auto found = store.get(exact, unix_now_s());
   return found && *found ? std::make_shared<const cache_entry>(std::move(**found)) : nullptr;
 }
 
 store_findings search(answer_store& store, const store_search& wanted) {
   store_findings findings;
-  const auto near = store.nearest(wanted.partition, *wanted.vector, wanted.n_most, now_s());
+  const auto near = store.nearest(wanted.partition, *wanted.vector, wanted.n_most, unix_now_s());
   if (!near)
     return findings;
   for (const auto& [exact, similarity] : *near)
@@ -60,7 +56,7 @@ store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_sta
       },
       [self, report](const store_poll& wanted) -> store_news {
         auto& store = *compat::state_of(self).store;
-        auto changes = store.changes_since(wanted.position, n_polled, now_s());
+        auto changes = store.changes_since(wanted.position, n_polled, unix_now_s());
         report();
         return {changes ? std::make_shared<const store_changes>(std::move(*changes)) : nullptr,
                 store.searches()};

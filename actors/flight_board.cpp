@@ -19,6 +19,15 @@ void append(generation_delta& all, const generation_delta& more) {
   all.tail += more.tail;
 }
 
+/// Of a reader whose stream ends before its flight does.
+generation_finished early_end(const flight_reader& reader, const generation_delta& so_far,
+                              finish_reason reason) {
+  generation_finished end{reason, "", {}};
+  end.usage.n_prompt_tokens = reader.accepted.n_prompt_tokens;
+  end.usage.n_output_tokens = static_cast<int>(so_far.tokens.size());
+  return end;
+}
+
 cached_answer_ptr answer_of(const generation_delta& all, const generation_finished& end) {
   auto answer = std::make_shared<cached_answer>();
   answer->pieces.reserve(all.tokens.size());
@@ -160,10 +169,7 @@ flight_board::departure flight_board::leave(request_id reader) {
   const auto aboard = flights_.find(found->second);
   auto& readers = aboard->second.readers;
   const auto who = std::ranges::find(readers, reader, [](const reader_state& one) { return one.who.id; });
-  generation_finished end{finish_reason::cancelled, "", {}};
-  end.usage.n_prompt_tokens = who->who.accepted.n_prompt_tokens;
-  end.usage.n_output_tokens = static_cast<int>(aboard->second.so_far.tokens.size());
-  who->who.reply->finish(end);
+  who->who.reply->finish(early_end(who->who, aboard->second.so_far, finish_reason::cancelled));
   by_reader_.erase(found);
   readers.erase(who);
   departure left{true, std::nullopt};
@@ -182,11 +188,8 @@ std::vector<request_id> flight_board::expire(steady_time now) {
     std::erase_if(flight.readers, [&, until = flight.deadline](const reader_state& reader) {
       if (reader.who.deadline > now || reader.who.deadline == until)
         return false;
-      generation_finished end{finish_reason::deadline, "", {}};
-      end.usage.n_prompt_tokens = reader.who.accepted.n_prompt_tokens;
-      end.usage.n_output_tokens = static_cast<int>(flight.so_far.tokens.size());
       by_reader_.erase(reader.who.id);
-      reader.who.reply->finish(end);
+      reader.who.reply->finish(early_end(reader.who, flight.so_far, finish_reason::deadline));
       return true;
     });
     const auto here = at++;

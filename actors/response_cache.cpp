@@ -1,6 +1,7 @@
 // The response cache's actor: exact key, then the store behind it, then the meaning of the question.
 #include "actors/behaviors.hpp"
 #include "actors/embedding_reply.hpp"
+#include "engine/unix_time.hpp"
 
 #include <chrono>
 #include <utility>
@@ -19,11 +20,6 @@ constexpr std::chrono::seconds purge_timeout{10};
 /// Without the store's answer by then, whoever asks is answered without it.
 constexpr std::chrono::milliseconds query_timeout{40};
 constexpr int most_open_orders = 1024;
-
-unix_seconds now_s() {
-  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 cache_finding_ptr nothing() {
   static const auto made = std::make_shared<const cache_finding>();
@@ -115,7 +111,7 @@ void embed(self_pointer self, const std::string& text, embedding_errand errand) 
 void insert(self_pointer self, const cache_insertion& insertion,
             const std::shared_ptr<const std::vector<float>>& embedding) {
   auto& state = compat::state_of(self);
-  const auto now = now_s();
+  const auto now = unix_now_s();
   auto entry = state.desk->insert(insertion, embedding, now);
   order(self, {std::move(entry)});
   if (auto doubt = state.desk->doubt_of(insertion, now); doubt && state.to.judge)
@@ -128,7 +124,7 @@ void answer_similar(self_pointer self, const embedding_errand& errand,
                     const std::shared_ptr<const std::vector<float>>& vector,
                     std::span<const found_entry> elsewhere) {
   auto& state = compat::state_of(self);
-  const auto found = state.desk->find_similar(*errand.terms, vector, elsewhere, now_s());
+  const auto found = state.desk->find_similar(*errand.terms, vector, elsewhere, unix_now_s());
   state.metrics->record(*found);
   finding_promise promise = errand.promise;
   promise.deliver(found);
@@ -185,7 +181,7 @@ void look_up_in_store(self_pointer self, const cache_terms_ptr& terms, finding_p
       .then(
           [self, terms, promise, n_purges = state.n_purges](const store_reply& reply) mutable {
             auto& state = compat::state_of(self);
-            const auto now = now_s();
+            const auto now = unix_now_s();
             if (reply.entry && reply.entry->owner == terms->owner && state.n_purges == n_purges)
               state.desk->keep(reply.entry, now);
             if (auto found = state.desk->find_exact(*terms, now)) {
@@ -202,7 +198,7 @@ finding_promise look_up(self_pointer self, const cache_terms_ptr& terms) {
   auto& state = compat::state_of(self);
   auto promise = self->make_response_promise<cache_finding_ptr>();
   state.metrics->record_cache_lookup();
-  if (auto found = state.desk->find_exact(*terms, now_s())) {
+  if (auto found = state.desk->find_exact(*terms, unix_now_s())) {
     state.metrics->record(*found);
     promise.deliver(found);
   } else if (state.to.store) {
@@ -216,7 +212,7 @@ finding_promise look_up(self_pointer self, const cache_terms_ptr& terms) {
 void take(cache_state& state, const store_changes& changes) {
   if (changes.starts_over)
     state.desk->start_over();
-  const auto now = now_s();
+  const auto now = unix_now_s();
   for (const auto& entry : changes.added)
     if (!state.store_searches) // else it is found there
       state.desk->keep(entry, now);

@@ -2,6 +2,7 @@
 
 #include "actors/behaviors.hpp"
 #include "engine/step_times.hpp"
+#include "engine/unix_time.hpp"
 #include "policies/window_policy.hpp"
 
 #include <algorithm>
@@ -50,9 +51,7 @@ public:
     model_.vocabulary_size = loaded.model->vocabulary_size();
     model_.weights_bytes = loaded.model->weights_bytes();
     model_.kv_page_bytes = loaded.model->page_bytes();
-    model_.created_s =
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-            .count();
+    model_.created_s = unix_now_s();
     if (loaded.embedder)
       embedder_ = {config.embedder_name, loaded.embedder->fingerprint(), loaded.embedder->n_dimensions(),
                    loaded.embedder->max_ids()};

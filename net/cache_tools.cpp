@@ -2,6 +2,7 @@
 
 #include "engine/cache/open_store.hpp"
 #include "engine/cache/sqlite_store.hpp"
+#include "engine/unix_time.hpp"
 #include "net/answer_transfer.hpp"
 #include "net/calibration_tool.hpp"
 #include "net/stored_answers.hpp"
@@ -11,7 +12,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -71,11 +71,9 @@ result<std::shared_ptr<answer_store>> open_stored(store_options store, missing_f
 
 std::string answers_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " answer" : " answers"); }
 
-unix_seconds now_s() { return static_cast<unix_seconds>(std::time(nullptr)); }
-
 result<std::monostate> stats(const tool_options& o, const tool_streams& io) {
   const auto store = open_stored(o.store, missing_file::refuse);
-  return store ? write_statistics(io.out << name_of(o.store) << '\n', **store, now_s())
+  return store ? write_statistics(io.out << name_of(o.store) << '\n', **store, unix_now_s())
                : failure{store.error()};
 }
 
@@ -83,7 +81,8 @@ result<std::monostate> list(const tool_options& o, const tool_streams& io) {
   const auto store = open_stored(o.store, missing_file::refuse);
   if (!store)
     return failure{store.error()};
-  return write_list(io.out, **store, now_s(), o.n_listed, o.as_json ? list_format::json : list_format::text);
+  return write_list(io.out, **store, unix_now_s(), o.n_listed,
+                    o.as_json ? list_format::json : list_format::text);
 }
 
 /// Keys of clients had better not be seen in a list of processes.
@@ -99,7 +98,7 @@ result<std::monostate> forget(const tool_options& o, const tool_streams& io) {
   if (!store)
     return failure{store.error()};
   const auto n = o.all            ? forget_all(**store)
-                 : !o.key.empty() ? forget_key(**store, o.key, now_s())
+                 : !o.key.empty() ? forget_key(**store, o.key, unix_now_s())
                                   : (*store)->forget(cache_owner(tenant_of(o, io)));
   if (!n)
     return failure{n.error()};
@@ -117,7 +116,7 @@ result<std::size_t> export_to_file(answer_store& store, const std::string& path,
   ::umask(mask);
   if (!file)
     return failure{unfinished + ": cannot be made: " + std::strerror(errno)};
-  auto n = export_answers(store, file, now_s(), progress);
+  auto n = export_answers(store, file, unix_now_s(), progress);
   file.close();
   if (n && file)
     std::filesystem::rename(unfinished, path, error);
@@ -133,7 +132,7 @@ result<std::monostate> export_all(const tool_options& o, const tool_streams& io)
   if (!store)
     return failure{store.error()};
   const auto progress = progress_line(io.err, "exported");
-  const auto n = o.file == "-" ? export_answers(**store, io.out, now_s(), progress)
+  const auto n = o.file == "-" ? export_answers(**store, io.out, unix_now_s(), progress)
                                : export_to_file(**store, o.file, progress);
   if (!n)
     return failure{n.error()};
@@ -150,7 +149,7 @@ result<std::monostate> import_all(const tool_options& o, const tool_streams& io)
   const auto store = open_stored(o.store, missing_file::make);
   if (!store)
     return failure{store.error()};
-  const auto counts = import_answers(**store, lines, now_s(), progress_line(io.err, "imported"));
+  const auto counts = import_answers(**store, lines, unix_now_s(), progress_line(io.err, "imported"));
   if (!counts)
     return failure{o.file + ": " + counts.error()};
   io.err << answers_text(counts->n_stored) << " imported, " << counts->n_expired << " had expired\n";

@@ -1,3 +1,4 @@
+#include "engine/unix_time.hpp"
 #include "net/connection.hpp"
 #include "net/http_routes.hpp"
 #include "net/openai_embeddings.hpp"
@@ -319,11 +320,9 @@ private:
   }
 
   response_identity identity(bool chat) {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
     return {(chat ? "chatcmpl-" : "cmpl-") + std::to_string(context_->service.model().created_s) + "-" +
                 std::to_string(context_->next_request),
-            context_->service.model().name, "fp_" + context_->service.model().fingerprint,
-            std::chrono::duration_cast<std::chrono::seconds>(now).count()};
+            context_->service.model().name, "fp_" + context_->service.model().fingerprint, unix_now_s()};
   }
 
   asio::awaitable<bool> collect_events(openai_response& response, event_mailbox& mailbox,

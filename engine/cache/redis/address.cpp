@@ -52,6 +52,16 @@ result<std::string_view> without_credentials(std::string_view authority, redis_a
   return authority.substr(at + 1);
 }
 
+/// False if it is no number.
+bool set_database(std::string_view text, redis_address& address) {
+  const auto value = number(text, most_databases);
+  if (value)
+    address.database = *value;
+  return value.has_value();
+}
+
+failure no_database() { return failure{"has a database that is not a number"}; }
+
 result<redis_address> parse_tcp(std::string_view rest) {
   redis_address address;
   const auto slash = rest.find('/', rest.find('@') == rest.npos ? 0 : rest.rfind('@'));
@@ -73,12 +83,8 @@ result<redis_address> parse_tcp(std::string_view rest) {
     address.port = *port;
   }
   const auto database = slash == rest.npos ? "" : rest.substr(slash + 1);
-  if (!database.empty()) {
-    const auto value = number(database, most_databases);
-    if (!value)
-      return failure{"has a database that is not a number"};
-    address.database = *value;
-  }
+  if (!database.empty() && !set_database(database, address))
+    return no_database();
   return address;
 }
 
@@ -95,10 +101,8 @@ result<redis_address> parse_unix(std::string_view rest) {
     return failure{"names a host before the path: write unix:///path"};
   auto path = rest.substr(slash);
   if (const auto option = path.rfind(database_option); option != path.npos) {
-    const auto value = number(path.substr(option + database_option.size()), most_databases);
-    if (!value)
-      return failure{"has a database that is not a number"};
-    address.database = *value;
+    if (!set_database(path.substr(option + database_option.size()), address))
+      return no_database();
     path = path.substr(0, option);
   }
   const auto plain = percent_decoded(path);
