@@ -31,8 +31,10 @@ public:
 
   /// Null: there is none.
   cache_finding_ptr find_exact(const cache_terms& terms, unix_seconds now_s);
-  /// Whether it pays to embed the question: there is something in memory that it can be compared with.
-  bool has_similar(const cache_terms& terms) const { return memory_.has_similar(terms.key.partition); }
+  /// Whether it pays to embed the question: there may be something in memory that the policy would use.
+  bool may_have_similar(const cache_terms& terms) const {
+    return memory_.may_have_similar(terms.key.partition, terms.key.text, policy_->least_shared_wording());
+  }
   /// Never null. `embedding` is that of the question; `elsewhere`: what the store found that is not in
   /// memory.
   cache_finding_ptr find_similar(const cache_terms& terms,

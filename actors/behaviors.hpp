@@ -4,6 +4,7 @@
 
 #include "actors/answer_desk.hpp"
 #include "actors/draft_book.hpp"
+#include "actors/early_embeddings.hpp"
 #include "actors/embedding_queue.hpp"
 #include "actors/flight_board.hpp"
 #include "actors/handles.hpp"
@@ -59,12 +60,10 @@ struct cache_parts {
   std::chrono::milliseconds lookup_budget{0};
   bool detached = true;
 };
-/// Why a question is embedded: to be looked up, else to be kept with its answer.
-struct embedding_errand {
+/// A question that is embedded because somebody waits for what is similar to it.
+struct awaited_embedding {
   cache_terms_ptr terms;
-  cache_insertion_ptr insertion; ///< null: it is a lookup
   caf::typed_response_promise<cache_finding_ptr> promise;
-  std::shared_ptr<const void> alive; ///< what the embedder takes for its client
 };
 struct cache_state {
   std::unique_ptr<answer_desk> desk;
@@ -74,8 +73,11 @@ struct cache_state {
   bool store_searches = false; ///< as of its last news
   bool detached = true;
   std::uint64_t n_tickets = 0;
-  std::unordered_map<std::uint64_t, embedding_errand> errands; ///< by ticket
-  int n_open_orders = 0;                                       ///< of the store
+  std::unordered_map<std::uint64_t, awaited_embedding> awaited; ///< by ticket, as the next one
+  early_embeddings early;
+  std::shared_ptr<const void> alive =
+      std::make_shared<const bool>(true); ///< what the embedder takes for its client
+  int n_open_orders = 0;                  ///< of the store
   std::uint64_t n_dropped_orders = 0;
   std::uint64_t n_purges = 0; ///< what was asked of the store before one is not believed after it
   bool is_polling = false;

@@ -61,14 +61,19 @@ struct embedded_question {
   std::shared_ptr<const std::vector<float>> vector; ///< null: it was not made
   bool is_too_long = false; ///< and never will be: the embedder does not read all of it
 };
+/// It is time to embed a question for the sake of later ones.
+struct embedding_due {
+  std::uint64_t ticket = 0;
+};
 /// Recurring while there is a store.
 struct store_poll_due {};
 using partition_rebuild_ptr = std::shared_ptr<partition_rebuild>;
 using cache_actor =
     caf::typed_actor<compat::rpc<cache_finding_ptr(cache_lookup)>, compat::rpc<void(cache_insertion_ptr)>,
                      compat::rpc<cache_purged(cache_purge)>, compat::rpc<void(cache_verdict)>,
-                     compat::rpc<void(embedded_question)>, compat::rpc<void(store_poll_due)>,
-                     compat::rpc<void(partition_rebuild_ptr)>, compat::rpc<void(cache_peers)>>;
+                     compat::rpc<void(embedded_question)>, compat::rpc<void(embedding_due)>,
+                     compat::rpc<void(store_poll_due)>, compat::rpc<void(partition_rebuild_ptr)>,
+                     compat::rpc<void(cache_peers)>>;
 
 /// The actors that others send to; the supervisor sends a new set when one was restarted.
 struct peers {
@@ -162,6 +167,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_purged)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_verdict)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_peers)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedded_question)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::partition_rebuild_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::doubtful_answer_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::judge_round)

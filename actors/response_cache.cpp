@@ -20,6 +20,9 @@ constexpr std::chrono::seconds purge_timeout{10};
 /// Without the store's answer by then, whoever asks is answered without it.
 constexpr std::chrono::milliseconds query_timeout{40};
 constexpr int most_open_orders = 1024;
+/// By then a request's first token is mostly there: what is embedded for later must not delay it.
+constexpr std::chrono::milliseconds embedding_pause{100};
+constexpr std::chrono::seconds early_embedding_timeout{10};
 
 cache_finding_ptr nothing() {
   static const auto made = std::make_shared<const cache_finding>();
@@ -30,13 +33,6 @@ cache_finding_ptr nothing_for_so_long_a_question() {
   cache_finding found;
   found.is_too_long = true;
   return std::make_shared<const cache_finding>(std::move(found));
-}
-
-/// The answer is there to be found by meaning, but its question was not embedded when it was looked up.
-bool has_to_be_embedded(const cache_state& state, const cache_insertion& insertion) {
-  const auto& found = insertion.found;
-  return state.to.embedder && insertion.terms->permit.semantic && !insertion.terms->key.text.empty() &&
-         (!found || (!found->embedding && !found->is_too_long));
 }
 
 void report(cache_state& state) {
@@ -85,12 +81,9 @@ void order(self_pointer self, store_order what) {
 }
 
 /// Asks the embedder; embedded_question with the ticket comes back whatever becomes of it.
-void embed(self_pointer self, const std::string& text, embedding_errand errand) {
+void embed(self_pointer self, std::uint64_t ticket, const std::string& text,
+           std::chrono::milliseconds timeout) {
   auto& state = compat::state_of(self);
-  const auto ticket = ++state.n_tickets;
-  auto alive = std::make_shared<const bool>(true);
-  errand.alive = alive;
-  state.errands.emplace(ticket, std::move(errand));
   const auto back = [cache = caf::actor_cast<cache_actor>(self), ticket](embedding_event event) {
     embedded_question answer{ticket, nullptr, false};
     if (auto* texts = std::get_if<embeddings>(&event)) {
@@ -103,13 +96,13 @@ void embed(self_pointer self, const std::string& text, embedding_errand errand) 
   compat::anon_send(state.to.embedder,
                     embedding_demand_ptr{std::make_shared<const embedding_demand>(
                         embedding_demand{{text},
-                                         std::chrono::steady_clock::now() + state.lookup_budget,
-                                         alive,
+                                         std::chrono::steady_clock::now() + timeout,
+                                         state.alive,
                                          std::make_shared<embedding_reply>(back, nullptr, "", 0)})});
 }
 
-void insert(self_pointer self, const cache_insertion& insertion,
-            const std::shared_ptr<const std::vector<float>>& embedding) {
+void keep(self_pointer self, const cache_insertion& insertion,
+          const std::shared_ptr<const std::vector<float>>& embedding) {
   auto& state = compat::state_of(self);
   const auto now = unix_now_s();
   auto entry = state.desk->insert(insertion, embedding, now);
@@ -120,59 +113,96 @@ void insert(self_pointer self, const cache_insertion& insertion,
   changed(self);
 }
 
-void answer_similar(self_pointer self, const embedding_errand& errand,
+void answer_similar(self_pointer self, const awaited_embedding& asked,
                     const std::shared_ptr<const std::vector<float>>& vector,
                     std::span<const found_entry> elsewhere) {
   auto& state = compat::state_of(self);
-  const auto found = state.desk->find_similar(*errand.terms, vector, elsewhere, unix_now_s());
+  const auto found = state.desk->find_similar(*asked.terms, vector, elsewhere, unix_now_s());
   state.metrics->record(*found);
-  finding_promise promise = errand.promise;
+  finding_promise promise = asked.promise;
   promise.deliver(found);
+}
+
+void keep(self_pointer self, const std::optional<early_embeddings::complete>& answer) {
+  if (answer)
+    keep(self, *answer->insertion, answer->embedding);
+}
+
+void begin_early(self_pointer self, std::uint64_t ticket) {
+  if (const auto question = compat::state_of(self).early.begin(ticket))
+    embed(self, ticket, *question, early_embedding_timeout);
+}
+
+/// Nothing is like the question. It is embedded while its answer is generated.
+cache_finding_ptr nothing_yet(self_pointer self, const cache_terms& terms) {
+  auto& state = compat::state_of(self);
+  if (!may_store(terms.permit, answer_end::stop))
+    return nothing();
+  cache_finding found;
+  found.ticket = ++state.n_tickets;
+  keep(self, state.early.add(found.ticket, terms.key.text));
+  self->delayed_send(self, embedding_pause, embedding_due{found.ticket});
+  return std::make_shared<const cache_finding>(std::move(found));
+}
+
+void search(self_pointer self, const awaited_embedding& asked,
+            const std::shared_ptr<const std::vector<float>>& vector) {
+  auto& state = compat::state_of(self);
+  if (!state.to.store || !state.store_searches) {
+    answer_similar(self, asked, vector, {});
+    return;
+  }
+  const store_search search{asked.terms->key.partition, vector, answer_desk::n_candidates};
+  compat::request(self, state.to.store, query_timeout, search)
+      .then(
+          [self, asked, vector, n_purges = state.n_purges](const store_findings& findings) {
+            const bool is_current = compat::state_of(self).n_purges == n_purges;
+            answer_similar(self, asked, vector,
+                           is_current ? std::span<const found_entry>{findings.found}
+                                      : std::span<const found_entry>{});
+          },
+          [self, asked, vector](const caf::error&) { answer_similar(self, asked, vector, {}); });
 }
 
 void embedded(self_pointer self, const embedded_question& question) {
   auto& state = compat::state_of(self);
-  const auto found = state.errands.extract(question.ticket);
+  auto found = state.awaited.extract(question.ticket);
   if (found.empty())
-    return;
-  auto errand = std::move(found.mapped());
-  if (errand.insertion) {
-    insert(self, *errand.insertion, question.vector);
+    keep(self, state.early.embedded(question.ticket, question.vector));
+  else if (question.vector)
+    search(self, found.mapped(), question.vector);
+  else
+    found.mapped().promise.deliver(question.is_too_long ? nothing_for_so_long_a_question() : nothing());
+}
+
+/// An answer was generated.
+void insert(self_pointer self, const cache_insertion_ptr& insertion) {
+  auto& state = compat::state_of(self);
+  const auto& [terms, answer, found] = *insertion;
+  const bool is_to_be_found = state.to.embedder && terms->permit.semantic && !terms->key.text.empty();
+  if (!is_to_be_found || (found && (found->embedding || found->is_too_long))) {
+    keep(self, *insertion, found ? found->embedding : nullptr);
     return;
   }
-  if (!question.vector) {
-    finding_promise promise = errand.promise;
-    promise.deliver(question.is_too_long ? nothing_for_so_long_a_question() : nothing());
-    return;
-  }
-  if (!state.to.store || !state.store_searches) {
-    answer_similar(self, errand, question.vector, {});
-    return;
-  }
-  const store_search search{errand.terms->key.partition, question.vector, answer_desk::n_candidates};
-  compat::request(self, state.to.store, query_timeout, search)
-      .then(
-          [self, errand, vector = question.vector,
-           n_purges = state.n_purges](const store_findings& findings) {
-            const bool is_current = compat::state_of(self).n_purges == n_purges;
-            answer_similar(self, errand, vector,
-                           is_current ? std::span<const found_entry>{findings.found}
-                                      : std::span<const found_entry>{});
-          },
-          [self, errand, vector = question.vector](const caf::error&) {
-            answer_similar(self, errand, vector, {});
-          });
+  auto ticket = found ? found->ticket : 0;
+  if (!state.early.contains(ticket)) // nobody looked it up, or it was given up
+    keep(self, state.early.add(ticket = ++state.n_tickets, terms->key.text));
+  keep(self, state.early.answered(ticket, insertion));
+  begin_early(self, ticket);
 }
 
 /// The very same request is not known anywhere.
 void look_for_similar(self_pointer self, const cache_terms_ptr& terms, finding_promise promise) {
   auto& state = compat::state_of(self);
-  const bool has_similar = state.desk->has_similar(*terms) || state.store_searches;
-  if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder || !has_similar) {
+  if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder) {
     promise.deliver(nothing());
-    return;
+  } else if (!state.store_searches && !state.desk->may_have_similar(*terms)) {
+    promise.deliver(nothing_yet(self, *terms));
+  } else {
+    const auto ticket = ++state.n_tickets;
+    state.awaited.emplace(ticket, awaited_embedding{terms, std::move(promise)});
+    embed(self, ticket, terms->key.text, state.lookup_budget);
   }
-  embed(self, terms->key.text, {terms, nullptr, std::move(promise), nullptr});
 }
 
 void look_up_in_store(self_pointer self, const cache_terms_ptr& terms, finding_promise promise) {
@@ -248,6 +278,7 @@ caf::typed_response_promise<cache_purged> purge(self_pointer self, const key_dig
   auto& state = compat::state_of(self);
   auto promise = self->make_response_promise<cache_purged>();
   ++state.n_purges;
+  state.early.forget(owner);
   const auto n_here = state.desk->forget(owner);
   changed(self);
   if (!state.to.store) {
@@ -275,12 +306,7 @@ cache_actor::behavior_type response_cache(self_pointer self, const cache_parts& 
   state.detached = parts.detached;
   return {
       [self](const cache_lookup& lookup) { return look_up(self, lookup.terms); },
-      [self](const cache_insertion_ptr& insertion) {
-        if (has_to_be_embedded(compat::state_of(self), *insertion))
-          embed(self, insertion->terms->key.text, {insertion->terms, insertion, {}, nullptr});
-        else
-          insert(self, *insertion, insertion->found ? insertion->found->embedding : nullptr);
-      },
+      [self](const cache_insertion_ptr& insertion) { insert(self, insertion); },
       [self](const cache_purge& wanted) { return purge(self, wanted.owner); },
       [self](const cache_verdict& verdict) {
         auto& state = compat::state_of(self);
@@ -288,6 +314,7 @@ cache_actor::behavior_type response_cache(self_pointer self, const cache_parts& 
         state.metrics->record(verdict.outcome);
       },
       [self](const embedded_question& question) { embedded(self, question); },
+      [self](embedding_due due) { begin_early(self, due.ticket); },
       [self](store_poll_due) { poll(self); },
       [self](const partition_rebuild_ptr& rebuilt) {
         auto& state = compat::state_of(self);

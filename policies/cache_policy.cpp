@@ -10,6 +10,8 @@ namespace {
 
 /// From this similarity on an answer is worth drafting from.
 constexpr double draft_threshold = 0.7;
+/// Of the weight of a question's words: README.md has what that loses and saves.
+constexpr double least_wording_of_a_paraphrase = 0.35;
 
 semantic_use draft_or_ignore(const semantic_candidate& candidate) {
   return candidate.similarity >= draft_threshold ? semantic_use::draft : semantic_use::ignore;
@@ -53,6 +55,7 @@ class guarded_policy final : public cache_policy {
 public:
   std::string_view name() const override { return "guarded"; }
   cache_mode mode() const override { return cache_mode::semantic; }
+  double least_shared_wording() const override { return least_wording_of_a_paraphrase; }
   semantic_decision decide(const semantic_candidate& candidate, const semantic_demand& demand,
                            double) const override {
     if (candidate.refused_by == guard::none && candidate.similarity >= demand.threshold)
@@ -72,6 +75,7 @@ public:
 
   std::string_view name() const override { return "bounded"; }
   cache_mode mode() const override { return cache_mode::semantic; }
+  double least_shared_wording() const override { return least_wording_of_a_paraphrase; }
 
   semantic_decision decide(const semantic_candidate& candidate, const semantic_demand& demand,
                            double coin) const override {

@@ -45,6 +45,9 @@ public:
   virtual std::string_view name() const = 0;
   /// What has to be looked up for it.
   virtual cache_mode mode() const = 0;
+  /// A stored question that has less of the asked one's wording need not be found: that saves embedding a
+  /// question to which nothing is near. 0: all are to be found, whatever their words.
+  virtual double least_shared_wording() const { return 0; }
   /// `coin` is uniform in [0, 1), independent of everything else. With the same coin, a lower max_error, a
   /// higher threshold, a lower similarity or a guard's refusal never turn another use into `serve`.
   virtual semantic_decision decide(const semantic_candidate& candidate, const semantic_demand& demand,

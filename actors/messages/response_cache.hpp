@@ -43,6 +43,7 @@ struct cache_finding {
   double similarity = 0;                               ///< of the nearest question, if one was found
   std::shared_ptr<const std::vector<float>> embedding; ///< of the question, if that was computed
   bool is_too_long = false;                            ///< the question has more than the embedder reads
+  std::uint64_t ticket = 0; ///< under which the question is embedded meanwhile; 0: it is not
   std::optional<doubtful_entry> doubt;
 };
 using cache_finding_ptr = std::shared_ptr<const cache_finding>;

@@ -30,7 +30,8 @@ answer_cache::answer_cache(answer_cache_options options, std::unique_ptr<answer_
 
 std::size_t answer_cache::entry_bytes(const cache_entry& entry) {
   return sizeof(entry) + entry.question.size() + entry.embedder.size() +
-         entry.embedding.size() * sizeof(float) + entry.answer->size_bytes() + table_bytes;
+         entry.embedding.size() * sizeof(float) + entry.answer->size_bytes() + table_bytes +
+         wording_index::bytes_for(entry.question.size());
 }
 
 bool answer_cache::is_comparable(std::span<const float> vector) const {
@@ -85,6 +86,12 @@ std::vector<answer_candidate> answer_cache::similar(const key_digest& partition,
   return found;
 }
 
+bool answer_cache::may_have_similar(const key_digest& partition, std::string_view question,
+                                    double share) const {
+  const auto wording = wordings_.find(partition);
+  return wording != wordings_.end() && (share <= 0 || wording->second.may_cover(question, share));
+}
+
 void answer_cache::served(const key_digest& exact) {
   if (const auto at = lookup(exact); at != slots_.end())
     note_use(at);
@@ -121,6 +128,8 @@ bool answer_cache::insert(cache_entry_ptr entry, unix_seconds now_s) {
   auto& [kept, use, is_indexed, record] = slots_[number];
   kept = std::move(entry);
   is_indexed = is_compared && index_.add(kept->partition, number, kept->embedding);
+  if (is_indexed)
+    wordings_[kept->partition].add(number, kept->question);
   by_key_.emplace(kept->exact, number);
   by_expiry_.emplace(kept->expires_s, number);
   ++clock_;
@@ -182,8 +191,13 @@ void answer_cache::note_use(slots::iterator at) {
 
 void answer_cache::remove(slots::iterator at, std::uint64_t& counter) {
   const auto& [entry, use, is_indexed, record] = at->second;
-  if (is_indexed)
+  if (is_indexed) {
     index_.erase(entry->partition, at->first);
+    const auto wording = wordings_.find(entry->partition);
+    wording->second.erase(at->first);
+    if (wording->second.size() == 0)
+      wordings_.erase(wording);
+  }
   by_key_.erase(entry->exact);
   by_worth_.erase({eviction_->key(use), at->first});
   by_expiry_.erase({entry->expires_s, at->first});
@@ -227,7 +241,13 @@ bool answer_cache::check_integrity() const {
     n_bytes += entry_bytes(entry);
     n_indexed += slot.is_indexed ? 1 : 0;
   }
-  return by_key_.size() == slots_.size() && by_worth_.size() == slots_.size() &&
+  std::size_t n_worded = 0;
+  for (const auto& [partition, wording] : wordings_) {
+    if (wording.size() == 0 || !wording.check_integrity())
+      return false;
+    n_worded += wording.size();
+  }
+  return n_worded == n_indexed && by_key_.size() == slots_.size() && by_worth_.size() == slots_.size() &&
          by_expiry_.size() == slots_.size() && index_.check_integrity() && index_.n_vectors() == n_indexed &&
          n_bytes == entries_bytes_ && this->n_bytes() <= options_.max_bytes;
 }

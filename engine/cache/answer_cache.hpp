@@ -4,6 +4,7 @@
 
 #include "engine/cache/cached_answer.hpp"
 #include "engine/cache/partitioned_index.hpp"
+#include "engine/cache/wording_index.hpp"
 #include "policies/answer_eviction.hpp"
 #include "policies/similarity_law.hpp"
 
@@ -12,6 +13,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -66,8 +68,10 @@ public:
   /// dimensions or another length than 1 finds nothing.
   std::vector<answer_candidate> similar(const key_digest& partition, std::span<const float> vector,
                                         std::size_t k, unix_seconds now_s);
-  /// Whether similar() can find anything in the partition.
-  bool has_similar(const key_digest& partition) const { return index_.has(partition); }
+  /// Whether similar() can find anything in the partition whose question covers `share` of the words of
+  /// `question`
+  /// (`wording_index`). Microseconds, where an embedding takes a millisecond.
+  bool may_have_similar(const key_digest& partition, std::string_view question, double share) const;
   /// A candidate was served: a use of its answer.
   void served(const key_digest& exact);
   /// What came of comparing a candidate's answer with one that was generated. Nothing if it is gone.
@@ -119,6 +123,8 @@ private:
   answer_cache_options options_;
   std::unique_ptr<answer_eviction> eviction_;
   partitioned_index index_;
+  std::unordered_map<key_digest, wording_index, key_digest_hash>
+      wordings_; ///< by partition, of what is indexed
   slots slots_;
   std::unordered_map<key_digest, entry_number, key_digest_hash> by_key_;
   std::set<std::pair<eviction_key, entry_number>> by_worth_; ///< the first one goes first

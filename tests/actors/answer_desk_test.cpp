@@ -173,10 +173,24 @@ TEST(AnswerDesk, StartsOverWithNothing) {
   store(desk, terms_of("a", wordings[0].text), 0, "stored");
   desk.start_over();
   EXPECT_FALSE(desk.find_exact(*terms_of("a", wordings[0].text), start_s));
-  EXPECT_FALSE(desk.has_similar(*terms_of("a", wordings[0].text)));
+  EXPECT_FALSE(desk.may_have_similar(*terms_of("a", wordings[0].text)));
   EXPECT_EQ(desk.counters().n_entries, 0U);
   store(desk, terms_of("a", wordings[0].text), 0, "again");
-  EXPECT_TRUE(desk.has_similar(*terms_of("a", wordings[0].text)));
+  EXPECT_TRUE(desk.may_have_similar(*terms_of("a", wordings[0].text)));
+}
+
+TEST(AnswerDesk, SaysWhetherItPaysToEmbedAQuestion) {
+  const auto pays = [](const std::string& policy, const std::string& question) {
+    answer_desk desk{options_of(policy)};
+    store(desk, terms_of("a", "how do lions hunt at night"), 0, "stored");
+    return desk.may_have_similar(*terms_of("a", question));
+  };
+  for (const std::string policy : {"guarded", "bounded"}) {
+    EXPECT_TRUE(pays(policy, "do lions hunt when it is night"));
+    EXPECT_FALSE(pays(policy, "who painted the ceiling of the chapel")) << "no word in common";
+    EXPECT_TRUE(pays(policy, "what is it?")) << "its words say nothing";
+  }
+  EXPECT_TRUE(pays("fixed", "who painted the ceiling of the chapel")) << "it looks at no words";
 }
 
 TEST(AnswerDesk, AJudgementTeachesTheEntryAndChangesNoAnswer) {

@@ -1,0 +1,110 @@
+#include "engine/cache/wording_index.hpp"
+
+#include "policies/wording.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+namespace souffleur {
+
+void wording_index::add(vector_id id, std::string_view text) {
+  const auto [at, is_new] = words_of_.try_emplace(id, content_words(text));
+  if (!is_new)
+    return;
+  at->second.shrink_to_fit();
+  for (const auto word : at->second) {
+    auto& found = texts_with_[word];
+    if (++found.n_texts > most_looked_at && !found.is_common) {
+      found.is_common = true;
+      found.texts = {};
+    }
+    if (!found.is_common)
+      found.texts.push_back(id);
+  }
+}
+
+void wording_index::erase(vector_id id) {
+  const auto at = words_of_.find(id);
+  if (at == words_of_.end())
+    return;
+  for (const auto word : at->second) {
+    const auto found = texts_with_.find(word);
+    auto& [n_texts, is_common, texts] = found->second;
+    if (!is_common)
+      texts.erase(std::ranges::find(texts, id));
+    if (--n_texts == 0)
+      texts_with_.erase(found);
+  }
+  words_of_.erase(at);
+}
+
+double wording_index::weight_of(std::size_t n_texts) const {
+  return std::log((static_cast<double>(words_of_.size()) + 101) / (static_cast<double>(n_texts) + 0.5));
+}
+
+double wording_index::weight_in(vector_id text, std::span<const word> words,
+                                std::span<const double> weights) const {
+  const auto& there = words_of_.at(text);
+  double sum = 0;
+  for (std::size_t i = 0; i < words.size(); ++i)
+    if (std::ranges::binary_search(there, words[i]))
+      sum += weights[i];
+  return sum;
+}
+
+bool wording_index::may_cover(std::string_view question, double share) const {
+  auto words = content_words(question);
+  if (words.empty())
+    return true;
+  const auto n_with = [&](word one) {
+    const auto at = texts_with_.find(one);
+    return at == texts_with_.end() ? std::size_t{0} : at->second.n_texts;
+  };
+  std::ranges::sort(words, {}, n_with);
+  std::vector<double> weights;
+  weights.reserve(words.size());
+  for (const auto one : words)
+    weights.push_back(weight_of(n_with(one)));
+  // Sums in another order round otherwise.
+  const double wanted = share * std::accumulate(weights.begin(), weights.end(), 0.0) - 1e-9;
+  std::size_t n_looked_at = 0;
+  double left = std::accumulate(weights.begin(), weights.end(), 0.0);
+  for (std::size_t i = 0; i < words.size() && left >= wanted; left -= weights[i++]) {
+    const auto at = texts_with_.find(words[i]);
+    if (at == texts_with_.end())
+      continue;
+    const auto& texts = at->second.texts;
+    n_looked_at += texts.size();
+    if (at->second.is_common || n_looked_at > most_looked_at)
+      return true;
+    if (std::ranges::any_of(texts, [&](vector_id one) { return weight_in(one, words, weights) >= wanted; }))
+      return true;
+  }
+  return false;
+}
+
+std::size_t wording_index::bytes_for(std::size_t n_text_bytes) {
+  // A word that says something comes with about nine bytes of text and takes 16 here and in a list, and there
+  // is a list for every few of them.
+  constexpr std::size_t text_bytes_a_word = 9;
+  constexpr std::size_t bytes_a_word = 40;
+  return 64 + bytes_a_word * std::min(most_content_words, n_text_bytes / text_bytes_a_word + 1);
+}
+
+bool wording_index::check_integrity() const {
+  std::unordered_map<word, std::size_t> counts;
+  for (const auto& [id, words] : words_of_)
+    for (const auto one : words) {
+      ++counts[one];
+      const auto at = texts_with_.find(one);
+      if (at == texts_with_.end() || (!at->second.is_common && std::ranges::count(at->second.texts, id) != 1))
+        return false;
+    }
+  return counts.size() == texts_with_.size() && std::ranges::all_of(texts_with_, [&](const auto& one) {
+           const auto& [n_texts, is_common, texts] = one.second;
+           return counts.at(one.first) == n_texts && (is_common ? texts.empty() : texts.size() == n_texts);
+         });
+}
+
+} // namespace souffleur
