@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 
 namespace souffleur {
 
@@ -45,18 +47,41 @@ failure wrong(int line, const std::string& what) {
 
 } // namespace
 
+std::string api_keys::read_limit(const std::string& word, own_limits& into) {
+  const auto equals = std::min(word.find('='), word.size());
+  const auto name = word.substr(0, equals);
+  std::optional<double>* limit = name == "requests_per_minute" ? &into.requests_per_minute
+                                 : name == "tokens_per_minute" ? &into.tokens_per_minute
+                                 : name == "tokens_per_day"    ? &into.tokens_per_day
+                                                               : nullptr;
+  if (limit == nullptr)
+    return "after the key there may be requests_per_minute=N, tokens_per_minute=N and tokens_per_day=N only";
+  double value = 0;
+  const auto* end = word.data() + word.size();
+  const auto read = std::from_chars(word.data() + std::min(equals + 1, word.size()), end, value);
+  if (read.ec != std::errc{} || read.ptr != end || !(value >= 0 && value <= 1e12))
+    return name + " has to be a number from 0 (no limit) on";
+  if (*limit && **limit != value)
+    return "the tenant has another " + name + " already";
+  *limit = value;
+  return "";
+}
+
 result<api_keys> api_keys::read(std::istream& lines) {
   api_keys keys;
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
     std::istringstream words{line};
-    std::string tenant, key, more;
-    words >> tenant >> key >> more;
+    std::string tenant, key;
+    words >> tenant >> key;
     if (tenant.empty() || tenant.starts_with('#'))
       continue;
-    if (key.empty() || !more.empty())
-      return wrong(number, "has to be a tenant's name and a key");
+    if (key.empty())
+      return wrong(number, "has to be a tenant's name and a key, then perhaps limits");
+    for (std::string word; words >> word;)
+      if (const auto why = read_limit(word, keys.limits_[tenant]); !why.empty())
+        return wrong(number, why);
     const auto digest = digest_in(key);
     if (!digest)
       return wrong(number,
@@ -85,6 +110,15 @@ std::optional<std::string> api_keys::tenant_of(std::string_view key) const {
   if (found == tenants_.end())
     return std::nullopt;
   return found->second;
+}
+
+tenant_limits api_keys::limits_of(std::string_view tenant, const tenant_limits& usual) const {
+  const auto own = limits_.find(tenant);
+  if (own == limits_.end())
+    return usual;
+  const auto& [requests, tokens, day] = own->second;
+  return {requests.value_or(usual.requests_per_minute), tokens.value_or(usual.tokens_per_minute),
+          day.value_or(usual.tokens_per_day)};
 }
 
 std::string_view bearer_key(std::string_view authorization) {

@@ -89,7 +89,8 @@ void add_model_options(CLI::App& app, server_settings& s) {
 }
 
 void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
-  app.add_option("--server.address,--address", s.server.address, "IP address to listen on")
+  app.add_option("--server.address,--address", s.server.address,
+                 "IP address to listen on, or unix:PATH of a socket to make")
       ->capture_default_str()
       ->group("server");
   app.add_option("--server.drain_s", s.drain_s,
@@ -99,6 +100,28 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->group("server");
   app.add_option("--server.api_keys", s.api_keys,
                  "file with lines TENANT KEY; who has none of the keys gets 401; none: everybody may ask")
+      ->capture_default_str()
+      ->group("server");
+  auto& limits = s.server.access.limits;
+  app.add_option("--server.requests_per_minute", limits.requests_per_minute,
+                 "of each tenant; more get 429; 0: no limit")
+      ->check(CLI::Range(0.0, 1e12))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.tokens_per_minute", limits.tokens_per_minute,
+                 "of prompts and answers of each tenant; 0: no limit")
+      ->check(CLI::Range(0.0, 1e12))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.tokens_per_day", limits.tokens_per_day, "likewise, in 24 hours; 0: no limit")
+      ->check(CLI::Range(0.0, 1e12))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.tls_certificate", s.tls_certificate,
+                 "PEM file of the certificate's chain: https and wss only; none: neither")
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.tls_key", s.tls_key, "PEM file of its private key")
       ->capture_default_str()
       ->group("server");
   app.add_option("--server.port,--port", s.server.port, "TCP port; 0: any free one")

@@ -19,6 +19,8 @@ struct server_settings {
   int n_embedding_threads = 1;          ///< of its own
   int n_threads = 0;                    ///< 0: one per CPU that this process may use
   std::string api_keys = "none";        ///< a file; or "none"
+  std::string tls_certificate = "none"; ///< a file; or "none"
+  std::string tls_key = "none";         ///< likewise
   std::string kernels = "auto";         ///< or the name of an instruction set
   std::string kv_type = "f16";          ///< what keys and values are rounded to: f32, f16 or int8
   int kv_tokens = 32768;                ///< positions in the KV pool, over all sequences

@@ -2,20 +2,25 @@
 #pragma once
 
 #include "actors/messages/generation.hpp"
+#include "net/client_stream.hpp"
 #include "net/server.hpp"
+#include "policies/tenant_limits.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace souffleur {
@@ -46,19 +51,28 @@ request_id first_request_id();
 /// thread.
 struct server_context {
   server_context(const server_options& chosen, generation_service& behind, embedding_service* beside)
-      : options(chosen), service(behind), embedding(beside) {}
+      : options(chosen), access(chosen.access), service(behind), embedding(beside) {}
 
   asio::io_context io{1};
   const server_options options;
+  server_access access; ///< may change while the server runs
   generation_service& service;
   embedding_service* embedding; ///< null: there is none
   request_id next_request = first_request_id();
+  limit_ledger ledger; ///< of what tenants asked for
   int n_connections = 0;
   bool stopping = false;
   std::set<stop_listener*> stop_listeners;
 };
 
 using context_ptr = std::shared_ptr<server_context>;
+
+/// Nothing if the tenant may ask; else what it is told.
+std::optional<generation_failed> admit(server_context& context, const std::string& tenant);
+void charge(server_context& context, const std::string& tenant, int n_tokens);
+/// For OpenAI's x-ratelimit headers: names and values. Empty if the tenant has no limits.
+std::vector<std::pair<std::string, std::string>> limit_fields(const server_context& context,
+                                                              const std::string& tenant);
 
 /// Wakes a coroutine of the I/O thread; so does the end of the server.
 class io_signal final : public stop_listener {
@@ -121,10 +135,10 @@ private:
   bool retired_ = false;
   std::vector<delivery> waiting_;
   std::size_t n_waiting_tokens_ = 0;
-  std::set<request_id> live_;
+  std::map<request_id, std::string> live_; ///< and their tenants
 };
 
 /// Serves HTTP on a fresh connection until it ends or becomes a WebSocket, and then that.
-asio::awaitable<void> serve_http(beast::tcp_stream stream, context_ptr context);
+asio::awaitable<void> serve_http(client_stream stream, context_ptr context);
 
 } // namespace souffleur

@@ -14,6 +14,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <boost/json/serialize.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <vector>
@@ -32,17 +33,21 @@ constexpr std::uint32_t max_header_bytes = 16384;
 /// Notices that the client left while its request runs. A client that shuts its sending side down counts as
 /// gone. `waiter`: an event_mailbox or an embedding_wait.
 template <class Waiter>
-asio::awaitable<void> watch_peer(beast::tcp_stream& stream, std::shared_ptr<Waiter> waiter) {
-  error_code error;
-  co_await stream.socket().async_wait(asio::ip::tcp::socket::wait_read, result_in(error));
+asio::awaitable<void> watch_peer(client_stream& stream, std::shared_ptr<Waiter> waiter) {
+  constexpr std::chrono::milliseconds look_again{50};
+  const auto error = co_await stream.wait_readable();
   if (error || waiter->retired())
     co_return; // the answer is finished, `stream` may be gone
-  char byte = 0;
-  const auto n = stream.socket().receive(asio::buffer(&byte, 1), asio::socket_base::message_peek, error);
-  if (n == 0) {
-    waiter->peer_gone = true;
-    waiter->wake();
+  asio::steady_timer timer{stream.get_executor()};
+  while (!stream.has_hung_up()) { // it has sent its next request
+    error_code ignored;
+    timer.expires_after(look_again);
+    co_await timer.async_wait(result_in(ignored));
+    if (waiter->retired())
+      co_return;
   }
+  waiter->peer_gone = true;
+  waiter->wake();
 }
 
 /// A connection that waits for embeddings.
@@ -117,9 +122,9 @@ bool has_key(const request_message& request) { return !key_in(request).empty(); 
 
 /// Nothing: the server has keys, and the client none of them.
 std::optional<std::string> tenant_of(const request_message& request, const server_context& context) {
-  if (!context.options.keys)
+  if (!context.access.keys)
     return std::string{request[http::field::authorization]};
-  return context.options.keys->tenant_of(key_in(request));
+  return context.access.keys->tenant_of(key_in(request));
 }
 
 /// The header's word on caching (RFC 9111) where the body has none.
@@ -132,7 +137,7 @@ void heed_cache_control(std::string_view header, cache_wish& wish) {
 
 class http_connection final : public stop_listener {
 public:
-  http_connection(beast::tcp_stream stream, context_ptr context)
+  http_connection(client_stream stream, context_ptr context)
       : stream_(std::move(stream)), context_(std::move(context)) {
     context_->stop_listeners.insert(this);
   }
@@ -151,7 +156,7 @@ public:
   }
 
   asio::awaitable<void> serve() {
-    bool keep_alive = true;
+    bool keep_alive = !co_await stream_.handshake(context_->options.idle_timeout);
     while (keep_alive && !context_->stopping) {
       auto request = co_await read();
       if (!request)
@@ -170,14 +175,21 @@ public:
       keep_alive = co_await answer(*request);
       answering_ = false;
     }
-    error_code ignored;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_both, ignored);
+    co_await stream_.shutdown_send();
   }
 
 private:
   static std::string_view path_of(const request_message& request) {
     const std::string_view target{request.target().data(), request.target().size()};
     return target.substr(0, target.find('?'));
+  }
+
+  std::string name_of(const request_message& request) const {
+    constexpr std::size_t most = 128;
+    const auto given = request["X-Request-Id"];
+    const bool is_usable = !given.empty() && given.size() <= most &&
+                           std::all_of(given.begin(), given.end(), [](char c) { return c > ' ' && c < 127; });
+    return is_usable ? std::string{given} : "req-" + std::to_string(context_->next_request);
   }
 
   /// Nothing if the connection is over.
@@ -230,7 +242,7 @@ private:
   asio::awaitable<void> drain() {
     constexpr std::size_t max_drained_bytes = 64 << 20;
     error_code error;
-    stream_.socket().shutdown(asio::ip::tcp::socket::shutdown_send, error);
+    co_await stream_.shutdown_send();
     std::vector<char> scratch(1 << 16);
     stream_.expires_after(std::chrono::seconds{5});
     for (std::size_t n = 0; n < max_drained_bytes && !error;)
@@ -239,6 +251,8 @@ private:
 
   /// False if the connection has to close.
   asio::awaitable<bool> answer(const request_message& request) {
+    request_name_ = name_of(request);
+    limit_fields_.clear();
     const std::string method{request.method_string()};
     const http_query query{method, path_of(request), request.body()};
     const auto caller = tenant_of(request, *context_);
@@ -261,6 +275,11 @@ private:
       co_return co_await send(purge_reply(purged), request.version(), request.keep_alive(), false);
     }
     if (auto* call = std::get_if<embedding_call>(&routed)) {
+      if (const auto refused = admit(*context_, tenant)) {
+        limit_fields_ = limit_fields(*context_, tenant);
+        co_return co_await send(error_reply(*refused), request.version(), request.keep_alive(), false);
+      }
+      limit_fields_ = limit_fields(*context_, tenant);
       call->request.tenant = tenant;
       co_return co_await embed(std::move(*call), request);
     }
@@ -277,21 +296,24 @@ private:
   asio::awaitable<bool> embed(embedding_call call, const request_message& request) {
     const auto waiter = std::make_shared<embedding_wait>(context_);
     asio::co_spawn(context_->io, watch_peer(stream_, waiter), asio::detached);
+    const auto tenant = call.request.tenant;
     waiter->ask(std::move(call.request));
     co_await waiter->wait();
     waiter->retire();
-    error_code ignored;
-    stream_.socket().cancel(ignored); // ends watch_peer
+    stream_.cancel_wait(); // ends watch_peer
     if (waiter->peer_gone)
       co_return false;
     if (!waiter->event)
       co_return co_await send(stopping_reply(), request.version(), false, false);
     http_reply reply;
-    if (const auto* failed = std::get_if<generation_failed>(&*waiter->event))
+    if (const auto* failed = std::get_if<generation_failed>(&*waiter->event)) {
       reply = error_reply(*failed);
-    else
+    } else {
+      for (const auto& one : std::get<embeddings>(*waiter->event))
+        charge(*context_, tenant, one.n_ids);
       reply.body = boost::json::serialize(embedding_body(std::get<embeddings>(*waiter->event), call.as_base64,
                                                          context_->embedding->embedder()->name));
+    }
     co_return co_await send(reply, request.version(), request.keep_alive(), false);
   }
 
@@ -302,16 +324,17 @@ private:
     openai_response response{call, identity(call.chat),
                              [this](token_id token) { return context_->service.detokenize({token}); }};
     first_id_ = 0;
+    const auto tenant = call.generations.front().tenant;
     for (auto& generation : call.generations) {
       const auto id = mailbox->submit(std::move(generation));
       if (first_id_ == 0)
         first_id_ = id;
     }
+    limit_fields_ = limit_fields(*context_, tenant);
     const bool keep = call.stream ? co_await stream_events(response, *mailbox, request)
                                   : co_await collect_events(response, *mailbox, request);
     mailbox->retire();
-    error_code ignored;
-    stream_.socket().cancel(ignored); // ends watch_peer
+    stream_.cancel_wait(); // ends watch_peer
     co_return keep;
   }
 
@@ -419,10 +442,15 @@ private:
   }
 
   template <class Fields>
-  static void set_common_fields(Fields& head, bool keep_alive) {
+  void set_common_fields(Fields& head, bool keep_alive) const {
     head.set(http::field::server, "souffleur");
     head.set(http::field::access_control_allow_origin, "*");
-    head.set(http::field::access_control_allow_headers, "Authorization, Cache-Control, Content-Type");
+    head.set(http::field::access_control_allow_headers,
+             "Authorization, Cache-Control, Content-Type, X-Request-Id");
+    head.set(http::field::access_control_expose_headers, "*");
+    head.set("X-Request-Id", request_name_);
+    for (const auto& [name, value] : limit_fields_)
+      head.set(name, value);
     head.keep_alive(keep_alive);
   }
 
@@ -453,9 +481,11 @@ private:
     co_return !error && keep_alive;
   }
 
-  beast::tcp_stream stream_;
+  client_stream stream_;
   context_ptr context_;
   beast::flat_buffer buffer_;
+  std::string request_name_ = "none"; ///< of the request that is answered: the client's, or made here
+  std::vector<std::pair<std::string, std::string>> limit_fields_;
   bool answering_ = false;
   bool upgraded_ = false;   ///< `stream_` was handed on
   request_id first_id_ = 0; ///< of the call being answered; its choices have consecutive ids
@@ -463,7 +493,7 @@ private:
 
 } // namespace
 
-asio::awaitable<void> serve_http(beast::tcp_stream stream, context_ptr context) {
+asio::awaitable<void> serve_http(client_stream stream, context_ptr context) {
   http_connection connection{std::move(stream), std::move(context)};
   co_await connection.serve();
 }

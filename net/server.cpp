@@ -6,18 +6,23 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <spdlog/spdlog.h>
 
-#include <atomic>
 #include <future>
+#include <sys/un.h>
 #include <thread>
+#include <tuple>
+#include <type_traits>
+#include <unistd.h>
 
 namespace souffleur {
 
 namespace {
 
 using asio::ip::tcp;
+using local = asio::local::stream_protocol;
 using boost::system::error_code;
 
 constexpr std::chrono::seconds stop_grace{3};
@@ -27,51 +32,50 @@ asio::awaitable<void> pause(asio::io_context& io, std::chrono::milliseconds time
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-asio::awaitable<void> serve_counted(tcp::socket socket, context_ptr context) {
+asio::awaitable<void> serve_counted(client_stream stream, context_ptr context) {
   ++context->n_connections;
   try {
-    error_code ignored;
-    socket.set_option(tcp::no_delay{true}, ignored);
-    co_await serve_http(beast::tcp_stream{std::move(socket)}, context);
+    co_await serve_http(std::move(stream), context);
   } catch (const std::exception& error) {
     spdlog::error("a connection ended with an unexpected error: {}", error.what());
   }
   --context->n_connections;
 }
 
+void send_at_once(tcp::socket& socket) {
+  error_code ignored;
+  socket.set_option(tcp::no_delay{true}, ignored);
+}
+void send_at_once(local::socket&) {}
+
+constexpr std::string_view unix_prefix = "unix:";
+
 class io_thread_server final : public server {
 public:
   io_thread_server(const server_options& options, generation_service& service, embedding_service* embedding)
-      : context_(std::make_shared<server_context>(options, service, embedding)), acceptor_(context_->io) {}
+      : context_(std::make_shared<server_context>(options, service, embedding)), tcp_(context_->io),
+        local_(context_->io) {}
 
   ~io_thread_server() override { stop(); }
 
-  /// Empty, or why the address cannot be served.
+  /// Empty, or why it cannot be served.
   std::string listen() {
-    const auto& options = context_->options;
-    const auto fault = [&](const error_code& error) {
-      return "cannot listen on " + options.address + ":" + std::to_string(options.port) + ": " +
-             error.message();
-    };
-    error_code error;
-    const auto address = asio::ip::make_address(options.address, error);
-    if (error)
-      return "server.address: \"" + options.address + "\" is not an IP address";
-    const tcp::endpoint endpoint{address, options.port};
-    if (acceptor_.open(endpoint.protocol(), error); error)
-      return fault(error);
-    acceptor_.set_option(asio::socket_base::reuse_address(true), error);
-    if (acceptor_.bind(endpoint, error); error)
-      return fault(error);
-    if (acceptor_.listen(asio::socket_base::max_listen_connections, error); error)
-      return fault(error);
-    port_ = acceptor_.local_endpoint(error).port();
-    asio::co_spawn(context_->io, accept(), asio::detached);
+    if (auto why = read_certificate(); !why.empty())
+      return why;
+    const auto& address = context_->options.address;
+    if (auto why = address.starts_with(unix_prefix) ? listen_local(address.substr(unix_prefix.size()))
+                                                    : listen_tcp();
+        !why.empty())
+      return why;
     thread_ = std::thread([context = context_] { context->io.run(); });
     return "";
   }
 
   std::uint16_t port() const override { return port_; }
+
+  void change_access(server_access access) override {
+    asio::post(context_->io, [context = context_, access = std::move(access)] { context->access = access; });
+  }
 
   void stop() override {
     if (!thread_.joinable())
@@ -81,14 +85,80 @@ public:
     closed.get_future().wait();
     context_->io.stop();
     thread_.join();
+    if (!local_path_.empty())
+      ::unlink(local_path_.c_str());
   }
 
 private:
-  asio::awaitable<void> accept() {
+  std::string read_certificate() {
+    const auto& [certificate, key] = std::tie(context_->options.tls_certificate, context_->options.tls_key);
+    if (certificate.empty() != key.empty())
+      return "server.tls_certificate and server.tls_key need each other";
+    if (certificate.empty())
+      return "";
+    tls_ = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_server);
+    tls_->set_options(asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1);
+    error_code error;
+    if (tls_->use_certificate_chain_file(certificate, error); error)
+      return "server.tls_certificate: " + certificate + ": " + error.message();
+    if (tls_->use_private_key_file(key, asio::ssl::context::pem, error); error)
+      return "server.tls_key: " + key + ": " + error.message();
+    return "";
+  }
+
+  std::string listen_tcp() {
+    const auto& options = context_->options;
+    error_code error;
+    const auto address = asio::ip::make_address(options.address, error);
+    if (error)
+      return "server.address: \"" + options.address + "\" is neither an IP address nor unix:PATH";
+    if (error = open(tcp_, tcp::endpoint{address, options.port}); error)
+      return "cannot listen on " + options.address + ":" + std::to_string(options.port) + ": " +
+             error.message();
+    port_ = tcp_.local_endpoint(error).port();
+    asio::co_spawn(context_->io, accept(tcp_), asio::detached);
+    return "";
+  }
+
+  /// A socket that nobody listens on is one that was left over.
+  std::string listen_local(const std::string& path) {
+    const auto fault = [&](const std::string& why) { return "cannot listen on unix:" + path + ": " + why; };
+    if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path))
+      return fault("the path has to have 1 to " + std::to_string(sizeof(sockaddr_un::sun_path) - 1) +
+                   " bytes");
+    error_code error;
+    const local::endpoint endpoint{path};
+    local::socket probe{context_->io};
+    if (probe.connect(endpoint, error); !error)
+      return fault("somebody listens there already");
+    if (error == asio::error::connection_refused)
+      ::unlink(path.c_str());
+    if (error = open(local_, endpoint); error)
+      return fault(error.message());
+    local_path_ = path;
+    asio::co_spawn(context_->io, accept(local_), asio::detached);
+    return "";
+  }
+
+  template <class Acceptor, class Endpoint>
+  static error_code open(Acceptor& acceptor, const Endpoint& endpoint) {
+    error_code error;
+    if (acceptor.open(endpoint.protocol(), error); error)
+      return error;
+    if constexpr (std::is_same_v<Endpoint, tcp::endpoint>)
+      acceptor.set_option(asio::socket_base::reuse_address(true), error);
+    if (acceptor.bind(endpoint, error); error)
+      return error;
+    acceptor.listen(asio::socket_base::max_listen_connections, error);
+    return error;
+  }
+
+  template <class Acceptor>
+  asio::awaitable<void> accept(Acceptor& acceptor) {
     while (!context_->stopping) {
       error_code error;
-      tcp::socket socket{context_->io};
-      co_await acceptor_.async_accept(socket, result_in(error));
+      typename Acceptor::protocol_type::socket socket{context_->io};
+      co_await acceptor.async_accept(socket, result_in(error));
       if (error == asio::error::operation_aborted)
         co_return;
       if (error) { // out of descriptors, as a rule: those who are here may leave
@@ -96,19 +166,32 @@ private:
         co_await pause(context_->io, std::chrono::milliseconds{100});
         continue;
       }
-      if (context_->n_connections >= context_->options.max_connections)
+      if (context_->n_connections >= context_->options.max_connections) {
         refuse(socket);
-      else
-        asio::co_spawn(context_->io, serve_counted(std::move(socket), context_), asio::detached);
+        continue;
+      }
+      send_at_once(socket);
+      client_stream::socket_type taken{std::move(socket)};
+      asio::co_spawn(
+          context_->io,
+          serve_counted(tls_ ? client_stream{std::move(taken), *tls_} : client_stream{std::move(taken)},
+                        context_),
+          asio::detached);
     }
   }
 
-  static void refuse(tcp::socket& socket) {
+  /// Under TLS it is cut off without a word: a handshake would cost what is short.
+  template <class Socket>
+  void refuse(Socket& socket) {
+    error_code ignored;
+    if (tls_) {
+      socket.close(ignored);
+      return;
+    }
     const auto body = error_reply({503, "busy", "The server has too many connections.", "", 1}).body;
     const auto answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
                         "Content-Type: application/json\r\nContent-Length: " +
                         std::to_string(body.size()) + "\r\n\r\n" + body;
-    error_code ignored;
     socket.non_blocking(true, ignored);
     socket.send(asio::buffer(answer), 0, ignored);
     socket.close(ignored);
@@ -117,7 +200,8 @@ private:
   asio::awaitable<void> close_all() {
     context_->stopping = true;
     error_code ignored;
-    acceptor_.close(ignored);
+    tcp_.close(ignored);
+    local_.close(ignored);
     for (auto* listener : context_->stop_listeners)
       listener->on_stop();
     co_await wait_for_connections(stop_grace);
@@ -136,7 +220,10 @@ private:
   }
 
   context_ptr context_;
-  tcp::acceptor acceptor_;
+  std::unique_ptr<asio::ssl::context> tls_; ///< null: none
+  tcp::acceptor tcp_;
+  local::acceptor local_;
+  std::string local_path_;
   std::uint16_t port_ = 0;
   std::thread thread_;
 };

@@ -6,6 +6,7 @@
 #include "actors/messages/generation.hpp"
 #include "engine/result.hpp"
 #include "net/api_keys.hpp"
+#include "policies/tenant_limits.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -15,15 +16,23 @@
 
 namespace souffleur {
 
+/// Who may ask, and how much. Keys' files may say otherwise for their tenants.
+struct server_access {
+  std::shared_ptr<const api_keys> keys; ///< null: everybody may ask, and a tenant is an Authorization header
+  tenant_limits limits;                 ///< of each tenant
+};
+
 struct server_options {
-  std::string address = "127.0.0.1";
-  std::uint16_t port = 8080; ///< 0: any free one
+  std::string address = "127.0.0.1"; ///< an IP address, or "unix:PATH" of a socket that is made
+  std::uint16_t port = 8080;         ///< 0: any free one
   std::size_t max_body_bytes = 8 << 20;
   int max_connections = 1024;
   int max_streams = 64; ///< live streams of one WebSocket connection
   std::size_t max_held_tokens =
       65536; ///< made but not taken by the client, per connection; past it, it is cut off
-  std::shared_ptr<const api_keys> keys; ///< null: everybody may ask, and a tenant is an Authorization header
+  server_access access;
+  std::string tls_certificate; ///< PEM file of the chain, the server's own first; empty: no TLS
+  std::string tls_key;         ///< PEM file
   std::chrono::seconds idle_timeout{75};
   std::chrono::seconds write_timeout{30};
 };
@@ -35,7 +44,9 @@ public:
   static result<std::unique_ptr<server>> start(const server_options& options, generation_service& service,
                                                embedding_service* embedding = nullptr);
   virtual ~server() = default;
-  virtual std::uint16_t port() const = 0;
+  virtual std::uint16_t port() const = 0; ///< 0: it has a Unix socket
+  /// From the next request on; what runs goes on.
+  virtual void change_access(server_access access) = 0;
   /// Takes no more connections, ends the running generations, closes every connection; returns when that is
   /// done.
   virtual void stop() = 0;

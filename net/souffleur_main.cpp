@@ -29,10 +29,13 @@
 #include <string_view>
 #include <thread>
 #include <unistd.h>
+#include <vector>
 
 namespace {
 
 using namespace souffleur;
+
+using command_line_words = std::vector<const char*>;
 
 /// A bar on a terminal; in a log file a line per quarter.
 class progress_bar {
@@ -244,21 +247,30 @@ result<loaded_model> load(server_settings& settings) {
   return loaded;
 }
 
-void print_addresses(const std::string& address, int port, const served_model& model) {
+void print_addresses(const server_options& options, int port, const served_model& model) {
+  const auto& address = options.address;
+  if (port == 0) {
+    std::printf("\nSouffleur serves %s on %s.\n\nTry:\n  curl --unix-socket %s http://localhost/v1/models\n\n"
+                "Ctrl-C ends it.\n",
+                model.name.c_str(), address.c_str(), address.substr(address.find(':') + 1).c_str());
+    std::fflush(stdout);
+    return;
+  }
+  const char* tls = options.tls_certificate.empty() ? "" : "s";
   const bool is_v6 = address.find(':') != std::string::npos;
   const std::string host = address == "0.0.0.0" || address == "::" ? "localhost"
                            : is_v6                                 ? "[" + address + "]"
                                                                    : address;
   const std::string base = host + ":" + std::to_string(port);
   std::printf("\nSouffleur serves %s.\n"
-              "  page       http://%s/\n"
-              "  OpenAI     http://%s/v1\n"
-              "  WebSocket  ws://%s/v1/stream\n\n"
-              "Try:\n  curl -N http://%s/v1/chat/completions -H 'Content-Type: application/json' "
+              "  page       http%s://%s/\n"
+              "  OpenAI     http%s://%s/v1\n"
+              "  WebSocket  ws%s://%s/v1/stream\n\n"
+              "Try:\n  curl -N http%s://%s/v1/chat/completions -H 'Content-Type: application/json' "
               "-d '{\"stream\": true, \"messages\": [{\"role\": \"user\", \"content\": \"Why is the sky "
               "blue?\"}]}'\n\n"
               "Ctrl-C ends it.\n",
-              model.name.c_str(), base.c_str(), base.c_str(), base.c_str(), base.c_str());
+              model.name.c_str(), tls, base.c_str(), tls, base.c_str(), tls, base.c_str(), tls, base.c_str());
   std::fflush(stdout);
 }
 
@@ -294,14 +306,42 @@ int fail(const std::string& why) {
   return 1;
 }
 
-int serve(server_settings settings) {
-  const auto started = std::chrono::steady_clock::now();
-  if (settings.api_keys != "none") {
-    auto keys = api_keys::read(settings.api_keys);
-    if (!keys)
-      return fail("server.api_keys: " + keys.error());
-    settings.server.keys = std::make_shared<const api_keys>(std::move(*keys));
+result<server_access> read_access(const server_settings& settings) {
+  auto access = settings.server.access;
+  if (settings.api_keys == "none")
+    return access;
+  auto keys = api_keys::read(settings.api_keys);
+  if (!keys)
+    return failure{"server.api_keys: " + keys.error()};
+  access.keys = std::make_shared<const api_keys>(std::move(*keys));
+  return access;
+}
+
+/// What can change while the server runs: keys, limits, log level. What is wrong changes nothing.
+void reload(const command_line_words& words, server& sockets) {
+  auto parsed = parse_command_line(static_cast<int>(words.size()), words.data());
+  const auto* settings = std::get_if<server_settings>(&parsed);
+  const auto access =
+      settings != nullptr ? read_access(*settings) : failure{std::get<command_line_exit>(parsed).text};
+  if (!access) {
+    spdlog::error("not reloaded: {}", access.error());
+    return;
   }
+  spdlog::set_level(spdlog::level::from_str(settings->log_level));
+  sockets.change_access(*access);
+  spdlog::info("reloaded the API keys, the limits and the log level; other options change with a restart");
+}
+
+int serve(server_settings settings, const command_line_words& words) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto access = read_access(settings);
+  if (!access)
+    return fail(access.error());
+  settings.server.access = *access;
+  if (settings.tls_certificate != "none")
+    settings.server.tls_certificate = settings.tls_certificate;
+  if (settings.tls_key != "none")
+    settings.server.tls_key = settings.tls_key;
   auto loaded = load(settings);
   if (!loaded)
     return fail(loaded.error());
@@ -319,11 +359,13 @@ int serve(server_settings settings) {
     return fail(sockets.error());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   spdlog::info("ready after {:.1f} s", took.count());
-  print_addresses(settings.server.address, (*sockets)->port(), (*system)->model());
+  print_addresses(settings.server, (*sockets)->port(), (*system)->model());
 
-  const auto signals = ending_signals();
-  int received = 0;
-  sigwait(&signals, &received);
+  auto signals = ending_signals();
+  sigaddset(&signals, SIGHUP);
+  int received = SIGHUP;
+  for (sigwait(&signals, &received); received == SIGHUP; sigwait(&signals, &received))
+    reload(words, **sockets);
   leave_on_next_signal();
   if (received == SIGTERM && !gave_up)
     drain(**system, std::chrono::seconds{settings.drain_s});
@@ -350,8 +392,9 @@ int main(int argc, char** argv) {
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
   mallopt(M_TRIM_THRESHOLD, 256 << 20);
   // Before any thread starts, so that all of them inherit it.
-  const auto signals = ending_signals();
+  auto signals = ending_signals();
+  sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
-  return serve(settings);
+  return serve(settings, command_line_words(argv, argv + argc));
 }

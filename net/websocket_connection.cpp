@@ -29,7 +29,7 @@ bool offers_subprotocol(const upgrade_request& upgrade) {
 class websocket_connection final : public stop_listener,
                                    public std::enable_shared_from_this<websocket_connection> {
 public:
-  websocket_connection(beast::tcp_stream stream, std::string tenant, context_ptr context)
+  websocket_connection(client_stream stream, std::string tenant, context_ptr context)
       : socket_(std::move(stream)), tenant_(std::move(tenant)), context_(std::move(context)),
         mailbox_(std::make_shared<event_mailbox>(context_)), write_guard_(context_->io) {
     mailbox_->on_overflow = [this] { beast::get_lowest_layer(socket_).close(); };
@@ -248,7 +248,7 @@ private:
     write_guard_.cancel();
   }
 
-  websocket::stream<beast::tcp_stream> socket_;
+  websocket::stream<client_stream> socket_;
   std::string tenant_;
   context_ptr context_;
   std::shared_ptr<event_mailbox> mailbox_;
@@ -263,7 +263,7 @@ private:
 
 } // namespace
 
-asio::awaitable<void> serve_websocket(beast::tcp_stream stream, upgrade_request upgrade, std::string tenant,
+asio::awaitable<void> serve_websocket(client_stream stream, upgrade_request upgrade, std::string tenant,
                                       context_ptr context) {
   const auto connection =
       std::make_shared<websocket_connection>(std::move(stream), std::move(tenant), std::move(context));

@@ -11,7 +11,7 @@
 namespace souffleur {
 
 /// Takes over a connection whose upgrade request was read and came from `tenant`.
-asio::awaitable<void> serve_websocket(beast::tcp_stream stream,
+asio::awaitable<void> serve_websocket(client_stream stream,
                                       beast::http::request<beast::http::string_body> upgrade,
                                       std::string tenant, context_ptr context);
 

@@ -34,7 +34,7 @@ class LocalServer:
 
     def _read_port(self, command):
         for line in self.process.stdout:
-            if found := re.search(r"ws://[^:]+:(\d+)/", line):
+            if found := re.search(r"wss?://[^:]+:(\d+)/", line):
                 return int(found.group(1))
         self._drain.join(timeout=5)
         raise SystemExit(f"the server did not start: {' '.join(command)}\n{''.join(self.log)}")

@@ -30,20 +30,39 @@ TEST(api_keys, aKeyBelongsToItsTenant) {
 
 TEST(api_keys, aLineThatIsWrongIsNamedAndItsKeyIsNot) {
   EXPECT_TRUE(complaint("alice a-key-of-16-letters").empty());
-  for (const auto& [line, what] :
-       std::map<std::string, std::string>{{"alice", "a tenant's name and a key"},
-                                          {"alice a-key-of-16-letters more", "a tenant's name and a key"},
-                                          {"alice short", "16 to 128"},
-                                          {"alice a-key-with-a-\"-in-it", "16 to 128"},
-                                          {"alice " + std::string(129, 'x'), "16 to 128"},
-                                          {"alice blake2b:12", "64 hexadecimal"},
-                                          {"bob a-key-that-is-there", "already"}}) {
+  for (const auto& [line, what] : std::map<std::string, std::string>{
+           {"alice", "a tenant's name and a key"},
+           {"alice a-key-of-16-letters more", "requests_per_minute=N"},
+           {"alice a-key-of-16-letters tokens_per_day=x", "has to be a number"},
+           {"alice a-key-of-16-letters tokens_per_day=-1", "has to be a number"},
+           {"alice a-key-of-16-letters tokens_per_day", "has to be a number"},
+           {"alice a-key-of-16-letters tokens_per_day=nan", "has to be a number"},
+           {"alice short", "16 to 128"},
+           {"alice a-key-with-a-\"-in-it", "16 to 128"},
+           {"alice " + std::string(129, 'x'), "16 to 128"},
+           {"alice blake2b:12", "64 hexadecimal"},
+           {"bob a-key-that-is-there", "already"}}) {
     const auto found = complaint("# first\nalice a-key-that-is-there\n" + line + "\n");
     EXPECT_NE(found.find("line 3: "), std::string::npos) << found;
     EXPECT_NE(found.find(what), std::string::npos) << found;
     EXPECT_EQ(found.find("-in-it"), std::string::npos) << "keys do not get into logs";
   }
   EXPECT_NE(api_keys::read(std::string{"/no/such/file"}).error().find("/no/such/file"), std::string::npos);
+}
+
+TEST(api_keys, aTenantMayHaveLimitsOfItsOwn) {
+  std::istringstream lines{"alice a-key-of-16-letters requests_per_minute=5 tokens_per_day=0\n"
+                           "alice another.key.of.hers\nbob a-key-of-bob-456789\n"};
+  const auto keys = api_keys::read(lines);
+  ASSERT_TRUE(keys.ok()) << keys.error();
+  const tenant_limits usual{1, 2, 3};
+  EXPECT_EQ(keys->limits_of("alice", usual), (tenant_limits{5, 2, 0}));
+  EXPECT_EQ(keys->limits_of("bob", usual), usual);
+  EXPECT_EQ(keys->limits_of("nobody", usual), usual);
+  EXPECT_NE(
+      complaint("alice a-key-of-16-letters tokens_per_day=1\nalice another.key.of.hers tokens_per_day=2")
+          .find("line 2: the tenant has another tokens_per_day"),
+      std::string::npos);
 }
 
 TEST(api_keys, onlyABearerHasAKey) {

@@ -98,7 +98,9 @@ std::string shown(const server_settings& s) {
       << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
       << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens
       << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
-      << s.n_embedding_threads;
+      << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key << '|'
+      << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
+      << o.access.limits.tokens_per_day;
   return out.str();
 }
 
@@ -161,6 +163,11 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"kv.type", "int8"},
                                                        {"server.address", "0.0.0.0"},
                                                        {"server.api_keys", "keys.txt"},
+                                                       {"server.requests_per_minute", "34"},
+                                                       {"server.tokens_per_minute", "35"},
+                                                       {"server.tokens_per_day", "36"},
+                                                       {"server.tls_certificate", "chain.pem"},
+                                                       {"server.tls_key", "key.pem"},
                                                        {"server.drain_s", "7"},
                                                        {"server.port", "81"},
                                                        {"server.max_body_mib", "9"},
