@@ -7,6 +7,9 @@ namespace souffleur {
 
 namespace {
 
+/// Of the question's words in a stored one, from which on its answer is worth drafting from.
+constexpr double least_wording_of_a_draft = 0.6;
+
 /// An entry as the policy sees it, with what it decided.
 struct weighed_candidate {
   answer_candidate candidate;
@@ -49,6 +52,28 @@ cache_finding_ptr answer_desk::find_exact(const cache_terms& terms, unix_seconds
   found.source = answer_source::exact;
   found.answer = entry->answer;
   found.similarity = 1;
+  return std::make_shared<const cache_finding>(std::move(found));
+}
+
+cache_finding_ptr answer_desk::find_by_wording(const cache_terms& terms, unix_seconds now_s) const {
+  if (!memory_.has_similar(terms.key.partition))
+    return std::make_shared<const cache_finding>();
+  const double share = policy_->least_shared_wording();
+  if (share <= 0)
+    return nullptr;
+  const auto candidates = memory_.worded_like(terms.key.partition, terms.key.text, share, most_worded, now_s);
+  if (!candidates)
+    return nullptr;
+  const text_signature asked{terms.key.text};
+  if (std::ranges::any_of(*candidates, [&](const auto& one) {
+        return compare(asked, text_signature{one.entry->question}).passes();
+      }))
+    return nullptr;
+  cache_finding found;
+  if (!candidates->empty() && candidates->front().cover >= least_wording_of_a_draft) {
+    found.answer = candidates->front().entry->answer;
+    found.similarity = candidates->front().cover;
+  }
   return std::make_shared<const cache_finding>(std::move(found));
 }
 

@@ -31,10 +31,10 @@ public:
 
   /// Null: there is none.
   cache_finding_ptr find_exact(const cache_terms& terms, unix_seconds now_s);
-  /// Whether it pays to embed the question: there may be something in memory that the policy would use.
-  bool may_have_similar(const cache_terms& terms) const {
-    return memory_.may_have_similar(terms.key.partition, terms.key.text, policy_->least_shared_wording());
-  }
+  /// What can be said without an embedding. Null: the question has to be embedded, because some stored one
+  /// has enough of its words and passes the guards. Else it is to be generated, perhaps with an answer to
+  /// draft from.
+  cache_finding_ptr find_by_wording(const cache_terms& terms, unix_seconds now_s) const;
   /// Never null. `embedding` is that of the question; `elsewhere`: what the store found that is not in
   /// memory.
   cache_finding_ptr find_similar(const cache_terms& terms,
@@ -42,6 +42,8 @@ public:
                                  std::span<const found_entry> elsewhere, unix_seconds now_s);
   /// How many of the nearest questions are looked at.
   static constexpr std::size_t n_candidates = 4;
+  /// How many questions with words in common are held against the guards; if there are more, it is embedded.
+  static constexpr std::size_t most_worded = 16;
 
   /// Keeps a generated answer. Returns the entry, for the store. `embedding` may be null.
   cache_entry_ptr insert(const cache_insertion& insertion,

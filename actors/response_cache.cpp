@@ -133,15 +133,14 @@ void begin_early(self_pointer self, std::uint64_t ticket) {
     embed(self, ticket, *question, early_embedding_timeout);
 }
 
-/// Nothing is like the question. It is embedded while its answer is generated.
-cache_finding_ptr nothing_yet(self_pointer self, const cache_terms& terms) {
+/// Nobody waits for the question's embedding: it is made while the answer is generated.
+cache_finding_ptr embedded_later(self_pointer self, const cache_terms& terms, cache_finding found) {
   auto& state = compat::state_of(self);
-  if (!may_store(terms.permit, answer_end::stop))
-    return nothing();
-  cache_finding found;
-  found.ticket = ++state.n_tickets;
-  keep(self, state.early.add(found.ticket, terms.key.text));
-  self->delayed_send(self, embedding_pause, embedding_due{found.ticket});
+  if (may_store(terms.permit, answer_end::stop)) {
+    found.ticket = ++state.n_tickets;
+    keep(self, state.early.add(found.ticket, terms.key.text));
+    self->delayed_send(self, embedding_pause, embedding_due{found.ticket});
+  }
   return std::make_shared<const cache_finding>(std::move(found));
 }
 
@@ -196,8 +195,10 @@ void look_for_similar(self_pointer self, const cache_terms_ptr& terms, finding_p
   auto& state = compat::state_of(self);
   if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder) {
     promise.deliver(nothing());
-  } else if (!state.store_searches && !state.desk->may_have_similar(*terms)) {
-    promise.deliver(nothing_yet(self, *terms));
+  } else if (const auto found =
+                 state.store_searches ? nullptr : state.desk->find_by_wording(*terms, unix_now_s())) {
+    state.metrics->record(*found);
+    promise.deliver(embedded_later(self, *terms, *found));
   } else {
     const auto ticket = ++state.n_tickets;
     state.awaited.emplace(ticket, awaited_embedding{terms, std::move(promise)});

@@ -39,8 +39,9 @@ struct doubtful_entry {
 struct cache_finding {
   /// `exact` or `semantic`: the answer is to be served. `model`: it is to be generated.
   answer_source source = answer_source::model;
-  cached_answer_ptr answer;                            ///< to serve, or to draft from; null: there is none
-  double similarity = 0;                               ///< of the nearest question, if one was found
+  cached_answer_ptr answer; ///< to serve, or to draft from; null: there is none
+  double similarity =
+      0; ///< of the nearest question, if one was found; by wording: the share of words in common
   std::shared_ptr<const std::vector<float>> embedding; ///< of the question, if that was computed
   bool is_too_long = false;                            ///< the question has more than the embedder reads
   std::uint64_t ticket = 0; ///< under which the question is embedded meanwhile; 0: it is not

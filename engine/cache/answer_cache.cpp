@@ -86,10 +86,21 @@ std::vector<answer_candidate> answer_cache::similar(const key_digest& partition,
   return found;
 }
 
-bool answer_cache::may_have_similar(const key_digest& partition, std::string_view question,
-                                    double share) const {
+std::optional<std::vector<worded_candidate>> answer_cache::worded_like(const key_digest& partition,
+                                                                       std::string_view question,
+                                                                       double share, std::size_t most,
+                                                                       unix_seconds now_s) const {
+  std::vector<worded_candidate> found;
   const auto wording = wordings_.find(partition);
-  return wording != wordings_.end() && (share <= 0 || wording->second.may_cover(question, share));
+  if (wording == wordings_.end())
+    return found;
+  const auto matches = wording->second.covering(question, share, most);
+  if (!matches)
+    return std::nullopt;
+  for (const auto& [id, cover] : *matches)
+    if (const auto& entry = slots_.at(id).entry; entry->expires_s > now_s)
+      found.push_back({entry, cover});
+  return found;
 }
 
 void answer_cache::served(const key_digest& exact) {

@@ -35,6 +35,12 @@ struct answer_candidate {
   entry_record record;
 };
 
+/// One whose question has words in common with it.
+struct worded_candidate {
+  cache_entry_ptr entry;
+  double cover = 0; ///< share of the asked question's words, by weight
+};
+
 struct answer_cache_counters {
   std::size_t n_entries = 0;
   std::size_t n_indexed = 0; ///< of those: that are found by meaning, too
@@ -68,10 +74,15 @@ public:
   /// dimensions or another length than 1 finds nothing.
   std::vector<answer_candidate> similar(const key_digest& partition, std::span<const float> vector,
                                         std::size_t k, unix_seconds now_s);
-  /// Whether similar() can find anything in the partition whose question covers `share` of the words of
+  /// Whether similar() can find anything in the partition.
+  bool has_similar(const key_digest& partition) const { return index_.has(partition); }
+  /// Those of the partition that similar() can find and whose questions cover `share` of the words of
   /// `question`
-  /// (`wording_index`). Microseconds, where an embedding takes a millisecond.
-  bool may_have_similar(const key_digest& partition, std::string_view question, double share) const;
+  /// (`wording_index`), best first: microseconds, where an embedding takes milliseconds. Nothing if that
+  /// cannot be told so quickly, or if there are more than `most`.
+  std::optional<std::vector<worded_candidate>> worded_like(const key_digest& partition,
+                                                           std::string_view question, double share,
+                                                           std::size_t most, unix_seconds now_s) const;
   /// A candidate was served: a use of its answer.
   void served(const key_digest& exact);
   /// What came of comparing a candidate's answer with one that was generated. Nothing if it is gone.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 namespace souffleur {
 
@@ -43,9 +44,8 @@ double wording_index::weight_of(std::size_t n_texts) const {
   return std::log((static_cast<double>(words_of_.size()) + 101) / (static_cast<double>(n_texts) + 0.5));
 }
 
-double wording_index::weight_in(vector_id text, std::span<const word> words,
-                                std::span<const double> weights) const {
-  const auto& there = words_of_.at(text);
+double wording_index::weight_in(std::span<const word> there, std::span<const word> words,
+                                std::span<const double> weights) {
   double sum = 0;
   for (std::size_t i = 0; i < words.size(); ++i)
     if (std::ranges::binary_search(there, words[i]))
@@ -53,10 +53,11 @@ double wording_index::weight_in(vector_id text, std::span<const word> words,
   return sum;
 }
 
-bool wording_index::may_cover(std::string_view question, double share) const {
+std::optional<std::vector<wording_match>> wording_index::covering(std::string_view question, double share,
+                                                                  std::size_t most) const {
   auto words = content_words(question);
   if (words.empty())
-    return true;
+    return std::nullopt;
   const auto n_with = [&](word one) {
     const auto at = texts_with_.find(one);
     return at == texts_with_.end() ? std::size_t{0} : at->second.n_texts;
@@ -66,22 +67,34 @@ bool wording_index::may_cover(std::string_view question, double share) const {
   weights.reserve(words.size());
   for (const auto one : words)
     weights.push_back(weight_of(n_with(one)));
-  // Sums in another order round otherwise.
-  const double wanted = share * std::accumulate(weights.begin(), weights.end(), 0.0) - 1e-9;
+  const double all = std::accumulate(weights.begin(), weights.end(), 0.0);
+  const double wanted = share * all - 1e-9; // sums in another order round otherwise
+  std::vector<wording_match> found;
   std::size_t n_looked_at = 0;
-  double left = std::accumulate(weights.begin(), weights.end(), 0.0);
+  double left = all;
   for (std::size_t i = 0; i < words.size() && left >= wanted; left -= weights[i++]) {
     const auto at = texts_with_.find(words[i]);
     if (at == texts_with_.end())
       continue;
-    const auto& texts = at->second.texts;
-    n_looked_at += texts.size();
+    n_looked_at += at->second.texts.size();
     if (at->second.is_common || n_looked_at > most_looked_at)
-      return true;
-    if (std::ranges::any_of(texts, [&](vector_id one) { return weight_in(one, words, weights) >= wanted; }))
-      return true;
+      return std::nullopt;
+    for (const auto id : at->second.texts) {
+      const auto& there = words_of_.at(id);
+      const bool was_seen = std::any_of(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(i),
+                                        [&](word one) { return std::ranges::binary_search(there, one); });
+      const double sum = was_seen ? 0 : weight_in(there, words, weights);
+      if (was_seen || sum < wanted)
+        continue;
+      if (found.size() == most)
+        return std::nullopt;
+      found.push_back({id, sum / all});
+    }
   }
-  return false;
+  std::ranges::sort(found, [](const auto& a, const auto& b) {
+    return std::pair{-a.cover, a.id} < std::pair{-b.cover, b.id};
+  });
+  return found;
 }
 
 std::size_t wording_index::bytes_for(std::size_t n_text_bytes) {

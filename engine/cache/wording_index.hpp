@@ -6,12 +6,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 namespace souffleur {
+
+struct wording_match {
+  vector_id id = 0;
+  double cover = 0; ///< share of the question's weight
+};
 
 /// A word weighs ln((n + 101) / (n_with_it + 1/2)) of n texts: what is in all of them tells little, what is
 /// in none tells most, and of few texts (the 100 stand for those that are to come) all words tell about the
@@ -24,9 +30,10 @@ public:
   /// Nothing if it is not there.
   void erase(vector_id id);
 
-  /// False only if no text covers `share` of the question. True if one does, if the question has no words
-  /// that say something, or if it would take too long to tell.
-  bool may_cover(std::string_view question, double share) const;
+  /// All texts that cover `share` of the question, best first. Nothing if it would take too long to tell, if
+  /// there are more than `most`, or if the question has no words that say something.
+  std::optional<std::vector<wording_match>> covering(std::string_view question, double share,
+                                                     std::size_t most) const;
 
   std::size_t size() const { return words_of_.size(); }
   /// About what a text of that length takes here.
@@ -34,7 +41,7 @@ public:
   /// Looks at all.
   bool check_integrity() const;
 
-  /// Texts that may_cover looks at before it gives up.
+  /// Texts that covering() looks at before it gives up.
   static constexpr std::size_t most_looked_at = 2048;
 
 private:
@@ -46,7 +53,9 @@ private:
   };
 
   double weight_of(std::size_t n_texts) const;
-  double weight_in(vector_id text, std::span<const word> words, std::span<const double> weights) const;
+  /// Of those of `words` that are `there`, which is sorted.
+  static double weight_in(std::span<const word> there, std::span<const word> words,
+                          std::span<const double> weights);
 
   std::unordered_map<word, occurrences> texts_with_;
   std::unordered_map<vector_id, std::vector<word>> words_of_; ///< sorted

@@ -138,21 +138,32 @@ def compare_traffic(given, server_options):
 
 
 def measure_misses(given, server_options):
+    """Each question goes to a server with the cache and to one without, in turns."""
     questions = list(dict.fromkeys(pair["a"] for pair in lines_of(given.pairs)))
     random.Random(given.seed).shuffle(questions)
-    took = {"off": [], "semantic": []}
-    with LocalServer(given.model, "--cache.policy", "guarded", "--cache.store", "memory", *server_options) as server:
-        ask(server, "Hello?", "warm up", 4)
-        for question in questions[:20]:  # so that there is something to compare with
-            ask(server, f"{given.context}{question}", "misses", given.tokens)
-        for i, question in enumerate(questions[20:20 + 2 * given.misses]):
-            mode = "off" if i % 2 else "semantic"
-            _, first_s, _, ours = ask(server, f"{given.context}{question}", "misses", 4, cache={"mode": mode})
-            if ours["cache"]["response"] == "miss":
-                took[mode].append(first_s)
-    medians = {mode: statistics.median(values) for mode, values in took.items()}
-    print(f"\nmisses: TTFT {medians['off'] * 1e3:.1f} ms without, {medians['semantic'] * 1e3:.1f} ms with a lookup in vain, "
-          f"medians of {len(took['off'])} and {len(took['semantic'])} questions; ratio {medians['semantic'] / medians['off']:.3f}")
+    took = {"off": [], "guarded": []}
+    options = ("--cache.store", "memory", *server_options)
+    with LocalServer(given.model, "--cache.policy", "off", *options) as off, \
+            LocalServer(given.model, "--cache.policy", "guarded", *options) as guarded:
+        servers = {"off": off, "guarded": guarded}
+        for server in servers.values():
+            ask(server, "Hello?", "warm up", 4)
+        for question in questions[:given.stored]:  # so that there is something to compare with
+            ask(guarded, f"{given.context}{question}", "misses", given.tokens)
+        for i, question in enumerate(questions[given.stored:given.stored + given.misses]):
+            once = {}
+            for policy in list(servers)[::1 if i % 2 else -1]:
+                _, first_s, _, ours = ask(servers[policy], f"{given.context}{question}", "misses", given.tokens)
+                once[policy] = first_s
+            if ours["cache"].get("response") != "hit":
+                for policy, first_s in once.items():
+                    took[policy].append(first_s)
+        n_embedded = guarded.metric("souffleur:embedded_texts_total") or guarded.metric("souffleur_embedded_texts_total")
+    medians = {policy: statistics.median(values) for policy, values in took.items()}
+    ratios = [with_it / without for without, with_it in zip(took["off"], took["guarded"])]
+    print(f"\nmisses: TTFT {medians['off'] * 1e3:.1f} ms without, {medians['guarded'] * 1e3:.1f} ms with a lookup in vain "
+          f"among {given.stored} answers, medians of {len(ratios)} questions; ratio {medians['guarded'] / medians['off']:.3f}, "
+          f"median of the ratios {statistics.median(ratios):.3f}; {n_embedded:.0f} texts embedded")
 
 
 def altered(prompt):
@@ -211,6 +222,7 @@ def main():
     parser.add_argument("--requests", type=int, default=300)
     parser.add_argument("--tokens", type=int, default=64, help="of an answer, at most; it is its first sentence")
     parser.add_argument("--misses", type=int, default=60)
+    parser.add_argument("--stored", type=int, default=200, help="questions that `misses` are compared with")
     parser.add_argument("--context", default="", help="text before each question of `misses`")
     parser.add_argument("--drafts", type=int, default=20, help="near-duplicates")
     parser.add_argument("--draft-tokens", type=int, default=200)

@@ -173,24 +173,32 @@ TEST(AnswerDesk, StartsOverWithNothing) {
   store(desk, terms_of("a", wordings[0].text), 0, "stored");
   desk.start_over();
   EXPECT_FALSE(desk.find_exact(*terms_of("a", wordings[0].text), start_s));
-  EXPECT_FALSE(desk.may_have_similar(*terms_of("a", wordings[0].text)));
+  EXPECT_TRUE(desk.find_by_wording(*terms_of("a", wordings[0].text), start_s)) << "it need not be embedded";
   EXPECT_EQ(desk.counters().n_entries, 0U);
   store(desk, terms_of("a", wordings[0].text), 0, "again");
-  EXPECT_TRUE(desk.may_have_similar(*terms_of("a", wordings[0].text)));
+  EXPECT_FALSE(desk.find_by_wording(*terms_of("a", wordings[0].text), start_s));
 }
 
-TEST(AnswerDesk, SaysWhetherItPaysToEmbedAQuestion) {
-  const auto pays = [](const std::string& policy, const std::string& question) {
+TEST(AnswerDesk, EmbedsAQuestionOnlyIfAStoredOneHasItsWordsAndPassesTheGuards) {
+  const auto found = [](const std::string& policy, const std::string& question) {
     answer_desk desk{options_of(policy)};
     store(desk, terms_of("a", "how do lions hunt at night"), 0, "stored");
-    return desk.may_have_similar(*terms_of("a", question));
+    return desk.find_by_wording(*terms_of("a", question), start_s);
   };
   for (const std::string policy : {"guarded", "bounded"}) {
-    EXPECT_TRUE(pays(policy, "do lions hunt when it is night"));
-    EXPECT_FALSE(pays(policy, "who painted the ceiling of the chapel")) << "no word in common";
-    EXPECT_TRUE(pays(policy, "what is it?")) << "its words say nothing";
+    EXPECT_FALSE(found(policy, "how do the lions hunt during the night")) << "to be embedded";
+    EXPECT_FALSE(found(policy, "what is it?")) << "its words say nothing";
+    const auto other = found(policy, "who painted the ceiling of the chapel");
+    ASSERT_TRUE(other) << "no word in common";
+    EXPECT_FALSE(other->answer);
+    const auto refused = found(policy, "how do lions not hunt at night");
+    ASSERT_TRUE(refused) << "the guards refuse it";
+    EXPECT_EQ(refused->source, answer_source::model);
+    ASSERT_TRUE(refused->answer) << "but its answer is worth drafting from";
+    EXPECT_EQ(refused->answer->text(), "stored");
+    EXPECT_GT(refused->similarity, 0.6);
   }
-  EXPECT_TRUE(pays("fixed", "who painted the ceiling of the chapel")) << "it looks at no words";
+  EXPECT_FALSE(found("fixed", "who painted the ceiling of the chapel")) << "it looks at no words";
 }
 
 TEST(AnswerDesk, AJudgementTeachesTheEntryAndChangesNoAnswer) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <set>
 #include <string>
 
 namespace souffleur {
@@ -32,8 +33,9 @@ bool contains(const std::vector<std::uint64_t>& words, std::uint64_t one) {
   return std::ranges::find(words, one) != words.end();
 }
 
-/// The largest share of the question's weight that a text covers.
-double best_cover(const std::map<vector_id, std::string>& texts, const std::string& question) {
+/// By text, the share of the question's weight that it covers.
+std::map<vector_id, double> covers(const std::map<vector_id, std::string>& texts,
+                                   const std::string& question) {
   const auto asked = content_words(question);
   std::vector<double> weights;
   double all = 0;
@@ -44,18 +46,18 @@ double best_cover(const std::map<vector_id, std::string>& texts, const std::stri
         std::log((static_cast<double>(texts.size()) + 101) / (static_cast<double>(n_with) + 0.5)));
     all += weights.back();
   }
-  double best = 0;
+  std::map<vector_id, double> found;
   for (const auto& [id, text] : texts) {
     const auto there = content_words(text);
     double sum = 0;
     for (std::size_t i = 0; i < asked.size(); ++i)
       sum += contains(there, asked[i]) ? weights[i] : 0;
-    best = std::max(best, sum / all);
+    found[id] = sum / all;
   }
-  return best;
+  return found;
 }
 
-RC_GTEST_PROP(WordingIndex, SaysWhetherATextCoversThatShareOfTheQuestion, ()) {
+RC_GTEST_PROP(WordingIndex, FindsTheTextsThatCoverThatShareOfTheQuestion, ()) {
   wording_index index;
   std::map<vector_id, std::string> texts;
   const int n_steps = *rc::gen::inRange(1, 60);
@@ -70,33 +72,53 @@ RC_GTEST_PROP(WordingIndex, SaysWhetherATextCoversThatShareOfTheQuestion, ()) {
     RC_ASSERT(index.size() == texts.size());
     const auto question = any_text();
     const double share = *rc::gen::inRange(1, 101) / 100.0;
-    const double best = best_cover(texts, question);
-    if (content_words(question).empty())
-      RC_ASSERT(index.may_cover(question, share));
-    else if (std::abs(best - share) > 1e-6)
-      RC_ASSERT(index.may_cover(question, share) == (best > share));
+    const auto most = *rc::gen::inRange<std::size_t>(0, 25);
+    const auto found = index.covering(question, share, most);
+    if (content_words(question).empty()) {
+      RC_ASSERT(!found);
+      continue;
+    }
+    const auto model = covers(texts, question);
+    const auto sure = [&](double by) {
+      return static_cast<std::size_t>(
+          std::ranges::count_if(model, [&](const auto& one) { return one.second >= share + by; }));
+    };
+    if (!found) {
+      RC_ASSERT(sure(-1e-6) > most);
+      continue;
+    }
+    RC_ASSERT(found->size() <= most);
+    RC_ASSERT((found->size() >= sure(1e-6)) && (found->size() <= sure(-1e-6)));
+    std::set<vector_id> seen;
+    double before = 2;
+    for (const auto& [which, cover] : *found) {
+      RC_ASSERT(seen.insert(which).second);
+      RC_ASSERT(std::abs(model.at(which) - cover) < 1e-9);
+      RC_ASSERT(cover <= before);
+      before = cover;
+    }
   }
   RC_ASSERT(index.check_integrity());
 }
 
-TEST(WordingIndex, SaysPerhapsWhereItWouldTakeTooLongToTell) {
+TEST(WordingIndex, DoesNotSayWhereItWouldTakeTooLongToTell) {
   wording_index index;
   const vector_id n = wording_index::most_looked_at + 1;
   for (vector_id id = 0; id < n; ++id) {
     index.add(2 * id, "moon");
     index.add(2 * id + 1, "glass");
   }
-  EXPECT_TRUE(index.may_cover("moon glass", 0.9)) << "none does";
-  EXPECT_FALSE(index.may_cover("river lion moon", 0.9)) << "the rare words tell";
+  EXPECT_FALSE(index.covering("moon glass", 0.9, 5)) << "none does, but it has to look at all";
+  EXPECT_TRUE(index.covering("river lion moon", 0.9, 5)->empty()) << "the rare words tell";
   EXPECT_TRUE(index.check_integrity());
   for (vector_id id = 0; id < 2 * n; ++id)
     index.erase(id);
-  EXPECT_FALSE(index.may_cover("moon glass", 0.9));
+  EXPECT_TRUE(index.covering("moon glass", 0.9, 5)->empty());
   EXPECT_TRUE(index.check_integrity());
 }
 
 TEST(WordingIndex, InAnEmptyOneNothingCoversAnything) {
-  EXPECT_FALSE(wording_index{}.may_cover("moon", 0.01));
+  EXPECT_TRUE(wording_index{}.covering("moon", 0.01, 5)->empty());
 }
 
 } // namespace
