@@ -3,12 +3,10 @@
 //   souffleur_chat "Why is the sky blue?"
 //   souffleur_chat --url ws://127.0.0.1:8080/v1/stream        reads prompts from standard input
 
-#include <boost/asio/connect.hpp>
+#include "examples/client/stream_client.hpp"
+
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/websocket.hpp>
 #include <boost/json.hpp>
 
 #include <CLI/CLI.hpp>
@@ -20,9 +18,9 @@
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
 namespace json = boost::json;
-namespace websocket = beast::websocket;
+using souffleur::client::frame_kind;
+using souffleur::client::stream_client;
 
 struct options {
   std::string prompt;
@@ -33,88 +31,47 @@ struct options {
   bool verbose = false;
 };
 
-struct endpoint {
-  std::string host;
-  std::string port;
-  std::string path;
-};
-
-endpoint parse_url(const std::string& url) {
-  const std::string scheme = "ws://";
-  if (url.compare(0, scheme.size(), scheme) != 0)
-    throw std::runtime_error("--url must begin with ws://");
-  const auto slash = url.find('/', scheme.size());
-  const auto authority = url.substr(scheme.size(), slash - scheme.size());
-  const auto colon = authority.rfind(':');
-  const bool has_port = colon != std::string::npos;
-  return {authority.substr(0, colon), has_port ? authority.substr(colon + 1) : "80",
-          slash == std::string::npos ? "/v1/stream" : url.substr(slash)};
+/// Shows the answer to `messages` while it comes, and returns it.
+asio::awaitable<std::string> show_answer(stream_client& client, const json::array& messages,
+                                         const options& chosen) {
+  json::object request{
+      {"messages", messages}, {"max_tokens", chosen.max_tokens}, {"temperature", chosen.temperature}};
+  if (chosen.seed)
+    request["seed"] = *chosen.seed;
+  auto stream = client.generate(std::move(request));
+  std::string answer;
+  while (auto frame = co_await stream.next()) {
+    if (frame->kind == frame_kind::error)
+      throw std::runtime_error(std::string{frame->error_message()});
+    answer += frame->text();
+    std::cout << frame->text() << std::flush;
+    if (frame->kind == frame_kind::done && chosen.verbose)
+      std::cerr << "\n" << json::serialize(frame->body);
+  }
+  std::cout << "\n";
+  co_return answer;
 }
 
-class chat_client {
-public:
-  explicit chat_client(const options& chosen) : options_(chosen), socket_(io_) {
-    const auto there = parse_url(options_.url);
-    asio::ip::tcp::resolver resolver{io_};
-    asio::connect(beast::get_lowest_layer(socket_), resolver.resolve(there.host, there.port));
-    socket_.set_option(websocket::stream_base::decorator([](websocket::request_type& request) {
-      request.set(beast::http::field::sec_websocket_protocol, "souffleur.v1");
-    }));
-    socket_.handshake(there.host + ":" + there.port, there.path);
-  }
-
-  void ask(const std::string& prompt) {
-    messages_.push_back(json::object{{"role", "user"}, {"content", prompt}});
-    json::object frame{{"type", "generate"},
-                       {"id", "turn-" + std::to_string(messages_.size())},
-                       {"messages", messages_},
-                       {"max_tokens", options_.max_tokens},
-                       {"temperature", options_.temperature}};
-    if (options_.seed)
-      frame["seed"] = *options_.seed;
-    socket_.write(asio::buffer(json::serialize(frame)));
-    std::string answer;
-    while (show_next_frame(answer)) {
-    }
-    messages_.push_back(json::object{{"role", "assistant"}, {"content", answer}});
-  }
-
-  void close() { socket_.close(websocket::close_code::normal); }
-
-private:
-  /// False after the stream's last frame.
-  bool show_next_frame(std::string& answer) {
-    beast::flat_buffer buffer;
-    socket_.read(buffer);
-    const auto frame = json::parse(beast::buffers_to_string(buffer.data())).as_object();
-    const auto& type = frame.at("type").as_string();
-    if (type == "delta") {
-      const std::string text{frame.at("text").as_string()};
-      answer += text;
-      std::cout << text << std::flush;
-    } else if (type == "done") {
-      std::cout << "\n";
-      if (options_.verbose)
-        std::cerr << json::serialize(frame) << "\n";
-      return false;
-    } else if (type == "error") {
-      throw std::runtime_error(std::string{frame.at("error").at("message").as_string()});
-    }
-    return true;
-  }
-
-  options options_;
-  asio::io_context io_;
-  websocket::stream<asio::ip::tcp::socket> socket_;
-  json::array messages_;
-};
-
-void converse(chat_client& client) {
+/// The next prompt; none at the end.
+std::optional<std::string> next_prompt(const options& chosen, bool first) {
+  if (!chosen.prompt.empty())
+    return first ? std::optional{chosen.prompt} : std::nullopt;
   std::string prompt;
-  while (std::cout << "> " << std::flush, std::getline(std::cin, prompt))
-    if (!prompt.empty())
-      client.ask(prompt);
-  std::cout << "\n";
+  while (prompt.empty())
+    if (!(std::cout << "> " << std::flush && std::getline(std::cin, prompt)))
+      return std::nullopt;
+  return prompt;
+}
+
+asio::awaitable<void> converse(const options& chosen) {
+  auto client = co_await stream_client::connect(chosen.url);
+  json::array messages;
+  while (const auto prompt = next_prompt(chosen, messages.empty())) {
+    messages.push_back(json::object{{"role", "user"}, {"content", *prompt}});
+    auto answer = co_await show_answer(client, messages, chosen);
+    messages.push_back(json::object{{"role", "assistant"}, {"content", std::move(answer)}});
+  }
+  co_await client.close();
 }
 
 } // namespace
@@ -129,13 +86,13 @@ int main(int argc, char** argv) {
   app.add_option("--seed", chosen.seed, "makes the answer repeatable");
   app.add_flag("--verbose", chosen.verbose, "shows usage and timings");
   CLI11_PARSE(app, argc, argv);
+  std::exception_ptr failed;
+  asio::io_context io{1};
+  asio::co_spawn(io, converse(chosen), [&](std::exception_ptr error) { failed = error; });
+  io.run();
   try {
-    chat_client client{chosen};
-    if (chosen.prompt.empty())
-      converse(client);
-    else
-      client.ask(chosen.prompt);
-    client.close();
+    if (failed)
+      std::rethrow_exception(failed);
   } catch (const std::exception& error) {
     std::cerr << "souffleur_chat: " << error.what() << "\n";
     return 1;
