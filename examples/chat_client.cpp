@@ -3,7 +3,7 @@
 //   souffleur_chat "Why is the sky blue?"
 //   souffleur_chat --url ws://127.0.0.1:8080/v1/stream        reads prompts from standard input
 
-#include "examples/client/stream_client.hpp"
+#include "net/client/stream_client.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>

@@ -394,15 +394,9 @@ void take(const plain_values& v, server_settings& s) {
     s.serving.model_name = name_of_model(s.model);
 }
 
-} // namespace
-
-std::variant<server_settings, command_line_exit> parse_command_line(int argc, const char* const* argv) {
-  server_settings settings;
+void set_up(CLI::App& app, server_settings& settings, plain_values& plain) {
   settings.model_folder = default_model_folder();
   settings.serving.model_name.clear();
-  plain_values plain;
-  CLI::App app{"Souffleur serves a GGUF model over OpenAI-style HTTP and WebSocket.", "souffleur"};
-  app.footer("souffleur cache --help: tools for stored answers");
   app.config_formatter(std::make_shared<sectioned_config>());
   app.set_config("--config", "", "configuration file: [section] and key = value lines");
   app.allow_config_extras(CLI::config_extras_mode::error);
@@ -414,6 +408,16 @@ std::variant<server_settings, command_line_exit> parse_command_line(int argc, co
   add_speculation_options(app, settings, plain);
   add_cache_options(app, settings, plain);
   add_embedding_options(app, settings);
+}
+
+} // namespace
+
+std::variant<server_settings, command_line_exit> parse_command_line(int argc, const char* const* argv) {
+  server_settings settings;
+  plain_values plain;
+  CLI::App app{"Souffleur serves a GGUF model over OpenAI-style HTTP and WebSocket.", "souffleur"};
+  app.footer("souffleur help: the other commands");
+  set_up(app, settings, plain);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -423,6 +427,18 @@ std::variant<server_settings, command_line_exit> parse_command_line(int argc, co
   }
   take(plain, settings);
   return settings;
+}
+
+std::vector<described_option> described_options() {
+  server_settings settings;
+  plain_values plain;
+  CLI::App app;
+  set_up(app, settings, plain);
+  std::vector<described_option> all;
+  for (const auto* option : app.get_options())
+    all.push_back({option->get_name(false, true), option->get_group(), option->get_description(),
+                   option->get_default_str(), option->get_items_expected_max() == 0});
+  return all;
 }
 
 } // namespace souffleur

@@ -7,6 +7,7 @@
 
 #include <string>
 #include <variant>
+#include <vector>
 
 namespace souffleur {
 
@@ -43,5 +44,15 @@ struct command_line_exit {
 /// Options are named `section.key`, as in the configuration file; the command line wins over the file. An
 /// unknown option or key, and a value out of range, is an error that names it.
 std::variant<server_settings, command_line_exit> parse_command_line(int argc, const char* const* argv);
+
+/// An option of the server, for whoever writes about it.
+struct described_option {
+  std::string names; ///< with commas between them
+  std::string group;
+  std::string says;
+  std::string default_value; ///< may be empty
+  bool is_flag = false;
+};
+std::vector<described_option> described_options();
 
 } // namespace souffleur

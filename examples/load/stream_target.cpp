@@ -1,4 +1,4 @@
-#include "examples/client/stream_client.hpp"
+#include "net/client/stream_client.hpp"
 #include "examples/load/target.hpp"
 
 #include <boost/json/object.hpp>

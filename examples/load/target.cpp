@@ -1,6 +1,6 @@
 #include "examples/load/target.hpp"
 
-#include "examples/client/stream_client.hpp"
+#include "net/client/stream_client.hpp"
 
 #include <boost/json/array.hpp>
 

@@ -1,4 +1,4 @@
-#include "examples/client/stream_client.hpp"
+#include "net/client/stream_client.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>

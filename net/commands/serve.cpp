@@ -1,0 +1,176 @@
+#include "net/commands/serve.hpp"
+
+#include "engine/process_memory.hpp"
+#include "net/command_line.hpp"
+#include "net/commands/served_model.hpp"
+#include "net/server.hpp"
+
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <malloc.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+namespace souffleur {
+
+namespace {
+
+using command_line_words = std::vector<const char*>;
+
+void print_addresses(const server_options& options, int port, const served_model& model) {
+  const auto& address = options.address;
+  if (port == 0) {
+    std::printf("\nSouffleur serves %s on %s.\n\nTry:\n  curl --unix-socket %s http://localhost/v1/models\n\n"
+                "Ctrl-C ends it.\n",
+                model.name.c_str(), address.c_str(), address.substr(address.find(':') + 1).c_str());
+    std::fflush(stdout);
+    return;
+  }
+  const char* tls = options.tls_certificate.empty() ? "" : "s";
+  const bool is_v6 = address.find(':') != std::string::npos;
+  const std::string host = address == "0.0.0.0" || address == "::" ? "localhost"
+                           : is_v6                                 ? "[" + address + "]"
+                                                                   : address;
+  const std::string base = host + ":" + std::to_string(port);
+  std::printf("\nSouffleur serves %s.\n"
+              "  page       http%s://%s/\n"
+              "  OpenAI     http%s://%s/v1\n"
+              "  WebSocket  ws%s://%s/v1/stream\n\n"
+              "Try:\n  curl -N http%s://%s/v1/chat/completions -H 'Content-Type: application/json' "
+              "-d '{\"stream\": true, \"messages\": [{\"role\": \"user\", \"content\": \"Why is the sky "
+              "blue?\"}]}'\n\n"
+              "Ctrl-C ends it.\n",
+              model.name.c_str(), tls, base.c_str(), tls, base.c_str(), tls, base.c_str(), tls, base.c_str());
+  std::fflush(stdout);
+}
+
+sigset_t ending_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+/// A second signal ends the process at once.
+void leave_on_next_signal() {
+  std::thread([] {
+    const auto signals = ending_signals();
+    int received = 0;
+    sigwait(&signals, &received);
+    _exit(128 + received);
+  }).detach();
+}
+
+/// Waits for what runs, for so long at most.
+void drain(serving_system& system, std::chrono::seconds longest) {
+  system.drain();
+  const auto until = std::chrono::steady_clock::now() + longest;
+  spdlog::info("no new requests; waiting for {} that run, {} s at most", system.in_flight(), longest.count());
+  while (system.in_flight() > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+}
+
+int fail(const std::string& why) {
+  std::fprintf(stderr, "souffleur: %s\n", why.c_str());
+  return 1;
+}
+
+result<server_access> read_access(const server_settings& settings) {
+  auto access = settings.server.access;
+  if (settings.api_keys == "none")
+    return access;
+  auto keys = api_keys::read(settings.api_keys);
+  if (!keys)
+    return failure{"server.api_keys: " + keys.error()};
+  access.keys = std::make_shared<const api_keys>(std::move(*keys));
+  return access;
+}
+
+/// What can change while the server runs: keys, limits, log level. What is wrong changes nothing.
+void reload(const command_line_words& words, server& sockets) {
+  auto parsed = parse_command_line(static_cast<int>(words.size()), words.data());
+  const auto* settings = std::get_if<server_settings>(&parsed);
+  const auto access =
+      settings != nullptr ? read_access(*settings) : failure{std::get<command_line_exit>(parsed).text};
+  if (!access) {
+    spdlog::error("not reloaded: {}", access.error());
+    return;
+  }
+  spdlog::set_level(spdlog::level::from_str(settings->log_level));
+  sockets.change_access(*access);
+  spdlog::info("reloaded the API keys, the limits and the log level; other options change with a restart");
+}
+
+int serve(server_settings settings, const command_line_words& words) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto access = read_access(settings);
+  if (!access)
+    return fail(access.error());
+  settings.server.access = *access;
+  if (settings.tls_certificate != "none")
+    settings.server.tls_certificate = settings.tls_certificate;
+  if (settings.tls_key != "none")
+    settings.server.tls_key = settings.tls_key;
+  auto loaded = load_served_model(settings);
+  if (!loaded)
+    return fail(loaded.error());
+  std::atomic<bool> gave_up{false};
+  auto system = serving_system::start(settings.serving, std::move(*loaded), [&](const std::string& why) {
+    spdlog::critical("{}", why);
+    gave_up = true;
+    kill(getpid(), SIGTERM);
+  });
+  if (!system)
+    return fail(system.error());
+  give_back_unused_memory();
+  auto sockets = server::start(settings.server, **system, &**system);
+  if (!sockets)
+    return fail(sockets.error());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  spdlog::info("ready after {:.1f} s", took.count());
+  print_addresses(settings.server, (*sockets)->port(), (*system)->model());
+
+  auto signals = ending_signals();
+  sigaddset(&signals, SIGHUP);
+  int received = SIGHUP;
+  for (sigwait(&signals, &received); received == SIGHUP; sigwait(&signals, &received))
+    reload(words, **sockets);
+  leave_on_next_signal();
+  if (received == SIGTERM && !gave_up)
+    drain(**system, std::chrono::seconds{settings.drain_s});
+  spdlog::info("shutting down");
+  (*sockets)->stop();
+  return gave_up ? 1 : 0;
+}
+
+} // namespace
+
+int run_serve(int argc, const char* const* argv) {
+  auto parsed = parse_command_line(argc, argv);
+  if (const auto* leave = std::get_if<command_line_exit>(&parsed)) {
+    std::fputs(leave->text.c_str(), leave->code == 0 ? stdout : stderr);
+    return leave->code;
+  }
+  const auto& settings = std::get<server_settings>(parsed);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("souffleur"));
+  spdlog::set_level(spdlog::level::from_str(settings.log_level));
+  // A step's buffers of some MiB come from the heap again and again; fresh pages for each would cost as much
+  // as the sampling that uses them.
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  // Before any thread starts, so that all of them inherit it.
+  auto signals = ending_signals();
+  sigaddset(&signals, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return serve(settings, command_line_words(argv, argv + argc));
+}
+
+} // namespace souffleur
