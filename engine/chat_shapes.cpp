@@ -15,12 +15,13 @@ namespace json = boost::json;
 constexpr std::string_view needle = "souffleur-probe";
 
 /// The text of the messages by the template; nothing if it fails.
-std::optional<std::string> probe(const jinja::template_program& program, json::array messages) {
+std::optional<std::string> probe(const jinja::template_program& program, json::array messages,
+                                 const json::value& tools = nullptr) {
   jinja::limits small;
   small.max_steps = 200'000;
   small.max_output_bytes = 1 << 20;
   const auto text = program.render({{"messages", std::move(messages)},
-                                    {"tools", nullptr},
+                                    {"tools", tools},
                                     {"add_generation_prompt", true},
                                     {"bos_token", ""},
                                     {"eos_token", ""}},
@@ -114,6 +115,9 @@ chat_shapes chat_shapes::of(const jinja::template_program& program) {
   const auto of_null = probe(program, tool_conversation(nullptr, arguments));
   taken.null_content = of_null && !contains(of_null, "None");
   taken.object_arguments = contains(probe(program, tool_conversation("", arguments)), needle);
+  const json::object function{{"name", needle}, {"description", ""}, {"parameters", json::object{}}};
+  const json::value tools = json::array{json::object{{"type", "function"}, {"function", function}}};
+  taken.tools = contains(probe(program, {json::object{{"role", "user"}, {"content", "x"}}}, tools), needle);
   return taken;
 }
 

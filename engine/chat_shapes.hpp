@@ -12,6 +12,7 @@ namespace souffleur {
 struct chat_shapes {
   bool parts = false;            ///< content as a list of parts
   bool null_content = false;     ///< null as the content of an assistant's tool calls
+  bool tools = false;            ///< descriptions of functions
   bool object_arguments = false; ///< arguments of tool calls as objects; else as JSON text
 
   static chat_shapes of(const jinja::template_program& program);

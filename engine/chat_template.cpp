@@ -19,6 +19,8 @@ public:
   explicit jinja_chat_template(jinja::template_program program)
       : program_(std::move(program)), taken_(chat_shapes::of(program_)) {}
 
+  bool takes_tools() const override { return taken_.tools; }
+
   result<std::string> render(const chat_input& input) const override {
     auto messages = fit_messages(input.messages, taken_);
     if (!messages) {

@@ -31,6 +31,8 @@ public:
   /// The ChatML format, for models whose own template is missing or not supported.
   static std::shared_ptr<const chat_template> chatml();
   virtual ~chat_template() = default;
+  /// Whether it shows tools to the model.
+  virtual bool takes_tools() const { return false; }
   /// Fails where the template itself raises (`raise_exception`), meets a type error or does too much work.
   virtual result<std::string> render(const chat_input& input) const = 0;
 };

@@ -395,6 +395,24 @@ std::vector<likely_token> likeliest(std::span<const float> logits, int n) {
   return found;
 }
 
+SOUFFLEUR_CLONES
+void forbid_all_but(std::span<const std::uint64_t> allowed, std::span<float> logits) {
+  constexpr std::size_t word_size = 64;
+  const auto n_whole = std::min(allowed.size(), logits.size() / word_size);
+  for (std::size_t w = 0; w < n_whole; ++w) {
+    const auto word = allowed[w];
+    float* const block = logits.data() + w * word_size;
+    if (word == 0)
+      std::fill(block, block + word_size, minus_infinity);
+    else if (word != ~std::uint64_t{0})
+      for (std::size_t i = 0; i < word_size; ++i)
+        block[i] = (word >> i & 1) != 0 ? block[i] : minus_infinity;
+  }
+  for (std::size_t i = n_whole * word_size; i < logits.size(); ++i)
+    if (i / word_size >= allowed.size() || (allowed[i / word_size] >> (i % word_size) & 1) == 0)
+      logits[i] = minus_infinity;
+}
+
 distribution next_token_distribution(std::span<float> logits, const sampling_params& params,
                                      const token_counts* counts, std::span<const token_id> forbidden) {
   const bool changes = !params.logit_bias.empty() || params.has_penalties() || !forbidden.empty();

@@ -46,6 +46,11 @@ token_id argmax(std::span<const float> logits);
 /// The `n` likeliest tokens in descending order, with their shares in what these n have together.
 std::vector<likely_token> likeliest(std::span<const float> logits, int n);
 
+/// The first stage of the pipeline where an answer has a grammar: tokens whose bit in `allowed` (token t: bit
+/// t % 64 of word t / 64) is not set get -inf, before bias and penalties, so that every share, and every
+/// log-probability taken afterwards, is one among allowed tokens.
+void forbid_all_but(std::span<const std::uint64_t> allowed, std::span<float> logits);
+
 /// Applies, in this order: logit bias, penalties, mask of `forbidden` ids, temperature, top-k, top-p, min-p,
 /// softmax. `logits` (vocabulary,) is used as scratch and overwritten. Temperature 0 gives the one lowest-id
 /// maximum. Never empty, never NaN: if nothing finite is left, the result is the lowest-id maximum of what

@@ -30,13 +30,15 @@ enum class token_origin : std::uint8_t {
   prediction,    ///< what the client expects
   recycling,     ///< what the model thought likely when it last saw the token
   draft_model,
+  grammar, ///< nothing else fits the form that the answer has to have
   cache
 };
-inline constexpr std::size_t n_token_origins = 8;
+inline constexpr std::size_t n_token_origins = 9;
 
 constexpr const char* to_string(token_origin origin) {
-  constexpr const char* names[n_token_origins] = {"model",      "prompt_lookup", "suffix",      "answers",
-                                                  "prediction", "recycling",     "draft_model", "cache"};
+  constexpr const char* names[n_token_origins] = {"model",       "prompt_lookup", "suffix",
+                                                  "answers",     "prediction",    "recycling",
+                                                  "draft_model", "grammar",       "cache"};
   return names[static_cast<std::size_t>(origin)];
 }
 
