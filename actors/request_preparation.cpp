@@ -20,6 +20,8 @@ generation_failed bad_request(std::string code, std::string message, std::string
 using token_list = std::vector<token_id>;
 
 std::variant<token_list, generation_failed> tokens_of(const chat_prompt& chat, const prompt_format& format) {
+  if (!chat.tools.empty() && !format.chat->takes_tools())
+    return bad_request("unsupported_value", "The model's chat template takes no tools.", "tools");
   chat_input input;
   input.messages = chat.messages;
   input.tools = chat.tools;
@@ -172,6 +174,21 @@ std::optional<generation_failed> set_speculation(const generation_request& reque
   return std::nullopt;
 }
 
+/// Compiles what the answer has to look like.
+std::optional<generation_failed> set_grammar(const generation_request& request, const prompt_format& format,
+                                             admitted_request& admitted) {
+  if (!request.output)
+    return std::nullopt;
+  const auto& [wanted, parameter] = *request.output;
+  if (!format.grammars)
+    return bad_request("unsupported_value", "This server cannot constrain answers.", parameter);
+  auto compiled = format.grammars->find_or_compile(wanted);
+  if (!compiled)
+    return bad_request("invalid_value", "'" + parameter + "': " + compiled.error() + ".", parameter);
+  admitted.grammar = std::move(*compiled);
+  return std::nullopt;
+}
+
 cache_limits limits_of(const serving_config& config) {
   cache_limits limits;
   limits.mode = make_cache_policy(config.cache_policy)->mode();
@@ -209,6 +226,9 @@ cache_terms_ptr terms_of(const generation_request& request, const admitted_reque
   subject.n_sinks = admitted.window.n_sinks;
   subject.n_window = admitted.window.n_window;
   subject.prompt = admitted.prompt;
+  if (request.output)
+    subject.response_format =
+        std::to_string(static_cast<int>(request.output->grammar.in)) + " " + request.output->grammar.source;
   add_turns(request, subject);
   terms->key = key_of(subject);
   terms->owner = cache_owner(request.tenant);
@@ -268,6 +288,8 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   admitted.id = request.id;
   admitted.tenant = request.tenant;
   if (auto failed = set_speculation(request, format, config, admitted))
+    return std::move(*failed);
+  if (auto failed = set_grammar(request, format, admitted))
     return std::move(*failed);
   admitted.priority = request.priority;
   admitted.trace = request.trace;

@@ -4,6 +4,7 @@
 #include "actors/messages/admission.hpp"
 #include "actors/serving_config.hpp"
 #include "engine/chat_template.hpp"
+#include "engine/grammar/grammar_library.hpp"
 #include "engine/tokenizer.hpp"
 #include "policies/cache_policy.hpp"
 
@@ -19,6 +20,7 @@ struct prompt_format {
   std::shared_ptr<const chat_template> chat;
   std::string fingerprint;
   int context_length = 0;
+  std::shared_ptr<grammar::grammar_library> grammars = nullptr; ///< null: no answer can be constrained
 };
 
 /// Either ready to run (without reply and times), or the error that the client gets.

@@ -1,5 +1,6 @@
 #include "actors/scheduler_core.hpp"
 
+#include "engine/drafting/grammar_drafts.hpp"
 #include "engine/drafting/token_recycling.hpp"
 #include "engine/text_ends.hpp"
 #include "engine/tree_lines.hpp"
@@ -335,7 +336,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
     budget -= n_rows + draft.n_tokens;
     report_.n_draft_rows += draft.n_tokens;
   };
-  offer_ = std::move(offer);
+  offer_ = fitting(std::move(offer));
   for (const auto& draft : plan_drafts())
     if (budget > 0)
       add(*draft.who, 1, draft);
@@ -410,6 +411,25 @@ draft_wish scheduler_core::model_wish_of(sequence& who, int n_asked) {
   who.n_wished_of_model = n_asked;
   const int offset = std::min(who.n_known_to_draft_model, who.n_tokens());
   return {who.id(), offset, {who.tokens.begin() + offset, who.tokens.end()}, n_asked, who.subject, {}};
+}
+
+draft_offer_ptr scheduler_core::fitting(draft_offer_ptr offer) {
+  if (std::ranges::none_of(running_, [](const auto& who) { return who->grammar.has_value(); }))
+    return offer;
+  auto fitted = offer ? std::make_shared<draft_offer>(*offer) : std::make_shared<draft_offer>();
+  for (const auto& who : running_) {
+    if (!who->grammar || !who->decodes())
+      continue;
+    auto found = std::ranges::find(fitted->proposals, who->id(), &draft_proposal::id);
+    if (found == fitted->proposals.end())
+      found = fitted->proposals.insert(found, {who->id(), {}, who->n_known_to_drafter});
+    for (auto& draft : found->drafts)
+      draft = cut_by_grammar(draft, *who->grammar);
+    if (who->subject && who->n_draft_wished > 0)
+      found->drafts.push_back(forced_draft(*vocabulary_, *who->grammar, who->n_draft_wished));
+    std::erase_if(found->drafts, [](const draft_tree& draft) { return draft.nodes.empty(); });
+  }
+  return fitted;
 }
 
 scheduler_core::proposals_by_sequence scheduler_core::proposals_of(const draft_offer_ptr& offer) {
@@ -667,6 +687,8 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
   rows.n_successors = rows.samples ? who.n_successors : 0;
   rows.acceptance = who.request.speculation.acceptance;
   rows.sampling = who.request.sampling;
+  if (rows.samples)
+    rows.grammar = who.grammar;
   if (who.counts && rows.samples)
     rows.counts = std::make_shared<const token_counts>(*who.counts);
   return rows;
@@ -698,7 +720,12 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
       who->n_charged = who->n_computed;
     }
     judge_drafts(*who, planned_[i], outcome);
-    if (!outcome.tokens.empty())
+    if (outcome.grammar_failed)
+      fail(*who,
+           {400, "grammar_too_complex",
+            "The answer's grammar has too many ways to go on after what was said.", "", 0},
+           now);
+    else if (!outcome.tokens.empty())
       append(*who, planned_[i], outcome, now);
   }
   sweep();
@@ -728,6 +755,12 @@ step_trace scheduler_core::trace_of(const planned_rows& planned, const sequence_
           (report_.forward_us + report_.sampling_us) / 1000};
 }
 
+bool scheduler_core::read_by_grammar(sequence& who, token_id token) {
+  if (who.grammar)
+    who.grammar = who.grammar->after(token);
+  return !who.request.grammar || who.grammar;
+}
+
 bool scheduler_core::append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome,
                             steady_time now) {
   const auto& sampling = *who.request.sampling;
@@ -751,6 +784,11 @@ bool scheduler_core::append(sequence& who, const planned_rows& planned, const se
       end = finish_reason::stop;
       break;
     }
+    if (!read_by_grammar(who, token)) {
+      fail(who, {500, "grammar_stuck", "No token of the vocabulary fits the answer's grammar here.", "", 0},
+           now);
+      return false;
+    }
     generated_token made;
     made.id = token;
     made.origin = static_cast<int>(i) < outcome.n_accepted ? planned.drafter() : token_origin::model;
@@ -759,7 +797,7 @@ bool scheduler_core::append(sequence& who, const planned_rows& planned, const se
       made.logprobs = outcome.logprobs[i];
     made.text = who.text.push(token);
     delta.tokens.push_back(std::move(made));
-    if (who.text.stopped())
+    if (who.text.stopped() || (who.grammar && who.grammar->is_over()))
       end = finish_reason::stop;
     else if (who.n_output() >= sampling.max_tokens)
       end = finish_reason::length;

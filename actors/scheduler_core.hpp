@@ -123,6 +123,8 @@ private:
   std::vector<waiting_request> views_of_waiting() const;
   draft_wish wish_of(sequence& who) const;
   static draft_wish model_wish_of(sequence& who, int n_asked);
+  /// `offer` without what grammars forbid, and with what they leave no choice about.
+  draft_offer_ptr fitting(draft_offer_ptr offer);
   static proposals_by_sequence proposals_of(const draft_offer_ptr& offer);
   /// Null if nobody drafts for it.
   std::shared_ptr<const draft_subject> subject_of(const sequence& who) const;
@@ -147,6 +149,8 @@ private:
   void give_up(sequence_id waiting, steady_time now);
   void preempt(std::vector<sequence_ptr>::iterator one);
   planned_sequence rows_of(const sequence& who, int n_committed_rows, const planned_draft& draft) const;
+  /// Reads an output token with the sequence's grammar, if it has one. False: it does not fit.
+  static bool read_by_grammar(sequence& who, token_id token);
   /// Returns false if the sequence ended.
   bool append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome, steady_time now);
   step_trace trace_of(const planned_rows& planned, const sequence_outcome& outcome) const;

@@ -9,6 +9,8 @@ sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> v
   usage.n_prompt_tokens = n_prompt;
   usage.lossy = request.is_lossy;
   usage.similarity = request.similarity;
+  if (request.grammar)
+    grammar.emplace(request.grammar);
   if (request.sampling->has_penalties()) {
     counts = std::make_shared<token_counts>();
     for (const auto token : tokens)

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,7 +42,8 @@ struct sequence {
 
   admitted_request request;
   text_stream text;
-  std::vector<token_id> tokens; ///< prompt, then committed output
+  std::optional<grammar::grammar_cursor> grammar; ///< behind the output
+  std::vector<token_id> tokens;                   ///< prompt, then committed output
   int n_prompt = 0;
   int n_computed = 0;
   int n_charged = 0; ///< highest n_computed so far: what is computed again is not the tenant's fault

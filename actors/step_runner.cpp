@@ -54,6 +54,34 @@ private:
   std::vector<token_id> path_;
 };
 
+/// Where each row of a draft stands in its grammar.
+class row_grammars {
+public:
+  row_grammars(const std::optional<grammar::grammar_cursor>& committed, const verification_tree& draft) {
+    if (!committed)
+      return;
+    behind_.push_back(committed);
+    for (const auto& node : draft.nodes) {
+      const auto& before = behind_[static_cast<std::size_t>(node.parent)];
+      behind_.push_back(before ? before->after(node.token) : std::nullopt);
+    }
+  }
+
+  /// Forbids what may not follow. A row behind something forbidden stays as it is: it cannot be reached.
+  /// False: it took too much effort.
+  bool apply(int row, std::span<float> logits) const {
+    if (behind_.empty() || !behind_[static_cast<std::size_t>(row)])
+      return true;
+    const auto mask = behind_[static_cast<std::size_t>(row)]->mask();
+    if (mask)
+      forbid_all_but(*mask, logits);
+    return mask != nullptr;
+  }
+
+private:
+  std::vector<std::optional<grammar::grammar_cursor>> behind_; ///< by row; empty: anything goes
+};
+
 double us_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
 }
@@ -136,13 +164,20 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
   std::optional<path_counts> counts;
   if (rows.counts)
     counts.emplace(*rows.counts);
-  const auto target_row = [&](int row) {
-    const auto path = draft.tokens_to(row);
+  row_grammars grammars{rows.grammar, draft};
+  const auto allowed_logits = [&](int row) {
     const auto raw = row_logits(row);
     std::copy(raw.begin(), raw.end(), scratch_.begin());
-    return next_token_distribution(
-        scratch_, sampling, counts ? &counts->at(path) : nullptr,
-        ends_too_early(rows.n_output + static_cast<int>(path.size()), end_tokens_, sampling));
+    outcome.grammar_failed |= !grammars.apply(row, scratch_);
+    return std::span{scratch_};
+  };
+  const auto target_row = [&](int row) {
+    const auto path = draft.tokens_to(row);
+    auto forbidden = ends_too_early(rows.n_output + static_cast<int>(path.size()), end_tokens_, sampling);
+    if (rows.grammar && sampling.ignore_eos) // an end that does not end would be read by the grammar
+      forbidden.insert(forbidden.end(), end_tokens_.begin(), end_tokens_.end());
+    return next_token_distribution(allowed_logits(row), sampling, counts ? &counts->at(path) : nullptr,
+                                   forbidden);
   };
   const auto coins =
       coins_at(sampling.seed, static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows)));
@@ -156,7 +191,8 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
   if (sampling.n_logprobs >= 0)
     for (std::size_t i = 0; i < outcome.tokens.size(); ++i)
       outcome.logprobs.push_back(
-          logprobs_of(row_logits(outcome.rows[i]), outcome.tokens[i], sampling.n_logprobs));
+          logprobs_of(rows.grammar ? allowed_logits(outcome.rows[i]) : row_logits(outcome.rows[i]),
+                      outcome.tokens[i], sampling.n_logprobs));
   return outcome;
 }
 

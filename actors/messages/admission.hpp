@@ -4,6 +4,7 @@
 #include "actors/messages/generation.hpp"
 #include "actors/messages/response_cache.hpp"
 #include "actors/reply_handle.hpp"
+#include "engine/grammar/token_grammar.hpp"
 #include "policies/retention.hpp"
 #include "policies/window_policy.hpp"
 
@@ -23,8 +24,9 @@ struct admitted_request {
   std::shared_ptr<const sampling_params> sampling;
   /// With the acceptance policy that is in force; `enabled` only if anybody drafts for it.
   speculation_options speculation;
-  bool is_lossy = false;            ///< its acceptance policy may change what is said
-  std::vector<token_id> prediction; ///< what the client expects to be answered
+  bool is_lossy = false;                           ///< its acceptance policy may change what is said
+  std::vector<token_id> prediction;                ///< what the client expects to be answered
+  std::shared_ptr<grammar::token_grammar> grammar; ///< that the answer has to fit; null: none
   std::string window_policy = "full";
   window_limits window; ///< its limits
   retention_wish retention{};

@@ -2,6 +2,7 @@
 // token.
 #pragma once
 
+#include "engine/grammar/output_grammar.hpp"
 #include "engine/kv_manager.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
@@ -56,6 +57,12 @@ struct attention_options {
   std::optional<int> n_window;
 };
 
+/// What the answer has to look like, and the parameter of the request that says so.
+struct output_constraint {
+  grammar::output_grammar grammar;
+  std::string parameter;
+};
+
 /// One generation. `n > 1` of OpenAI arrives as n requests with seeds of their own.
 struct generation_request {
   request_id id = 0;
@@ -66,6 +73,7 @@ struct generation_request {
   bool seed_given = false;
   speculation_options speculation;
   std::string prediction; ///< what the answer is expected to be
+  std::optional<output_constraint> output;
   attention_options attention;
   retention_wish retention{}; ///< of its prompt and its answer in the prefix cache
   cache_wish cache{};

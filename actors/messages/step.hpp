@@ -1,6 +1,7 @@
 // The conversation between scheduler and verifier: one message each way per step, whatever the batch.
 #pragma once
 
+#include "engine/grammar/token_grammar.hpp"
 #include "engine/kv/file_tier.hpp"
 #include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
@@ -9,6 +10,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,7 +33,8 @@ struct planned_sequence {
   int n_successors = 0;   ///< likely tokens to be told of each row that is judged
   std::string acceptance; ///< name of the acceptance_policy
   std::shared_ptr<const sampling_params> sampling;
-  std::shared_ptr<const token_counts> counts; ///< of the committed tokens; null without penalties
+  std::shared_ptr<const token_counts> counts;     ///< of the committed tokens; null without penalties
+  std::optional<grammar::grammar_cursor> grammar; ///< behind the committed output; none: anything goes
 };
 
 /// A page whose keys and values were stored earlier.
@@ -60,6 +63,7 @@ struct sequence_outcome {
   std::vector<int> rows;                    ///< of the verification_tree, those that gave `tokens`, from 0 on
   std::vector<token_logprobs> logprobs;     ///< one per token, if asked for
   std::vector<token_successors> successors; ///< of each row that was judged, if asked for
+  bool grammar_failed = false; ///< to find what its grammar allows took too much effort: no token counts
 };
 
 struct saved_page {
