@@ -1,6 +1,8 @@
 #include "net/openai_request.hpp"
 
 #include "net/json_fields.hpp"
+#include "net/output_format.hpp"
+#include "net/tool_request.hpp"
 
 #include <boost/json/stream_parser.hpp>
 
@@ -317,13 +319,6 @@ void read_own_options(json_fields& fields, generation_request& request) {
 
 /// What would change the answer if it were ignored.
 void refuse_unsupported(json_fields& fields, bool chat) {
-  if (const auto* format = fields.object("response_format"))
-    if (const auto* type = format->if_contains("type"); type != nullptr && *type != "text")
-      fields.complain("response_format", "other than {\"type\": \"text\"} is not supported",
-                      "unsupported_value");
-  if (const auto* choice = fields.find("tool_choice");
-      choice != nullptr && *choice != "auto" && *choice != "none")
-    fields.complain("tool_choice", "must be \"auto\" or \"none\"", "unsupported_value");
   if (chat)
     return;
   if (const auto* suffix = fields.find("suffix"); suffix != nullptr && *suffix != "")
@@ -346,16 +341,10 @@ prompt_variant one_prompt(json_fields& fields, const json::value& value) {
   return text_prompt{};
 }
 
-std::vector<prompt_variant> read_prompts(json_fields& fields, bool chat) {
+std::vector<prompt_variant> read_prompts(json_fields& fields, bool chat, const json::array& tools) {
   std::vector<prompt_variant> prompts;
   if (chat) {
-    chat_prompt prompt;
-    prompt.messages = read_messages(fields);
-    const auto* choice = fields.find("tool_choice");
-    if (const auto* tools = fields.array("tools");
-        tools != nullptr && (choice == nullptr || *choice != "none"))
-      prompt.tools = *tools;
-    prompts.emplace_back(std::move(prompt));
+    prompts.emplace_back(chat_prompt{read_messages(fields), tools});
     return prompts;
   }
   const auto* value = fields.find("prompt");
@@ -439,7 +428,8 @@ parse_openai_request(openai_endpoint endpoint, const json::value& body, std::str
   openai_call call;
   call.chat = endpoint == openai_endpoint::chat_completions;
   check_model(fields, model_name);
-  const auto prompts = read_prompts(fields, call.chat);
+  auto tools = call.chat ? read_tools(fields) : tool_request{};
+  const auto prompts = read_prompts(fields, call.chat, tools.tools);
   generation_request form;
   form.sampling = read_sampling(fields, call.chat);
   read_max_tokens(fields, call.chat, form);
@@ -450,6 +440,16 @@ parse_openai_request(openai_endpoint endpoint, const json::value& body, std::str
   }
   read_own_options(fields, form);
   read_prediction(fields, form.prediction);
+  form.output = read_output_format(fields);
+  call.has_tools = !tools.tools.empty();
+  call.parallel_tool_calls = tools.parallel;
+  if (call.has_tools && form.output)
+    fields.complain(form.output->parameter,
+                    "together with 'tools' is not supported: the answer would have "
+                    "two forms (tool_choice \"none\" leaves the tools out)",
+                    "unsupported_value");
+  else if (tools.output)
+    form.output = std::move(tools.output);
   call.stream = fields.boolean("stream").value_or(false);
   if (const auto* options = fields.object("stream_options")) {
     json_fields inner{*options, "stream_options."};

@@ -16,7 +16,9 @@ namespace souffleur {
 struct openai_call {
   bool chat = false;
   bool stream = false;
-  bool include_usage = false; ///< of `stream_options`
+  bool include_usage = false;      ///< of `stream_options`
+  bool has_tools = false;          ///< answers may call functions
+  bool parallel_tool_calls = true; ///< more than one in an answer
   int n_per_prompt = 1;
   std::vector<generation_request> generations; ///< their `id`s are still to be given
   std::vector<std::string> echoes;             ///< per choice, with `echo`: the prompt's text; else empty

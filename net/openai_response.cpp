@@ -35,7 +35,9 @@ std::size_t n_characters(std::string_view text) {
       text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
 }
 
-const char* openai_reason(finish_reason reason) {
+const char* openai_reason(finish_reason reason, bool has_calls) {
+  if (has_calls && reason == finish_reason::stop)
+    return "tool_calls";
   return to_string(reason == finish_reason::deadline ? finish_reason::length : reason);
 }
 
@@ -101,7 +103,8 @@ json::object cache_object(const generation_usage& usage) {
 openai_response::openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of)
     : chat_(call.chat), include_usage_(call.include_usage),
       has_own_timeout_(call.generations.front().timeout.count() > 0),
-      wants_logprobs_(call.generations.front().sampling.n_logprobs >= 0), n_per_prompt_(call.n_per_prompt),
+      wants_logprobs_(call.generations.front().sampling.n_logprobs >= 0), has_tools_(call.has_tools),
+      parallel_tool_calls_(call.parallel_tool_calls), n_per_prompt_(call.n_per_prompt),
       identity_(std::move(identity)), bytes_of_(std::move(bytes_of)), choices_(call.generations.size()),
       n_open_(static_cast<int>(call.generations.size())) {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
@@ -220,9 +223,47 @@ json::object openai_response::own_object() const {
           {"cache", cache_object(usage_)}};
 }
 
+json::object openai_response::call_object(int choice, int index, const tool_call& call) const {
+  return {{"id", "call_" + identity_.id + "_" + std::to_string(choice) + "_" + std::to_string(index)},
+          {"type", "function"},
+          {"function", json::object{{"name", call.name}, {"arguments", call.arguments}}}};
+}
+
+json::array openai_response::call_objects(int choice, int n_shown,
+                                          const std::vector<tool_call>& calls) const {
+  json::array objects;
+  for (const auto& call : calls) {
+    const int index = n_shown + static_cast<int>(objects.size());
+    if (index == 0 || parallel_tool_calls_)
+      objects.push_back(call_object(choice, index, call));
+  }
+  return objects;
+}
+
+std::string openai_response::stream_piece(int choice, const tool_call_reader::piece& piece,
+                                          json::value logprobs) {
+  json::object delta;
+  if (!piece.text.empty() || !logprobs.is_null())
+    delta["content"] = piece.text;
+  auto& n_shown = choices_[static_cast<std::size_t>(choice)].n_calls_shown;
+  if (auto calls = call_objects(choice, n_shown, piece.calls); !calls.empty()) {
+    for (auto& call : calls)
+      call.get_object()["index"] = n_shown++;
+    delta["tool_calls"] = std::move(calls);
+  }
+  if (delta.empty())
+    return "";
+  json::object shown{{"index", choice}, {"delta", std::move(delta)}};
+  shown["logprobs"] = std::move(logprobs);
+  shown["finish_reason"] = nullptr;
+  return sse(chunk({std::move(shown)}));
+}
+
 std::string openai_response::stream_delta(int choice, const generation_delta& delta) {
   auto& state = choices_[static_cast<std::size_t>(choice)];
   const auto text = delta.text();
+  if (has_tools_)
+    return stream_piece(choice, state.calls.read(text), logprobs(state.text_offset, delta.tokens));
   if (text.empty() && !wants_logprobs_)
     return "";
   json::object shown{{"index", choice}};
@@ -236,18 +277,20 @@ std::string openai_response::stream_delta(int choice, const generation_delta& de
 }
 
 std::string openai_response::stream_end(int choice, const generation_finished& end) {
+  auto& state = choices_[static_cast<std::size_t>(choice)];
+  const auto rest = has_tools_ ? stream_piece(choice, state.calls.finish(), nullptr) : std::string{};
   json::object shown{{"index", choice}};
   if (chat_)
     shown["delta"] = json::object{};
   else
     shown["text"] = "";
   shown["logprobs"] = nullptr;
-  shown["finish_reason"] = openai_reason(end.reason);
+  shown["finish_reason"] = openai_reason(end.reason, state.n_calls_shown > 0);
   auto last = chunk({std::move(shown)});
   if (end.reason == finish_reason::deadline)
     last["souffleur"] =
         json::object{{"finish_reason", to_string(end.reason)}, {"usage", usage_object(end.usage)}};
-  return sse(last);
+  return rest + sse(last);
 }
 
 std::string openai_response::closing_events() const {
@@ -299,19 +342,38 @@ void openai_response::collect(int choice, const generation_event& event) {
   note_end(choice, event);
 }
 
+json::object openai_response::message_of(int choice) const {
+  const auto& state = choices_[static_cast<std::size_t>(choice)];
+  json::object message{{"role", "assistant"}, {"content", state.text}, {"refusal", nullptr}};
+  if (!has_tools_)
+    return message;
+  tool_call_reader reader;
+  auto all = reader.read(state.text);
+  auto rest = reader.finish();
+  all.calls.insert(all.calls.end(), rest.calls.begin(), rest.calls.end());
+  auto text = all.text + rest.text;
+  auto calls = call_objects(choice, 0, all.calls);
+  message["content"] = text.empty() && !calls.empty() ? json::value{} : json::value(std::move(text));
+  if (!calls.empty())
+    message["tool_calls"] = std::move(calls);
+  return message;
+}
+
 json::object openai_response::body() const {
   auto object = envelope(chat_ ? "chat.completion" : "text_completion");
   json::array shown;
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     const auto& state = choices_[i];
     json::object choice{{"index", i}};
+    auto message = chat_ ? message_of(static_cast<int>(i)) : json::object{};
+    const bool has_calls = message.contains("tool_calls");
     if (chat_)
-      choice["message"] = json::object{{"role", "assistant"}, {"content", state.text}, {"refusal", nullptr}};
+      choice["message"] = std::move(message);
     else
       choice["text"] = state.echo + state.text;
     std::size_t text_offset = 0;
     choice["logprobs"] = logprobs(text_offset, state.tokens);
-    choice["finish_reason"] = openai_reason(state.reason);
+    choice["finish_reason"] = openai_reason(state.reason, has_calls);
     shown.push_back(std::move(choice));
   }
   object["choices"] = std::move(shown);

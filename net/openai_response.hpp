@@ -3,6 +3,7 @@
 
 #include "actors/messages/generation.hpp"
 #include "net/openai_request.hpp"
+#include "net/tool_call_reader.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -79,12 +80,20 @@ private:
     std::string echo;
     std::uint64_t seed = 0;
     std::size_t text_offset = 0; ///< of the next token, in characters
+    tool_call_reader calls;      ///< of a call with tools
+    int n_calls_shown = 0;
   };
 
   boost::json::object envelope(std::string_view object) const;
   boost::json::object chunk(boost::json::array choices) const;
   std::string stream_delta(int choice, const generation_delta& delta);
   std::string stream_end(int choice, const generation_finished& end);
+  /// One tool call as OpenAI has it. `index`: of those of the choice.
+  boost::json::object call_object(int choice, int index, const tool_call& call) const;
+  /// Those that may be shown: one, where they are not parallel.
+  boost::json::array call_objects(int choice, int n_shown, const std::vector<tool_call>& calls) const;
+  std::string stream_piece(int choice, const tool_call_reader::piece& piece, boost::json::value logprobs);
+  boost::json::object message_of(int choice) const;
   std::string closing_events() const;
   void note_end(int choice, const generation_event& event);
   bool nothing_was_made_in_time() const { return n_empty_ == choices_.size(); }
@@ -99,6 +108,8 @@ private:
   bool include_usage_;
   bool has_own_timeout_;
   bool wants_logprobs_;
+  bool has_tools_;
+  bool parallel_tool_calls_;
   int n_per_prompt_;
   response_identity identity_;
   token_bytes bytes_of_;

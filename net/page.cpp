@@ -22,7 +22,7 @@ std::string_view page_html() {
   .user { background: color-mix(in srgb, CanvasText 10%, Canvas); margin-left: 3rem; }
   .prompt_lookup, .cache { --hue: #1565c0; }
   .suffix, .answers, .prediction { --hue: #2e7d32; }
-  .recycling, .draft_model { --hue: #ef6c00; }
+  .recycling, .draft_model, .grammar { --hue: #ef6c00; }
   .drafted { background: color-mix(in srgb, var(--hue) 18%, Canvas); }
   .trace { display: flex; flex-wrap: wrap; align-items: flex-end; gap: 1px; padding: 0 .8rem; }
   .step { min-width: 1px; --paint: var(--hue, GrayText);
