@@ -45,32 +45,40 @@ inline void fake_logits(std::uint64_t hash, token_id last, std::span<float> logi
   logits[static_cast<std::size_t>(fake_end)] -= 1.0F;
 }
 
-/// What a request must answer, computed alone, token by token, without pages.
-inline std::vector<token_id> expected_output(const std::vector<token_id>& prompt,
-                                             const sampling_params& sampling) {
-  auto tokens = prompt;
+/// The token that must follow `output`, computed alone, without pages. `mask` may change the logits first.
+inline token_id expected_token(const std::vector<token_id>& prompt, const sampling_params& sampling,
+                               const std::vector<token_id>& output,
+                               const std::function<void(std::span<float>)>& mask) {
   std::uint64_t hash = 0;
   token_counts counts;
   for (const auto token : prompt) {
     hash = extended(hash, token);
     ++counts.prompt[token];
   }
-  std::vector<float> logits(fake_vocabulary);
-  while (static_cast<int>(tokens.size() - prompt.size()) < sampling.max_tokens) {
-    fake_logits(hash, tokens.back(), logits);
-    const int n_output = static_cast<int>(tokens.size() - prompt.size());
-    const auto forbidden =
-        n_output < sampling.min_tokens ? std::vector<token_id>{fake_end} : std::vector<token_id>{};
-    const auto law =
-        next_token_distribution(logits, sampling, sampling.has_penalties() ? &counts : nullptr, forbidden);
-    const auto token = token_at(law, counter_uniform(sampling.seed, tokens.size(), rng_purpose::sample));
-    tokens.push_back(token);
+  for (const auto token : output) {
     hash = extended(hash, token);
     ++counts.output[token];
-    if (token == fake_end && !sampling.ignore_eos)
+  }
+  std::vector<float> logits(fake_vocabulary);
+  fake_logits(hash, output.empty() ? prompt.back() : output.back(), logits);
+  mask(logits);
+  const bool is_short = static_cast<int>(output.size()) < sampling.min_tokens;
+  const auto forbidden = is_short ? std::vector<token_id>{fake_end} : std::vector<token_id>{};
+  const auto law =
+      next_token_distribution(logits, sampling, sampling.has_penalties() ? &counts : nullptr, forbidden);
+  return token_at(law, counter_uniform(sampling.seed, prompt.size() + output.size(), rng_purpose::sample));
+}
+
+/// What a request must answer.
+inline std::vector<token_id> expected_output(const std::vector<token_id>& prompt,
+                                             const sampling_params& sampling) {
+  std::vector<token_id> output;
+  while (static_cast<int>(output.size()) < sampling.max_tokens) {
+    output.push_back(expected_token(prompt, sampling, output, [](std::span<float>) {}));
+    if (output.back() == fake_end && !sampling.ignore_eos)
       break;
   }
-  return {tokens.begin() + static_cast<std::ptrdiff_t>(prompt.size()), tokens.end()};
+  return output;
 }
 
 class fake_model : public language_model {

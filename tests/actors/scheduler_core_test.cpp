@@ -7,6 +7,7 @@
 #include "actors/scheduler_core.hpp"
 #include "actors/step_runner.hpp"
 #include "tests/actors/answer_recorder.hpp"
+#include "tests/actors/fake_grammars.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
 #include "tests/actors/scheduling_books.hpp"
@@ -177,7 +178,9 @@ public:
     who.request = std::move(request);
     who.request.id = id;
     who.request.arrival = now_;
-    who.expected = expected_output(who.request.prompt, *who.request.sampling);
+    who.expected = who.request.grammar ? expected_output(who.request.prompt, *who.request.sampling,
+                                                         grammar::grammar_cursor{who.request.grammar})
+                                       : expected_output(who.request.prompt, *who.request.sampling);
     RC_ASSERT(credits_->take(who.request.tenant) == admission::granted);
     who.request.reply = std::make_shared<reply_handle>(sink_of(who.recorder), credits_, who.request.tenant);
     who.request.reply->accepted({static_cast<int>(who.request.prompt.size()), who.request.sampling->seed});
@@ -321,6 +324,8 @@ private:
       request.speculation.n_branches = 1 + static_cast<int>(e.a % 3);
     if (e.a % 7 == 0)
       request.prediction = request.prompt;
+    if (mixed(e.b) % 3 == 0)
+      request.grammar = fake_grammar(e.a % n_fake_grammars);
     request.priority = static_cast<int>(e.b % 3);
     request.trace = e.a % 3 == 0;
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
@@ -452,10 +457,17 @@ private:
   }
 
   /// Those whose drafts begin as the rows do.
-  static std::set<token_origin> drafters_of(const planned_sequence& rows, const draft_offer_ptr& offer) {
+  std::set<token_origin> drafters_of(const planned_sequence& rows, const draft_offer_ptr& offer) const {
     if (rows.n_draft == 0)
       return {token_origin::model};
     std::set<token_origin> found;
+    if (clients_.at(rows.id).request.grammar) { // drafts were cut, and one was added
+      found.insert(token_origin::grammar);
+      for (const auto& proposal : offer ? offer->proposals : std::vector<draft_proposal>{})
+        for (const auto& draft : proposal.drafts)
+          found.insert(draft.origin);
+      return found;
+    }
     const auto n = static_cast<std::size_t>(rows.n_draft);
     const auto drafted = std::span{rows.tokens}.last(n);
     for (const auto& draft : std::ranges::find(offer->proposals, rows.id, &draft_proposal::id)->drafts)
@@ -552,6 +564,7 @@ private:
       if (!who.request.speculation.enabled)
         RC_ASSERT(rows.n_draft == 0);
       check_turn(rows.id);
+      check_draft_fits(rows);
       who.last_planned = n_plans_;
     }
     const bool has_outputs =
@@ -563,6 +576,34 @@ private:
     RC_ASSERT(n_rows == core_.last_step().n_rows);
     n_prefill_rows_ += core_.last_step().n_prefill_rows;
     RC_ASSERT(static_cast<int>(plan.sequences.size()) <= config_.max_running);
+  }
+
+  /// No row is spent on what a grammar forbids.
+  void check_draft_fits(const planned_sequence& rows) const {
+    const auto& who = clients_.at(rows.id);
+    if (!who.request.grammar || rows.n_draft == 0)
+      return;
+    std::vector<grammar::grammar_cursor> cursors{grammar::grammar_cursor{who.request.grammar}};
+    for (const auto token : who.recorder->now().tokens)
+      cursors[0] = *cursors[0].after(token);
+    const auto drafted = std::span{rows.tokens}.last(static_cast<std::size_t>(rows.n_draft));
+    for (std::size_t i = 0; i < drafted.size(); ++i) {
+      const auto parent =
+          rows.draft_parents.empty() ? i : static_cast<std::size_t>(rows.draft_parents[i] + 1);
+      const auto next = cursors[parent].after(drafted[i]);
+      RC_ASSERT(next.has_value());
+      cursors.push_back(*next);
+    }
+  }
+
+  /// Nothing can follow all that was expected.
+  static bool is_over(const client& who) {
+    if (!who.request.grammar || who.expected.empty() || who.expected.back() == fake_end)
+      return false;
+    grammar::grammar_cursor cursor{who.request.grammar};
+    for (const auto token : who.expected)
+      cursor = *cursor.after(token);
+    return cursor.is_over();
   }
 
   /// First come, first served: nobody computes for the first time while someone who came earlier waits, be it
@@ -599,7 +640,8 @@ private:
     if (reason == finish_reason::stop || reason == finish_reason::length) {
       RC_ASSERT(answer.tokens == visible);
       RC_ASSERT(answer.text == vocabulary_->decode(answer.tokens));
-      RC_ASSERT(answer.finished->reason == (stops ? finish_reason::stop : finish_reason::length));
+      RC_ASSERT(answer.finished->reason ==
+                (stops || is_over(who) ? finish_reason::stop : finish_reason::length));
       RC_ASSERT(answer.finished->usage.n_output_tokens == static_cast<int>(who.expected.size()));
       return;
     }

@@ -1,5 +1,6 @@
 #include "actors/step_runner.hpp"
 
+#include "tests/actors/fake_grammars.hpp"
 #include "tests/actors/fake_model.hpp"
 
 #include <gtest/gtest.h>
@@ -44,6 +45,8 @@ planned_sequence any_rows() {
       ++counts.output[token];
     rows.counts = std::make_shared<const token_counts>(counts);
   }
+  if (*rc::gen::arbitrary<bool>())
+    rows.grammar.emplace(fake_grammar(*rc::gen::inRange<std::size_t>(0, n_fake_grammars)));
   rows.n_draft = *rc::gen::inRange(0, 12);
   const auto n_committed = rows.tokens.size();
   for (int i = 0; i < rows.n_draft; ++i) {
@@ -67,6 +70,8 @@ public:
       tree_.nodes.push_back({rows.tokens[n_committed + i], rows.draft_parents[i] + 1});
   }
 
+  /// With what the grammar forbids behind the row's path at -inf, as logprobs are taken; all of it is allowed
+  /// behind a path that does not fit.
   std::vector<float> logits(int row) const {
     auto text = committed_;
     for (const auto token : tree_.tokens_to(row))
@@ -76,6 +81,11 @@ public:
       hash = extended(hash, token);
     std::vector<float> all(fake_vocabulary);
     fake_logits(hash, text.back(), all);
+    auto cursor = rows_.grammar;
+    for (const auto token : tree_.tokens_to(row))
+      cursor = cursor ? cursor->after(token) : std::nullopt;
+    if (cursor)
+      forbid_by_grammar(*cursor, all);
     return all;
   }
 
