@@ -133,7 +133,8 @@ struct intake_state {
   std::shared_ptr<flight_board> flights;
   /// By generation, until the response cache has answered.
   std::unordered_map<request_id, std::shared_ptr<admitted_request>> looked_up;
-  bool watches_deadlines = false; ///< a deadline_check is on its way
+  std::unordered_map<request_id, amendment> amended; ///< of these
+  bool watches_deadlines = false;                    ///< a deadline_check is on its way
   prompt_format format;
   serving_config config;
 };

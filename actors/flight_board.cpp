@@ -91,7 +91,8 @@ std::optional<steady_time> flight_board::deadline_of(request_id generation) cons
 
 void flight_board::on_landing(request_id generation, landing then) {
   const std::lock_guard lock{mutex_};
-  if (const auto found = flights_.find(generation); found != flights_.end())
+  const auto found = flights_.find(generation);
+  if (found != flights_.end() && !found->second.is_secluded)
     found->second.then = std::move(then);
 }
 
@@ -178,6 +179,22 @@ flight_board::departure flight_board::leave(request_id reader) {
     remove(aboard);
   }
   return left;
+}
+
+flight_board::seclusion flight_board::take_for_itself(request_id reader) {
+  const std::lock_guard lock{mutex_};
+  const auto found = by_reader_.find(reader);
+  if (found == by_reader_.end())
+    return {};
+  auto& flight = flights_.at(found->second);
+  if (flight.readers.size() > 1)
+    return {true};
+  if (flight.name)
+    by_name_.erase(*flight.name);
+  flight.name.reset();
+  flight.then = nullptr;
+  flight.is_secluded = true;
+  return {true, found->second};
 }
 
 std::vector<request_id> flight_board::expire(steady_time now) {

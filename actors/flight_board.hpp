@@ -40,6 +40,10 @@ public:
     bool was_aboard = false;
     std::optional<request_id> deserted; ///< the generation, if nobody reads it any more
   };
+  struct seclusion {
+    bool was_aboard = false;
+    std::optional<request_id> alone{}; ///< the generation, if nobody else reads it
+  };
 
   explicit flight_board(std::shared_ptr<serving_metrics> metrics) : metrics_(std::move(metrics)) {}
 
@@ -54,6 +58,8 @@ public:
   std::shared_ptr<reply_handle> reply_to(request_id generation);
 
   departure leave(request_id reader);
+  /// If it is the only reader: nobody joins it any more, and its answer is not kept.
+  seclusion take_for_itself(request_id reader);
   /// Ends the streams of readers whose time ran out before their flight's. Returns deserted generations.
   std::vector<request_id> expire(steady_time now);
   bool empty() const;
@@ -70,6 +76,7 @@ private:
     std::vector<reader_state> readers;
     generation_delta so_far;
     landing then;
+    bool is_secluded = false;
   };
   using flights = std::unordered_map<request_id, flight>;
 

@@ -107,8 +107,8 @@ struct deadline_check {};
 
 using scheduler_actor =
     caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
-                     compat::rpc<void(postponement)>, compat::rpc<void(peers_ptr)>,
-                     compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
+                     compat::rpc<void(amendment)>, compat::rpc<void(postponement)>,
+                     compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
                      compat::rpc<void(draft_model_late)>, compat::rpc<void(deadline_check)>,
                      compat::rpc<tier_flushed(tier_flush)>>;
 
@@ -127,8 +127,8 @@ struct stored_replay {
 };
 using stored_replay_ptr = std::shared_ptr<stored_replay>;
 using intake_actor = caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
-                                      compat::rpc<void(stored_replay_ptr)>, compat::rpc<void(deadline_check)>,
-                                      compat::rpc<void(intake_peers)>>;
+                                      compat::rpc<void(amendment)>, compat::rpc<void(stored_replay_ptr)>,
+                                      compat::rpc<void(deadline_check)>, compat::rpc<void(intake_peers)>>;
 
 struct judge_peers {
   intake_actor intake;
@@ -142,15 +142,17 @@ struct kill_order {
 struct shutdown_order {};
 using supervisor_actor =
     caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
-                     compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<tier_flushed(tier_flush)>,
-                     compat::rpc<cache_purged(cache_purge)>, compat::rpc<void(embedding_demand_ptr)>,
-                     compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
+                     compat::rpc<void(amendment)>, compat::rpc<kv_summary_ptr(kv_inquiry)>,
+                     compat::rpc<tier_flushed(tier_flush)>, compat::rpc<cache_purged(cache_purge)>,
+                     compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(kill_order)>,
+                     compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::submission)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::admission_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cancellation)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::amendment)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_plan_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_result_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_demand_ptr)

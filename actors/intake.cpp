@@ -51,6 +51,8 @@ void generate(self_pointer self, const mutable_admission& request, const cache_f
         request->prediction.push_back(piece.id);
   }
   compat::anon_send(state.to.scheduler, admission_ptr{request});
+  if (const auto amended = state.amended.extract(request->id); !amended.empty())
+    compat::anon_send(state.to.scheduler, amended.mapped());
 }
 
 void replay_more(self_pointer self, const stored_replay_ptr& replay) {
@@ -96,7 +98,8 @@ void looked_up(self_pointer self, request_id generation, const cache_finding_ptr
   if (waiting.empty()) // deserted meanwhile
     return;
   const auto& request = waiting.mapped();
-  if (found && found->source != answer_source::model)
+  const bool is_answer = found && found->source != answer_source::model;
+  if (is_answer && !state.amended.contains(generation))
     replay(self, *request, *found);
   else
     generate(self, request, found);
@@ -111,7 +114,20 @@ void look_up(self_pointer self, const mutable_admission& request) {
             [self, id](const caf::error&) { looked_up(self, id, nullptr); });
 }
 
+/// Only what nobody else reads can change: then it is no longer the answer that its name promises.
+void amend(intake_state& state, const amendment& wanted) {
+  const auto generation = state.flights->take_for_itself(wanted.id);
+  if (generation.was_aboard && !generation.alone)
+    return;
+  const amendment amended{generation.alone.value_or(wanted.id), wanted.change};
+  if (state.looked_up.contains(amended.id))
+    state.amended[amended.id] = amended;
+  else
+    compat::anon_send(state.to.scheduler, amended);
+}
+
 void desert(intake_state& state, request_id generation) {
+  state.amended.erase(generation);
   if (const auto waiting = state.looked_up.extract(generation); waiting.empty())
     compat::anon_send(state.to.scheduler, cancellation{generation});
 }
@@ -188,6 +204,7 @@ intake_actor::behavior_type intake(self_pointer self, prompt_format format, cons
         if (!left.was_aboard) // behind the admission, if that is under way to the scheduler
           compat::anon_send(state.to.scheduler, cancelled);
       },
+      [self](const amendment& wanted) { amend(compat::state_of(self), wanted); },
       [self](const stored_replay_ptr& replay) { replay_more(self, replay); },
       [self](deadline_check) {
         auto& state = compat::state_of(self);

@@ -281,6 +281,8 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   const int n_before_room = sampling.max_tokens;
   if (!is_endless)
     sampling.max_tokens = std::min(sampling.max_tokens, n_limit - n_prompt);
+  admitted.most_tokens =
+      is_endless ? config.max_output_tokens : std::min(config.max_output_tokens, n_limit - n_prompt);
   sampling.min_tokens = std::min(sampling.min_tokens, sampling.max_tokens);
   if (!request.seed_given)
     sampling.seed = fresh_seed;

@@ -232,6 +232,12 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
         report(state);
         begin_round(self);
       },
+      [self](const amendment& amended) {
+        auto& state = compat::state_of(self);
+        state.core->amend(amended.id, amended.change, std::chrono::steady_clock::now());
+        report(state);
+        begin_round(self);
+      },
       [self](const postponement& later) { compat::state_of(self).core->postpone(later.id, later.deadline); },
       [self](const peers_ptr& to) {
         auto& state = compat::state_of(self);

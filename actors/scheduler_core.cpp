@@ -59,6 +59,11 @@ int n_that_fit(const sequence& who, std::span<const draft_tree> drafts) {
   return std::max(0, std::min({static_cast<int>(n_drafted), who.n_draft_wished, end - who.n_tokens()}));
 }
 
+void show_what_was_held_back(sequence& who) {
+  if (auto tail = who.text.flush(); !tail.empty())
+    who.request.reply->delta({{}, std::move(tail)});
+}
+
 bool outgrows_its_window(const sequence& who) {
   const int most = who.window->most_kept(who.request.window);
   return most > 0 && who.n_tokens() > most;
@@ -111,6 +116,36 @@ void scheduler_core::cancel(request_id id, steady_time now) {
   tell_end(*who, finish_reason::cancelled, now);
 }
 
+void scheduler_core::amend(request_id id, const generation_change& change, steady_time now) {
+  auto* running = find_running(id);
+  auto* who = running != nullptr ? running : find_waiting(id);
+  if (who == nullptr)
+    return;
+  who->request.priority = change.priority.value_or(who->request.priority);
+  if (!change.max_tokens)
+    return;
+  auto sampling = *who->request.sampling;
+  sampling.max_tokens =
+      std::clamp(*change.max_tokens, 1, std::max(who->request.most_tokens, sampling.max_tokens));
+  who->request.sampling = std::make_shared<const sampling_params>(std::move(sampling));
+  if (who->n_output() > 0 && who->n_remaining() <= 0)
+    end_early(id, finish_reason::length, now);
+}
+
+void scheduler_core::end_early(sequence_id id, finish_reason reason, steady_time now) {
+  if (auto* who = find_running(id)) {
+    show_what_was_held_back(*who);
+    finish(*who, reason, now);
+    sweep();
+    return;
+  }
+  const auto i = place_of_waiting(id);
+  auto who = std::move(*i);
+  waiting_.erase(i);
+  show_what_was_held_back(*who);
+  tell_end(*who, reason, now);
+}
+
 bool scheduler_core::has_work() const {
   return !running_.empty() || !endings_.empty() || !drafter_endings_.empty() ||
          !draft_model_endings_.empty() || !waiting_.empty() || tier_.has_work();
@@ -123,10 +158,6 @@ bool scheduler_core::waits_for_tier() const {
 
 void scheduler_core::expire(steady_time now) {
   const auto is_late = [&](const sequence_ptr& who) { return who->request.deadline <= now; };
-  const auto show_what_was_held_back = [](sequence& who) {
-    if (auto tail = who.text.flush(); !tail.empty())
-      who.request.reply->delta({{}, std::move(tail)});
-  };
   for (auto& who : running_)
     if (is_late(who)) {
       show_what_was_held_back(*who);

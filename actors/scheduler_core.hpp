@@ -44,6 +44,8 @@ public:
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
+  /// Of one whose new `max_tokens` are there already, this is the end.
+  void amend(request_id id, const generation_change& change, steady_time now);
   /// It may take until `deadline` if that is later than what it was given.
   void postpone(request_id id, steady_time deadline);
   /// Ends whatever is past its deadline, with what was made.
@@ -111,6 +113,8 @@ private:
     int n_scratch() const;
   };
 
+  /// REQUIRES: it runs or waits.
+  void end_early(sequence_id id, finish_reason reason, steady_time now);
   /// If the batch or the pool is full, somebody leaves for the next of the waiting where the policy says so.
   void make_place();
   void demand_of_running(round& demand);

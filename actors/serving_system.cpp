@@ -116,6 +116,11 @@ public:
       compat::anon_send(supervisor_, cancellation{id});
   }
 
+  void change(request_id id, const generation_change& change) override {
+    if (ready_)
+      compat::anon_send(supervisor_, amendment{id, change});
+  }
+
   const served_embedder* embedder() const override { return embedder_ ? &*embedder_ : nullptr; }
 
   void embed(embedding_request request, embedding_sink sink) override {

@@ -213,6 +213,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
         compat::urgent_send(compat::state_of(self).scheduler, cancelled);
         compat::anon_send(compat::state_of(self).intake, cancelled);
       },
+      [self](const amendment& amended) { compat::anon_send(compat::state_of(self).intake, amended); },
       [self](tier_flush flush) { return self->delegate(compat::state_of(self).scheduler, flush); },
       [self](kv_inquiry asked) { return self->delegate(compat::state_of(self).to.kv, asked); },
       [self](const cache_purge& wanted) { return self->delegate(compat::state_of(self).to.cache, wanted); },

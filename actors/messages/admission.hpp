@@ -31,6 +31,7 @@ struct admitted_request {
   window_limits window; ///< its limits
   retention_wish retention{};
   int priority = 0;
+  int most_tokens = 0; ///< that an amendment may let it have
   bool trace = false;
   steady_time arrival;
   steady_time deadline;
@@ -41,6 +42,11 @@ struct admitted_request {
 
 struct cancellation {
   request_id id = 0;
+};
+
+struct amendment {
+  request_id id = 0;
+  generation_change change;
 };
 
 /// A generation may take longer: somebody who has more time reads it, too.

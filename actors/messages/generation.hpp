@@ -186,6 +186,12 @@ struct generation_failed {
 using generation_event =
     std::variant<generation_accepted, generation_delta, generation_finished, generation_failed>;
 
+/// What a client may change of a generation under way.
+struct generation_change {
+  std::optional<int> max_tokens; ///< of the answer, those made included
+  std::optional<int> priority;
+};
+
 /// Called on an actor's thread, in order: [accepted, delta*, finished] or any prefix of it followed by
 /// failed. Exactly one of finished and failed comes, and nothing after it. Must not block: post and return.
 using generation_sink = std::function<void(generation_event)>;
@@ -221,6 +227,9 @@ public:
   virtual void submit(generation_request request, generation_sink sink) = 0;
   /// Ends a generation; its sink gets finished{cancelled} unless it has ended already.
   virtual void cancel(request_id id) = 0;
+  /// From the next step on, within the configuration's bounds. Nothing happens to a generation that has
+  /// ended, nor to one whose answer goes to others, too.
+  virtual void change(request_id id, const generation_change& change) = 0;
   virtual const served_model& model() const = 0;
   virtual std::vector<token_id> tokenize(const std::string& text, bool parse_special) const = 0;
   virtual std::string detokenize(const std::vector<token_id>& tokens) const = 0;

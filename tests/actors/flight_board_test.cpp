@@ -37,6 +37,7 @@ struct model_reader {
 
 struct model_flight {
   std::optional<unsigned> name;
+  bool is_secluded = false;
   steady_time deadline;
   std::vector<token_id> tokens;
   std::vector<request_id> readers;
@@ -102,6 +103,24 @@ public:
     }
   }
 
+  void take_for_itself(unsigned which) {
+    if (readers_.empty())
+      return;
+    const request_id id = 1 + which % n_readers_;
+    const auto taken = board_->take_for_itself(id);
+    const auto flight = flights_.find(readers_.at(id).generation);
+    const bool was_aboard = flight != flights_.end() && std::ranges::count(flight->second.readers, id) == 1;
+    RC_ASSERT(taken.was_aboard == was_aboard);
+    RC_ASSERT(taken.alone.has_value() == (was_aboard && flight->second.readers.size() == 1));
+    if (!taken.alone)
+      return;
+    RC_ASSERT(*taken.alone == flight->first);
+    flight->second.name.reset();
+    flight->second.is_secluded = true;
+    board_->on_landing(flight->first,
+                       [](cached_answer_ptr) { RC_FAIL("the answer of a secluded flight is kept"); });
+  }
+
   void pass(unsigned n_seconds) {
     now_ += seconds{n_seconds};
     auto deserted = board_->expire(now_);
@@ -143,8 +162,9 @@ public:
       flight.reply.reset(); // whoever answered it is dead
     else
       flight.reply->finish({how % 4 == 2 ? finish_reason::stop : finish_reason::length, "", {}});
-    RC_ASSERT(stored_.size() == n_stored + (how % 4 == 2 ? 1 : 0));
-    if (how % 4 == 2)
+    const bool is_stored = how % 4 == 2 && !flight.is_secluded;
+    RC_ASSERT(stored_.size() == n_stored + (is_stored ? 1 : 0));
+    if (is_stored)
       check_stored(*stored_.back(), flight);
     for (const auto id : flight.readers)
       check_landed(id, flight, how);
@@ -218,7 +238,7 @@ struct act {
 RC_GTEST_PROP(FlightBoard, EachReaderGetsTheWholeStreamOnceWhoeverComesAndGoes, ()) {
   play one;
   const auto acts = *rc::gen::container<std::vector<std::tuple<unsigned, unsigned, unsigned>>>(
-      rc::gen::tuple(rc::gen::inRange(0U, 12U), rc::gen::inRange(0U, 64U), rc::gen::inRange(0U, 64U)));
+      rc::gen::tuple(rc::gen::inRange(0U, 13U), rc::gen::inRange(0U, 64U), rc::gen::inRange(0U, 64U)));
   for (const auto& [kind, a, b] : acts) {
     if (kind < 4)
       one.come(a % 3, b % 8, a % 16 == 15);
@@ -228,6 +248,8 @@ RC_GTEST_PROP(FlightBoard, EachReaderGetsTheWholeStreamOnceWhoeverComesAndGoes, 
       one.pass(a % 4);
     else if (kind < 11)
       one.fly(a, static_cast<token_id>(b));
+    else if (kind == 11)
+      one.take_for_itself(a);
     else
       one.land(a, b);
     one.check_quiet();

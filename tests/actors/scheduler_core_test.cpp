@@ -38,6 +38,7 @@ enum event_kind {
   arrival,
   quiet,
   cancelling,
+  amending,
   time_passes,
   kv_replaced,     ///< the supervisor says so, whatever answers are under way
   kv_late,         ///< the demand is carried out, but the scheduler has given up the answer
@@ -66,6 +67,7 @@ rc::Gen<event> any_event() {
   const auto kind = rc::gen::weightedElement<event_kind>({{8, arrival},
                                                           {4, quiet},
                                                           {2, cancelling},
+                                                          {2, amending},
                                                           {1, time_passes},
                                                           {1, kv_replaced},
                                                           {1, kv_late},
@@ -178,6 +180,7 @@ public:
     who.request = std::move(request);
     who.request.id = id;
     who.request.arrival = now_;
+    who.request.most_tokens = max_output;
     who.expected = who.request.grammar ? expected_output(who.request.prompt, *who.request.sampling,
                                                          grammar::grammar_cursor{who.request.grammar})
                                        : expected_output(who.request.prompt, *who.request.sampling);
@@ -289,6 +292,11 @@ private:
         RC_ASSERT(who.recorder->ended());
       }
       break;
+    case amending:
+      if (!clients_.empty())
+        amend(std::next(clients_.begin(), e.a % clients_.size())->second,
+              1 + static_cast<int>(e.b % max_output));
+      break;
     case time_passes:
       now_ += milliseconds{e.a % 40};
       core_.expire(now_);
@@ -308,6 +316,19 @@ private:
     default:
       break;
     }
+  }
+
+  /// Those made already stand.
+  void amend(client& who, int max_tokens) {
+    if (who.recorder->ended())
+      return;
+    const auto n_made = static_cast<int>(who.recorder->now().tokens.size());
+    core_.amend(who.request.id, {max_tokens, {}}, now_);
+    RC_ASSERT(who.recorder->ended() == (n_made >= max_tokens));
+    auto sampling = *who.request.sampling;
+    sampling.max_tokens = std::max(max_tokens, n_made);
+    who.expected = expected_output(who.request.prompt, sampling);
+    who.request.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   }
 
   void admit(const event& e) {
@@ -757,7 +778,8 @@ void live(simulation& world, std::size_t n_operations) {
       // hit some thousand times.
       const auto dice = below(100);
       const auto kind = dice < 40   ? (world.n_waiting() < 40 ? arrival : quiet)
-                        : dice < 50 ? cancelling
+                        : dice < 47 ? cancelling
+                        : dice < 50 ? amending
                         : dice < 55 ? time_passes
                         : dice < 60 ? static_cast<event_kind>(kv_replaced + below(8))
                                     : quiet;
