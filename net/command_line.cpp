@@ -60,6 +60,10 @@ struct plain_values {
   int max_body_mib = 8;
   int idle_timeout_s = 75;
   int write_timeout_s = 30;
+  int resume_s = 30;
+  int keep_s = 600;
+  std::size_t keep_kib = 1024;
+  int batch_ms = 0;
 };
 
 constexpr int many = 1 << 20;
@@ -86,6 +90,37 @@ void add_model_options(CLI::App& app, server_settings& s) {
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
       ->capture_default_str()
       ->group("model");
+}
+
+void add_stream_options(CLI::App& app, server_settings& s, plain_values& v) {
+  app.add_option("--server.resume_s", v.resume_s,
+                 "how long a resumable stream waits for a client whose connection dropped; 0: not at all")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.keep_s", v.keep_s, "how long a stream that has ended can go on with append")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.keep_kib", v.keep_kib, "of such conversations, of one connection")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.batch_ms", v.batch_ms,
+                 "least time between two deltas of a stream; tokens in between are joined")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.max_frames_per_s", s.server.max_frames_per_s,
+                 "of a WebSocket connection; more wait in the client")
+      ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.compress", s.server.compress,
+                 "WebSocket frames, for clients that offer it (RFC 7692)")
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.echo", s.server.echo)->group(""); // for tests: a WebSocket at /echo
 }
 
 void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
@@ -135,7 +170,8 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, many))
       ->capture_default_str()
       ->group("server");
-  app.add_option("--server.max_streams", s.server.max_streams, "live streams of one WebSocket connection")
+  app.add_option("--server.max_streams", s.server.streams.max_streams,
+                 "live streams of one WebSocket connection")
       ->check(CLI::Range(1, many))
       ->capture_default_str()
       ->group("server");
@@ -147,6 +183,7 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, 86400))
       ->capture_default_str()
       ->group("server");
+  add_stream_options(app, s, v);
   app.add_option("--log.level", s.log_level, "trace, debug, info, warn, error or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str()
@@ -387,6 +424,10 @@ void take(const plain_values& v, server_settings& s) {
   s.server.max_body_bytes = static_cast<std::size_t>(v.max_body_mib) << 20;
   s.server.idle_timeout = std::chrono::seconds{v.idle_timeout_s};
   s.server.write_timeout = std::chrono::seconds{v.write_timeout_s};
+  s.server.streams.resume = std::chrono::seconds{v.resume_s};
+  s.server.streams.keep = std::chrono::seconds{v.keep_s};
+  s.server.streams.max_kept_bytes = v.keep_kib << 10;
+  s.server.streams.batch = std::chrono::milliseconds{v.batch_ms};
   s.serving.n_kv_pages = (s.kv_tokens + page_tokens - 1) / page_tokens;
   if (s.n_threads == 0)
     s.n_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));

@@ -4,6 +4,7 @@
 #include "actors/messages/generation.hpp"
 #include "net/client_stream.hpp"
 #include "net/server.hpp"
+#include "net/stream_parking.hpp"
 #include "policies/tenant_limits.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -15,7 +16,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -51,7 +51,7 @@ request_id first_request_id();
 /// thread.
 struct server_context {
   server_context(const server_options& chosen, generation_service& behind, embedding_service* beside)
-      : options(chosen), access(chosen.access), service(behind), embedding(beside) {}
+      : options(chosen), access(chosen.access), service(behind), embedding(beside), parking(*this) {}
 
   asio::io_context io{1};
   const server_options options;
@@ -63,6 +63,7 @@ struct server_context {
   int n_connections = 0;
   bool stopping = false;
   std::set<stop_listener*> stop_listeners;
+  stream_parking parking;
 };
 
 using context_ptr = std::shared_ptr<server_context>;
@@ -70,6 +71,10 @@ using context_ptr = std::shared_ptr<server_context>;
 /// Nothing if the tenant may ask; else what it is told.
 std::optional<generation_failed> admit(server_context& context, const std::string& tenant);
 void charge(server_context& context, const std::string& tenant, int n_tokens);
+/// Gives the request its id and hands it to the service, if its tenant may ask; what it takes is charged to
+/// the tenant. `to` is called on the I/O thread, later.
+request_id submit(const context_ptr& context, generation_request request,
+                  std::function<void(request_id, generation_event)> to);
 /// For OpenAI's x-ratelimit headers: names and values. Empty if the tenant has no limits.
 std::vector<std::pair<std::string, std::string>> limit_fields(const server_context& context,
                                                               const std::string& tenant);
@@ -82,8 +87,8 @@ public:
   io_signal(const io_signal&) = delete;
   io_signal& operator=(const io_signal&) = delete;
 
-  /// Returns after wake(), or when the server stops.
-  asio::awaitable<void> wait();
+  /// Returns after wake(), or when the server stops, or then.
+  asio::awaitable<void> wait(asio::steady_timer::time_point until = asio::steady_timer::time_point::max());
   void wake();
   void on_stop() override { wake(); }
 
@@ -135,7 +140,7 @@ private:
   bool retired_ = false;
   std::vector<delivery> waiting_;
   std::size_t n_waiting_tokens_ = 0;
-  std::map<request_id, std::string> live_; ///< and their tenants
+  std::set<request_id> live_;
 };
 
 /// Serves HTTP on a fresh connection until it ends or becomes a WebSocket, and then that.

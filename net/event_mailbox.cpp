@@ -22,10 +22,10 @@ void io_signal::wake() {
   timer_.cancel();
 }
 
-asio::awaitable<void> io_signal::wait() {
-  while (!woken_ && !context_->stopping) {
+asio::awaitable<void> io_signal::wait(asio::steady_timer::time_point until) {
+  while (!woken_ && !context_->stopping && asio::steady_timer::clock_type::now() < until) {
     boost::system::error_code cancelled;
-    timer_.expires_at(asio::steady_timer::time_point::max());
+    timer_.expires_at(until);
     co_await timer_.async_wait(result_in(cancelled));
   }
   woken_ = false;
@@ -36,23 +36,12 @@ event_mailbox::event_mailbox(context_ptr context) : context_(std::move(context))
 event_mailbox::~event_mailbox() { cancel_all(); }
 
 request_id event_mailbox::submit(generation_request request) {
-  const auto id = context_->next_request++;
-  request.id = id;
-  if (auto refused = admit(*context_, request.tenant)) {
-    asio::post(context_->io, [box = weak_from_this(), id, event = std::move(*refused)]() mutable {
-      if (const auto there = box.lock())
-        there->deliver(id, std::move(event));
-    });
-    return id;
-  }
-  live_.emplace(id, request.tenant);
-  auto sink = [context = context_, box = weak_from_this(), id](generation_event event) {
-    asio::post(context->io, [box, id, event = std::move(event)]() mutable {
-      if (const auto there = box.lock())
-        there->deliver(id, std::move(event));
-    });
-  };
-  context_->service.submit(std::move(request), std::move(sink));
+  const auto id = souffleur::submit(context_, std::move(request),
+                                    [box = weak_from_this()](request_id from, generation_event event) {
+                                      if (const auto there = box.lock())
+                                        there->deliver(from, std::move(event));
+                                    });
+  live_.insert(id);
   return id;
 }
 
@@ -62,7 +51,7 @@ void event_mailbox::cancel(request_id id) {
 }
 
 void event_mailbox::cancel_all() {
-  for (const auto& [id, tenant] : live_)
+  for (const auto id : live_)
     context_->service.cancel(id);
 }
 
@@ -74,15 +63,8 @@ void event_mailbox::retire() {
 }
 
 void event_mailbox::deliver(request_id from, generation_event event) {
-  int n_tokens = 0;
-  if (const auto* accepted = std::get_if<generation_accepted>(&event))
-    n_tokens = accepted->n_prompt_tokens;
-  if (const auto* delta = std::get_if<generation_delta>(&event)) {
+  if (const auto* delta = std::get_if<generation_delta>(&event))
     n_waiting_tokens_ += delta->tokens.size();
-    n_tokens = static_cast<int>(delta->tokens.size());
-  }
-  if (const auto at = live_.find(from); at != live_.end() && n_tokens > 0)
-    charge(*context_, at->second, n_tokens);
   if (std::holds_alternative<generation_finished>(event) || std::holds_alternative<generation_failed>(event))
     live_.erase(from);
   waiting_.push_back({from, std::move(event)});

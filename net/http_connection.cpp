@@ -3,7 +3,9 @@
 #include "net/http_routes.hpp"
 #include "net/openai_embeddings.hpp"
 #include "net/openai_response.hpp"
+#include "net/stream/subprotocol.hpp"
 #include "net/websocket_connection.hpp"
+#include "net/websocket_echo.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -161,14 +163,8 @@ public:
       auto request = co_await read();
       if (!request)
         break;
-      if (beast::websocket::is_upgrade(*request) && path_of(*request) == "/v1/stream") {
-        auto tenant = tenant_of(*request, *context_);
-        if (!tenant) {
-          co_await send(no_key_reply(has_key(*request)), request->version(), false, false);
-          break;
-        }
-        answering_ = upgraded_ = true;
-        co_await serve_websocket(std::move(stream_), std::move(*request), std::move(*tenant), context_);
+      if (is_websocket(*request)) {
+        co_await upgrade(std::move(*request));
         co_return;
       }
       answering_ = true;
@@ -190,6 +186,32 @@ private:
     const bool is_usable = !given.empty() && given.size() <= most &&
                            std::all_of(given.begin(), given.end(), [](char c) { return c > ' ' && c < 127; });
     return is_usable ? std::string{given} : "req-" + std::to_string(context_->next_request);
+  }
+
+  bool is_websocket(const request_message& request) const {
+    const auto path = path_of(request);
+    return beast::websocket::is_upgrade(request) &&
+           (path == "/v1/stream" || (context_->options.echo && path == "/echo"));
+  }
+
+  /// Serves a WebSocket until it ends, or says why not.
+  asio::awaitable<void> upgrade(request_message request) {
+    auto tenant = tenant_of(request, *context_);
+    const auto offers = request[http::field::sec_websocket_protocol];
+    std::optional<http_reply> refusal;
+    if (!tenant)
+      refusal = no_key_reply(has_key(request));
+    else if (!choose_subprotocol({offers.data(), offers.size()}))
+      refusal = error_reply(unknown_subprotocol({offers.data(), offers.size()}));
+    if (refusal) {
+      co_await send(*refusal, request.version(), false, false);
+      co_return;
+    }
+    answering_ = upgraded_ = true;
+    if (path_of(request) == "/v1/stream")
+      co_await serve_websocket(std::move(stream_), std::move(request), std::move(*tenant), context_);
+    else
+      co_await serve_echo(std::move(stream_), std::move(request), context_);
   }
 
   /// Nothing if the connection is over.

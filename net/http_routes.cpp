@@ -3,6 +3,7 @@
 #include "net/json_fields.hpp"
 #include "net/openai_response.hpp"
 #include "net/page.hpp"
+#include "net/stream/frame_forms.hpp"
 
 #include <boost/json/serialize.hpp>
 
@@ -183,6 +184,8 @@ routed stream_without_upgrade(const http_query&, const http_services&) {
   return error_reply({426, "upgrade_required", "/v1/stream speaks WebSocket; connect with ws://.", "", 0});
 }
 
+routed stream_frames(const http_query&, const http_services&) { return json_reply(stream_schema()); }
+
 struct entry {
   std::string_view method;
   std::string_view path; ///< ends in '/': everything below
@@ -198,6 +201,7 @@ constexpr std::array routes{
     entry{"GET", "/v1/models", models},
     entry{"GET", "/v1/models/", one_model},
     entry{"GET", "/v1/stream", stream_without_upgrade},
+    entry{"GET", "/v1/stream/schema", stream_frames},
     entry{"POST", "/tokenize", tokenize},
     entry{"POST", "/detokenize", detokenize},
     entry{"POST", "/v1/chat/completions", chat_completions},
@@ -220,7 +224,7 @@ http_reply error_reply(const generation_failed& error) {
 
 bool is_open_to_all(const http_query& query) {
   return query.method == "OPTIONS" || query.path == "/" || query.path == "/health" ||
-         query.path == "/metrics";
+         query.path == "/metrics" || query.path == "/v1/stream/schema";
 }
 
 http_reply no_key_reply(bool is_wrong) {

@@ -1,8 +1,12 @@
 #include "net/connection.hpp"
 
+#include <boost/asio/post.hpp>
+
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <memory>
+#include <utility>
 
 namespace souffleur {
 
@@ -15,6 +19,13 @@ double now_s() {
 tenant_limits limits_of(const server_context& context, const std::string& tenant) {
   const auto& [keys, limits] = context.access;
   return keys ? keys->limits_of(tenant, limits) : limits;
+}
+
+int n_tokens_of(const generation_event& event) {
+  if (const auto* accepted = std::get_if<generation_accepted>(&event))
+    return accepted->n_prompt_tokens;
+  const auto* delta = std::get_if<generation_delta>(&event);
+  return delta != nullptr ? static_cast<int>(delta->tokens.size()) : 0;
 }
 
 std::string whole(double number) { return std::to_string(std::llround(std::floor(number))); }
@@ -50,6 +61,29 @@ std::optional<generation_failed> admit(server_context& context, const std::strin
 
 void charge(server_context& context, const std::string& tenant, int n_tokens) {
   context.ledger.charge(tenant, limits_of(context, tenant), n_tokens, now_s());
+}
+
+request_id submit(const context_ptr& context, generation_request request,
+                  std::function<void(request_id, generation_event)> to) {
+  const auto id = context->next_request++;
+  request.id = id;
+  struct taker {
+    std::string tenant;
+    std::function<void(request_id, generation_event)> hear;
+  };
+  const auto shared = std::make_shared<const taker>(taker{request.tenant, std::move(to)});
+  auto sink = [context, shared, id](generation_event event) {
+    asio::post(context->io, [context, shared, id, event = std::move(event)]() mutable {
+      if (const int n_tokens = n_tokens_of(event); n_tokens > 0)
+        charge(*context, shared->tenant, n_tokens);
+      shared->hear(id, std::move(event));
+    });
+  };
+  if (auto refused = admit(*context, request.tenant))
+    sink(std::move(*refused));
+  else
+    context->service.submit(std::move(request), std::move(sink));
+  return id;
 }
 
 std::vector<std::pair<std::string, std::string>> limit_fields(const server_context& context,

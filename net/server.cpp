@@ -204,6 +204,7 @@ private:
     local_.close(ignored);
     for (auto* listener : context_->stop_listeners)
       listener->on_stop();
+    context_->parking.close();
     co_await wait_for_connections(stop_grace);
     for (auto* listener : context_->stop_listeners)
       listener->on_stop_overdue();

@@ -6,6 +6,7 @@
 #include "actors/messages/generation.hpp"
 #include "engine/result.hpp"
 #include "net/api_keys.hpp"
+#include "net/stream/limits.hpp"
 #include "policies/tenant_limits.hpp"
 
 #include <chrono>
@@ -27,9 +28,12 @@ struct server_options {
   std::uint16_t port = 8080;         ///< 0: any free one
   std::size_t max_body_bytes = 8 << 20;
   int max_connections = 1024;
-  int max_streams = 64; ///< live streams of one WebSocket connection
   std::size_t max_held_tokens =
-      65536; ///< made but not taken by the client, per connection; past it, it is cut off
+      65536;                   ///< made but not taken by the client, per connection; past it, it is cut off
+  stream_limits streams;       ///< of WebSocket connections
+  int max_frames_per_s = 1000; ///< of a WebSocket connection; more wait in the client's socket
+  bool compress = true;        ///< WebSocket frames, for clients that offer it
+  bool echo = false;           ///< for tests: a WebSocket at /echo
   server_access access;
   std::string tls_certificate; ///< PEM file of the chain, the server's own first; empty: no TLS
   std::string tls_key;         ///< PEM file

@@ -1,16 +1,14 @@
 #include "net/websocket_connection.hpp"
 
-#include "net/stream_protocol.hpp"
+#include "net/stream/frame_rate.hpp"
+#include "net/stream/session.hpp"
+#include "net/stream/subprotocol.hpp"
+#include "net/websocket_socket.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/field.hpp>
-#include <boost/beast/http/rfc7230.hpp>
-#include <boost/beast/websocket.hpp>
-
-#include <map>
 
 namespace souffleur {
 
@@ -20,152 +18,125 @@ namespace websocket = beast::websocket;
 using boost::system::error_code;
 using upgrade_request = beast::http::request<beast::http::string_body>;
 
-bool offers_subprotocol(const upgrade_request& upgrade) {
-  beast::http::token_list offered{upgrade[beast::http::field::sec_websocket_protocol]};
-  return offered.exists(beast::string_view{stream_subprotocol.data(), stream_subprotocol.size()});
+stream_time now() { return std::chrono::steady_clock::now(); }
+
+std::string subprotocol_of(const upgrade_request& upgrade) {
+  const auto offers = upgrade[beast::http::field::sec_websocket_protocol];
+  return std::string{choose_subprotocol({offers.data(), offers.size()}).value_or("")};
 }
 
 /// A reader (run) and a writer (write_frames) on one thread; whichever ends first ends the other.
 class websocket_connection final : public stop_listener,
+                                   public stream_host,
                                    public std::enable_shared_from_this<websocket_connection> {
 public:
   websocket_connection(client_stream stream, std::string tenant, context_ptr context)
-      : socket_(std::move(stream)), tenant_(std::move(tenant)), context_(std::move(context)),
-        mailbox_(std::make_shared<event_mailbox>(context_)), write_guard_(context_->io) {
-    mailbox_->on_overflow = [this] { beast::get_lowest_layer(socket_).close(); };
+      : socket_(std::move(stream)), context_(std::move(context)), news_(context_), write_guard_(context_->io),
+        session_(*this, context_->options.streams, context_->service.model().name, std::move(tenant),
+                 [this] { on_news(); }) {
     context_->stop_listeners.insert(this);
   }
   ~websocket_connection() { context_->stop_listeners.erase(this); }
   websocket_connection(const websocket_connection&) = delete;
   websocket_connection& operator=(const websocket_connection&) = delete;
 
-  void on_stop() override {} // the writer hears of it through the mailbox
+  void on_stop() override {} // the writer hears of it through news_
   void on_stop_overdue() override { beast::get_lowest_layer(socket_).close(); }
 
-  asio::awaitable<void> run(const upgrade_request& upgrade) {
-    if (!co_await accept(upgrade))
+  asio::awaitable<void> run(upgrade_request upgrade) {
+    if (!co_await accept(std::move(upgrade)))
       co_return;
     asio::co_spawn(
         context_->io, [self = shared_from_this()] { return self->write_frames(); }, asio::detached);
-    co_await read_frames();
+    const auto end = co_await read_frames();
     closed_ = true;
-    mailbox_->cancel_all();
-    mailbox_->wake();
+    session_.leave(may_come_back(end));
+    news_.wake();
   }
 
-private:
-  struct live_stream {
-    stream_outbox outbox;
-    request_id request = 0;
-  };
+  request_id submit(generation_request request, const stream_ptr& to) override {
+    return souffleur::submit(context_, std::move(request),
+                             [there = std::weak_ptr{to}](request_id from, generation_event event) {
+                               if (const auto stream = there.lock())
+                                 stream->deliver(from, std::move(event));
+                             });
+  }
+  void cancel(request_id id) override { context_->service.cancel(id); }
+  void change(request_id id, const generation_change& change) override {
+    context_->service.change(id, change);
+  }
+  void make_resumable(const stream_ptr& added) override { parked().add(added); }
+  stream_ptr find_resumable(const std::string& token, const std::string& stream_id,
+                            const std::string& tenant) override {
+    return parked().find(token, stream_id, tenant);
+  }
+  void park(const stream_ptr& left) override { context_->parking.park(left); }
+  void unpark(const stream& back) override { parked().unpark(back); }
+  void forget(const stream& gone) override { parked().forget(gone); }
 
-  asio::awaitable<bool> accept(const upgrade_request& upgrade) {
-    beast::get_lowest_layer(socket_).expires_never(); // the WebSocket has timeouts of its own
-    auto timeouts = websocket::stream_base::timeout::suggested(beast::role_type::server);
-    timeouts.idle_timeout = context_->options.idle_timeout;
-    socket_.set_option(timeouts);
-    socket_.read_message_max(context_->options.max_body_bytes);
-    const bool chosen = offers_subprotocol(upgrade);
-    socket_.set_option(websocket::stream_base::decorator([chosen](websocket::response_type& response) {
-      response.set(beast::http::field::server, "souffleur");
-      if (chosen)
-        response.set(beast::http::field::sec_websocket_protocol,
-                     beast::string_view{stream_subprotocol.data(), stream_subprotocol.size()});
-    }));
+private:
+  resumable_streams& parked() { return context_->parking.streams(); }
+
+  /// Neither side has ended the connection on purpose. A browser that leaves the page says "going away".
+  bool may_come_back(const error_code& end) const {
+    const auto code = socket_.reason().code;
+    const bool is_over = code == websocket::close_code::normal || code == websocket::close_code::none;
+    return !close_reason_ && !context_->stopping && !(end == websocket::error::closed && is_over);
+  }
+
+  asio::awaitable<bool> accept(upgrade_request upgrade) {
+    set_up(socket_, context_->options, subprotocol_of(upgrade));
     error_code error;
     co_await socket_.async_accept(upgrade, result_in(error));
     co_return !error;
   }
 
-  asio::awaitable<void> read_frames() {
+  /// Why there are no more.
+  asio::awaitable<error_code> read_frames() {
     beast::flat_buffer buffer;
+    frame_rate rate{context_->options.max_frames_per_s};
+    asio::steady_timer pause{context_->io};
     error_code error;
     for (;;) {
       co_await socket_.async_read(buffer, result_in(error));
       if (error)
-        co_return;
+        co_return error;
       if (!socket_.got_text())
         close_with(websocket::close_code::unknown_data, "frames must be text");
       else if (!close_reason_)
-        obey(beast::buffers_to_string(buffer.data()));
+        session_.obey({static_cast<const char*>(buffer.data().data()), buffer.size()}, now());
+      if (session_.is_flooded())
+        close_with(websocket::close_code::policy_error, "too many answers to frames are not taken");
       buffer.consume(buffer.size());
-      mailbox_->wake();
+      if (buffer.capacity() > max_idle_buffer_bytes)
+        buffer = {};
+      news_.wake();
+      if (const auto next = rate.took(now()); next > now()) {
+        pause.expires_at(next);
+        co_await pause.async_wait(result_in(error));
+      }
     }
   }
 
-  void obey(const std::string& frame) {
-    auto command = parse_stream_command(frame, context_->service.model().name);
-    if (auto* refused = std::get_if<refused_command>(&command)) {
-      refuse(*refused);
-      return;
-    }
-    auto& understood = std::get<stream_command>(command);
-    if (auto* generate = std::get_if<generate_command>(&understood))
-      begin(std::move(*generate));
-    else if (const auto* credit = std::get_if<credit_command>(&understood))
-      grant(*credit);
-    else
-      cancel(std::get<cancel_command>(understood));
-  }
-
-  void begin(generate_command command) {
-    if (streams_.count(command.stream) > 0)
-      return refuse({command.stream, {400, "duplicate_stream", "This stream is still running.", "id", 0}});
-    if (static_cast<int>(streams_.size()) >= context_->options.max_streams)
-      return refuse(
-          {command.stream,
-           {429, "too_many_streams",
-            "A connection may have " + std::to_string(context_->options.max_streams) + " live streams.", "id",
-            1}});
-    command.request.tenant = tenant_;
-    live_stream stream{{command.stream, context_->service.model().name, command.credit}, 0};
-    stream.request = mailbox_->submit(std::move(command.request));
-    stream_of_[stream.request] = command.stream;
-    streams_.emplace(command.stream, std::move(stream));
-  }
-
-  /// Null, after telling the client so, if there is no such stream.
-  live_stream* find_stream(const std::string& name) {
-    const auto found = streams_.find(name);
-    if (found != streams_.end())
-      return &found->second;
-    refuse({name, {404, "unknown_stream", "There is no such stream, or it has ended.", "id", 0}});
-    return nullptr;
-  }
-
-  void grant(const credit_command& command) {
-    if (auto* stream = find_stream(command.stream))
-      stream->outbox.grant(command.n_tokens);
-  }
-
-  void cancel(const cancel_command& command) {
-    if (auto* stream = find_stream(command.stream)) {
-      stream->outbox.abandon();
-      mailbox_->cancel(stream->request);
-    }
-  }
-
-  void refuse(const refused_command& refused) {
-    constexpr std::size_t max_refusals = 256;
-    if (refusals_.size() < max_refusals)
-      refusals_.push_back(refusal_frame(refused));
-    else
-      close_with(websocket::close_code::policy_error, "too many refused frames");
+  void on_news() {
+    news_.wake();
+    // The client does not even take what is being written.
+    if (is_writing_ && session_.n_held_tokens() > context_->options.max_held_tokens)
+      beast::get_lowest_layer(socket_).close();
   }
 
   asio::awaitable<void> write_frames() {
     const auto self = shared_from_this();
     while (!closed_) {
-      sort_events();
-      auto frame = next_frame();
+      auto frame = session_.next(now());
       if (!frame) {
         if (context_->stopping)
           close_with(websocket::close_code::going_away, "the server is shutting down");
-        else
-          check_held_tokens();
+        else if (session_.n_held_tokens() > context_->options.max_held_tokens)
+          close_with(websocket::close_code::policy_error, "too many tokens wait for credit");
         if (close_reason_)
           break;
-        co_await mailbox_->wait();
+        co_await news_.wait(session_.due().value_or(stream_time::max()));
         continue;
       }
       if (!co_await write(*frame))
@@ -176,50 +147,13 @@ private:
     beast::get_lowest_layer(socket_).close();
   }
 
-  void sort_events() {
-    for (auto& delivered : mailbox_->take()) {
-      const auto name = stream_of_.find(delivered.from);
-      if (name != stream_of_.end())
-        streams_.at(name->second).outbox.push(std::move(delivered.event));
-    }
-  }
-
-  /// Refusals first, then the streams in turn.
-  std::optional<std::string> next_frame() {
-    if (!refusals_.empty()) {
-      auto frame = std::move(refusals_.front());
-      refusals_.pop_front();
-      return frame;
-    }
-    auto at = streams_.upper_bound(last_served_);
-    for (std::size_t i = 0; i < streams_.size(); ++i, ++at) {
-      if (at == streams_.end())
-        at = streams_.begin();
-      if (auto frame = at->second.outbox.next()) {
-        last_served_ = at->first;
-        if (at->second.outbox.finished()) {
-          stream_of_.erase(at->second.request);
-          streams_.erase(at);
-        }
-        return frame;
-      }
-    }
-    return std::nullopt;
-  }
-
-  void check_held_tokens() {
-    std::size_t n = 0;
-    for (const auto& [name, stream] : streams_)
-      n += stream.outbox.n_held_tokens();
-    if (n > context_->options.max_held_tokens)
-      close_with(websocket::close_code::policy_error, "too many tokens wait for credit");
-  }
-
   asio::awaitable<bool> write(const std::string& frame) {
     error_code error;
     guard();
     socket_.text(true);
+    is_writing_ = true;
     co_await socket_.async_write(asio::buffer(frame), result_in(error));
+    is_writing_ = false;
     write_guard_.cancel();
     co_return !error;
   }
@@ -236,28 +170,27 @@ private:
   void close_with(websocket::close_code code, const char* why) {
     if (!close_reason_)
       close_reason_ = websocket::close_reason{code, why};
-    mailbox_->wake();
+    news_.wake();
   }
 
   asio::awaitable<void> close() {
+    if (!close_reason_) // the socket does not take any more
+      co_return;
     error_code ignored;
     guard();
-    const auto reason =
-        close_reason_.value_or(websocket::close_reason{websocket::close_code::internal_error});
-    co_await socket_.async_close(reason, result_in(ignored));
+    co_await socket_.async_close(*close_reason_, result_in(ignored));
     write_guard_.cancel();
   }
 
-  websocket::stream<client_stream> socket_;
-  std::string tenant_;
+  static constexpr std::size_t max_idle_buffer_bytes = 16384;
+
+  websocket_socket socket_;
   context_ptr context_;
-  std::shared_ptr<event_mailbox> mailbox_;
+  io_signal news_;
   asio::steady_timer write_guard_;
-  std::map<std::string, live_stream> streams_;
-  std::map<request_id, std::string> stream_of_;
-  std::string last_served_;
-  std::deque<std::string> refusals_;
+  stream_session session_;
   std::optional<websocket::close_reason> close_reason_;
+  bool is_writing_ = false;
   bool closed_ = false;
 };
 
@@ -267,7 +200,7 @@ asio::awaitable<void> serve_websocket(client_stream stream, upgrade_request upgr
                                       context_ptr context) {
   const auto connection =
       std::make_shared<websocket_connection>(std::move(stream), std::move(tenant), std::move(context));
-  co_await connection->run(upgrade);
+  co_await connection->run(std::move(upgrade));
 }
 
 } // namespace souffleur

@@ -1,30 +1,49 @@
 """The WebSocket conversation, as a client of it would be written with the `websockets` package."""
 import asyncio
+import functools
 import json
+import urllib.request
 
+import jsonschema
 import websockets
 
 
-class StreamClient:
-    """One connection; frames of each stream in their order."""
+@functools.cache
+def validator_of(url):
+    """Of the frames that the server behind `url` says it sends."""
+    with urllib.request.urlopen(url.replace("ws://", "http://") + "/schema", timeout=60) as answer:
+        schema = json.load(answer)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
 
-    def __init__(self, socket):
+
+class StreamClient:
+    """One connection; frames of each stream in their order, each checked by the server's schema."""
+
+    def __init__(self, socket, schema):
         self.socket = socket
+        self.schema = schema
         self.queues = {}
+        self.breach = None
         self.reader = asyncio.create_task(self._read())
 
     @classmethod
     async def connect(cls, url, **options):
         options = {"subprotocols": ["souffleur.v1"], "max_size": None, "compression": None} | options
-        return cls(await websockets.connect(url, **options))
+        schema = await asyncio.to_thread(validator_of, url)
+        return cls(await websockets.connect(url, **options), schema)
 
     async def _read(self):
         try:
             async for message in self.socket:
                 frame = json.loads(message)
+                if self.schema:
+                    self.schema.validate(frame)
                 self.queue(frame.get("id", "")).put_nowait(frame)
         except websockets.ConnectionClosed:
             pass
+        except jsonschema.ValidationError as breach:
+            self.breach = breach
         finally:
             for queue in self.queues.values():
                 queue.put_nowait({"type": "closed"})
@@ -36,21 +55,31 @@ class StreamClient:
         await self.socket.send(json.dumps(frame))
 
     async def next(self, stream="", timeout=60):
-        return await asyncio.wait_for(self.queue(stream).get(), timeout)
+        frame = await asyncio.wait_for(self.queue(stream).get(), timeout)
+        if self.breach:
+            raise self.breach
+        return frame
 
-    async def frames(self, stream, timeout=180):
-        """Frames of a stream up to its last; checks that seq has no gap."""
+    async def frames(self, stream, timeout=180, seq=0):
+        """Frames of a stream up to the last of a turn that begins with `seq`; checks that it has no gap."""
         collected = []
         while True:
             frame = await self.next(stream, timeout)
-            assert frame.get("seq") == len(collected), frame
+            assert frame.get("seq") == seq + len(collected), frame
             collected.append(frame)
             if frame["type"] in ("done", "error"):
                 return collected
 
+    def drop(self):
+        """As a cable that is pulled: what is on the way is lost."""
+        self.reader.cancel()
+        self.socket.transport.abort()
+
     async def close(self):
         await self.socket.close()
         await self.reader
+        if self.breach:
+            raise self.breach
 
 
 def text_of(frames):

@@ -96,10 +96,12 @@ std::string shown(const server_settings& s) {
       << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|' << c.cache_lookup_budget.count()
       << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|'
       << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
-      << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_streams << '|' << o.max_held_tokens
-      << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
-      << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key << '|'
-      << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
+      << o.max_body_bytes << '|' << o.max_connections << '|' << o.streams.max_streams << '|'
+      << o.max_held_tokens << '|' << o.streams.resume.count() << '|' << o.streams.keep.count() << '|'
+      << o.streams.max_kept_bytes << '|' << o.streams.batch.count() << '|' << o.max_frames_per_s << '|'
+      << o.compress << '|' << o.echo << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|'
+      << s.embedding_model << '|' << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key
+      << '|' << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
       << o.access.limits.tokens_per_day;
   return out.str();
 }
@@ -173,6 +175,12 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"server.max_body_mib", "9"},
                                                        {"server.max_connections", "10"},
                                                        {"server.max_streams", "11"},
+                                                       {"server.resume_s", "8"},
+                                                       {"server.keep_s", "21"},
+                                                       {"server.keep_kib", "22"},
+                                                       {"server.batch_ms", "23"},
+                                                       {"server.max_frames_per_s", "24"},
+                                                       {"server.compress", "false"},
                                                        {"server.idle_timeout_s", "12"},
                                                        {"server.write_timeout_s", "13"},
                                                        {"scheduler.policy", "priority"},
@@ -239,7 +247,7 @@ TEST(command_line, theCommandLineWinsOverTheFile) {
                             std::vector<std::string>{"--port", "2000", "--config", file.path()}}) {
     const auto s = settings_of(words);
     EXPECT_EQ(s.server.port, 2000);
-    EXPECT_EQ(s.server.max_streams, 5);
+    EXPECT_EQ(s.server.streams.max_streams, 5);
   }
 }
 
@@ -276,6 +284,9 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"server.max_body_mib", "0"},
                                                       {"server.max_connections", "0"},
                                                       {"server.max_streams", "0"},
+                                                      {"server.max_frames_per_s", "0"},
+                                                      {"server.resume_s", "-1"},
+                                                      {"server.batch_ms", "10001"},
                                                       {"server.idle_timeout_s", "0"},
                                                       {"server.write_timeout_s", "0"},
                                                       {"model.threads", "-1"},

@@ -28,6 +28,11 @@ public:
     cancelled_.insert(id);
     changed_.notify_all();
   }
+  void change(request_id id, const generation_change& change) override {
+    std::lock_guard lock{mutex_};
+    changes_.emplace_back(id, change);
+    changed_.notify_all();
+  }
   const served_model& model() const override { return model_; }
   std::vector<token_id> tokenize(const std::string& text, bool parse_special) const override {
     std::vector<token_id> tokens;
@@ -85,6 +90,12 @@ public:
     std::lock_guard lock{mutex_};
     return cancelled_.count(id) > 0;
   }
+  /// Waits for the i-th change. Its id is 0 if it does not come within 5 s.
+  std::pair<request_id, generation_change> wait_for_change(std::size_t i) {
+    std::unique_lock lock{mutex_};
+    const bool came = changed_.wait_for(lock, std::chrono::seconds{5}, [&] { return changes_.size() > i; });
+    return came ? changes_[i] : std::pair<request_id, generation_change>{};
+  }
   std::size_t n_requests() {
     std::lock_guard lock{mutex_};
     return order_.size();
@@ -132,6 +143,7 @@ private:
   std::map<request_id, generation_request> requests_;
   std::map<request_id, generation_sink> sinks_;
   std::set<request_id> cancelled_;
+  std::vector<std::pair<request_id, generation_change>> changes_;
 };
 
 } // namespace souffleur::testing

@@ -659,7 +659,7 @@ TEST_F(served, aSocketThatGrantsNothingIsCutOff) {
 
 TEST_F(served, aSocketHasAtMostSoManyStreams) {
   server_options options;
-  options.max_streams = 1;
+  options.streams.max_streams = 1;
   start(options);
   ws_client socket{port()};
   socket.send(R"({"type":"generate","prompt":"x","id":"a"})");
@@ -672,6 +672,116 @@ TEST_F(served, aSocketHasAtMostSoManyStreams) {
   EXPECT_EQ(socket.read().at("type"), "done");
   socket.send(R"({"type":"generate","prompt":"x","id":"a"})");
   EXPECT_NE(service_.wait_for_request(1), 0U);
+}
+
+const std::string resumable = R"({"type":"generate","prompt":"x","id":"a","resumable":true})";
+
+std::string resume_frame(const std::string& token, int after) {
+  return R"({"type":"resume","id":"a","token":")" + token + R"(","after":)" + std::to_string(after) + "}";
+}
+
+TEST_F(served, aStreamOutlivesItsConnection) {
+  start();
+  auto socket = std::make_unique<ws_client>(port());
+  socket->send(resumable);
+  const auto id = service_.wait_for_request(0);
+  service_.accept(id);
+  const std::string token{socket->read().at("resume_token").as_string()};
+  service_.say(id, {"one "});
+  EXPECT_EQ(socket->read().at("text"), "one ");
+  socket.reset();
+  service_.say(id, {"two "});
+  ws_client other{port()};
+  other.send(resume_frame(token, 0));
+  EXPECT_EQ(other.read().at("type"), "resumed");
+  EXPECT_EQ(other.read().at("text"), "one ");
+  std::string rest;
+  while (rest != "two ")
+    rest += other.read().at("text").as_string();
+  service_.say(id, {"three"});
+  EXPECT_EQ(other.read().at("text"), "three");
+  service_.finish(id);
+  EXPECT_EQ(other.read().at("type"), "done");
+  EXPECT_FALSE(service_.is_cancelled(id));
+}
+
+TEST_F(served, aPoliteCloseEndsAlsoWhatIsResumable) {
+  start();
+  ws_client socket{port()};
+  socket.send(resumable);
+  const auto id = service_.wait_for_request(0);
+  socket.close();
+  EXPECT_TRUE(service_.wait_for_cancel(id));
+}
+
+TEST_F(served, whatNobodyComesBackForIsCancelled) {
+  server_options options;
+  options.streams.resume = 1s;
+  start(options);
+  auto socket = std::make_unique<ws_client>(port());
+  socket->send(resumable);
+  const auto id = service_.wait_for_request(0);
+  socket.reset();
+  EXPECT_TRUE(service_.wait_for_cancel(id));
+}
+
+TEST_F(served, aStreamThatWaitsHoldsSoManyTokensAtMost) {
+  server_options options;
+  options.max_held_tokens = 10;
+  start(options);
+  auto socket = std::make_unique<ws_client>(port());
+  socket->send(resumable);
+  const auto id = service_.wait_for_request(0);
+  service_.accept(id);
+  const std::string token{socket->read().at("resume_token").as_string()};
+  socket.reset();
+  for (int i = 0; i < 1000 && !service_.is_cancelled(id); ++i) {
+    service_.say(id, {"w"});
+    std::this_thread::sleep_for(1ms);
+  }
+  ASSERT_TRUE(service_.is_cancelled(id));
+  service_.finish(id, finish_reason::cancelled);
+  ws_client other{port()};
+  other.send(resume_frame(token, 0));
+  EXPECT_EQ(other.read().at("type"), "resumed");
+  auto frame = other.read();
+  while (frame.at("type") == "delta")
+    frame = other.read();
+  EXPECT_EQ(frame.at("finish_reason"), "cancelled");
+}
+
+TEST_F(served, stopCancelsWhatWaitsForAClient) {
+  start();
+  auto socket = std::make_unique<ws_client>(port());
+  socket->send(resumable);
+  const auto id = service_.wait_for_request(0);
+  socket.reset();
+  EXPECT_LT(timed_stop(), 2000ms);
+  EXPECT_TRUE(service_.is_cancelled(id));
+}
+
+TEST_F(served, anUpdateReachesTheService) {
+  start();
+  ws_client socket{port()};
+  socket.send(R"({"type":"generate","prompt":"x","id":"a"})");
+  const auto id = service_.wait_for_request(0);
+  socket.send(R"({"type":"update","id":"a","max_tokens":7,"priority":3})");
+  const auto [of, change] = service_.wait_for_change(0);
+  EXPECT_EQ(of, id);
+  EXPECT_EQ(change.max_tokens, 7);
+  EXPECT_EQ(change.priority, 3);
+}
+
+TEST_F(served, echoIsThereOnlyIfAsked) {
+  for (const bool echo : {false, true}) {
+    server_options options;
+    options.echo = echo;
+    start(options);
+    http_client client{port()};
+    client.send("GET /echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+    EXPECT_EQ(client.read_line(), echo ? "HTTP/1.1 101 Switching Protocols" : "HTTP/1.1 404 Not Found");
+  }
 }
 
 } // namespace
