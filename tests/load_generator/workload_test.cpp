@@ -32,7 +32,7 @@ std::string flat(const dialogue& what) {
   return text;
 }
 
-constexpr std::uint64_t load(std::uint64_t n) { return n << 32; }
+constexpr std::uint64_t in_load(std::uint64_t n) { return n << 32; }
 
 } // namespace
 
@@ -45,7 +45,7 @@ RC_GTEST_PROP(Workload, ADialogueDependsOnItsNumberAndTheSeedAlone, ()) {
   workload_options options;
   options.seed = *rc::gen::inRange<std::uint64_t>(0, 1000);
   options.unique = *rc::gen::arbitrary<bool>();
-  const auto i = *rc::gen::inRange<std::uint64_t>(0, 1000) + load(*rc::gen::inRange<std::uint64_t>(0, 3));
+  const auto i = *rc::gen::inRange<std::uint64_t>(0, 1000) + in_load(*rc::gen::inRange<std::uint64_t>(0, 3));
   const auto one = made(name, options);
   const auto text = flat(one->at(i));
   one->at(i + 1);
@@ -84,7 +84,7 @@ TEST(Workload, ALoadSharesItsSystemPromptsAndTheNextHasOthers) {
   std::set<std::string> second;
   for (std::uint64_t i = 0; i < 60; ++i) {
     first.insert(what->at(i).system);
-    second.insert(what->at(load(1) + i).system);
+    second.insert(what->at(in_load(1) + i).system);
   }
   EXPECT_EQ(first.size(), 3U);
   EXPECT_EQ(second.size(), 3U);
