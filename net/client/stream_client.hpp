@@ -81,7 +81,11 @@ private:
 class stream_client {
 public:
   /// Throws boost::system::system_error.
-  static boost::asio::awaitable<stream_client> connect(std::string url, connect_options options = {});
+  static boost::asio::awaitable<stream_client> connect(std::string url, connect_options options);
+  // No default argument: g++ 12 destroys those of a coroutine that is awaited twice.
+  static boost::asio::awaitable<stream_client> connect(std::string url) {
+    return connect(std::move(url), connect_options{});
+  }
   explicit stream_client(std::shared_ptr<stream_connection> connection)
       : connection_(std::move(connection)) {}
   ~stream_client();
