@@ -25,6 +25,14 @@ TEST(Wording, IsEmptyWhereNothingIsSaidOrWordsHaveNoSpacesBetweenThem) {
   EXPECT_TRUE(content_words("巴黎的天气怎么样").empty());
 }
 
+TEST(Wording, OfALongTextOnlyTheBeginningCounts) {
+  std::string text;
+  for (int i = 0; i < 200; ++i)
+    text += std::to_string(i) + " ";
+  EXPECT_EQ(content_words(text).size(), most_content_words);
+  EXPECT_EQ(content_words(text + "moon"), content_words(text));
+}
+
 // Whatever bytes there are.
 RC_GTEST_PROP(Wording, IsSortedWithoutRepetitionsAndBounded, (const std::string& text)) {
   const auto words = content_words(text);

@@ -385,5 +385,27 @@ RC_GTEST_PROP(AnswerCache, KeepsItsPromisesWithGraphs, ()) {
   tell({"lru", *rc::gen::inRange<std::size_t>(3'000, 30'000), *rc::gen::inRange<std::size_t>(0, 4)});
 }
 
+TEST(AnswerCache, WhatHasExpiredIsNotFoundByItsWords) {
+  answer_cache_options options;
+  options.n_dimensions = n_dimensions;
+  options.embedder = our_embedder;
+  answer_cache cache{options, make_answer_eviction("lru")};
+  cache_entry entry;
+  entry.exact = exact_of(1);
+  entry.partition = partition_of(1);
+  entry.question = "how do lions hunt";
+  entry.embedding = {1, 0, 0};
+  entry.embedder = our_embedder;
+  entry.expires_s = 100;
+  entry.answer = std::make_shared<const cached_answer>();
+  cache.insert(std::make_shared<const cache_entry>(entry), 0);
+  const auto n_found = [&](int partition, unix_seconds now_s) {
+    return cache.worded_like(partition_of(partition), "lions that hunt", 0.5, 5, now_s)->size();
+  };
+  EXPECT_EQ(n_found(1, 99), 1U);
+  EXPECT_EQ(n_found(1, 100), 0U);
+  EXPECT_EQ(n_found(2, 99), 0U) << "another partition";
+}
+
 } // namespace
 } // namespace souffleur

@@ -52,6 +52,13 @@ TEST(EntryJson, NamesTheFieldThatIsMissingOrWrong) {
   }
 }
 
+TEST(EntryJson, NamesTheFirstOfSeveralThatAreWrong) {
+  auto changed = boost::json::parse(entry_as_json(entry_with_everything())).as_object();
+  changed["embedding"].as_array()[1] = "x";
+  changed["tokens"] = "x";
+  EXPECT_EQ(entry_from_json(boost::json::serialize(changed)).error(), "\"embedding\" is missing or wrong");
+}
+
 TEST(EntryJson, ReadsNothingThatIsNoEntry) {
   const auto line = entry_as_json(entry_with_everything());
   EXPECT_TRUE(entry_from_json(line).ok());

@@ -78,6 +78,8 @@ TEST(RedisAddress, NeedsOnlyAHost) {
   EXPECT_EQ(read->place(), "redis://cache.example:6379");
   EXPECT_EQ(parse_redis_address("redis://[fe80::1]")->host, "fe80::1");
   EXPECT_EQ(parse_redis_address("redis://:a/b@host/3")->password, "a/b");
+  EXPECT_EQ(parse_redis_address("redis://:a@b@host/3")->password, "a@b");
+  EXPECT_EQ(parse_redis_address("redis://:secret@host/3")->place(), "redis://host:6379");
   EXPECT_EQ(parse_redis_address("unix:///run/redis.sock")->path, "/run/redis.sock");
 }
 
