@@ -121,7 +121,7 @@ private:
   void on_news() {
     news_.wake();
     // The client does not even take what is being written.
-    if (is_writing_ && session_.n_held_tokens() > context_->options.max_held_tokens)
+    if (is_writing_ && session_.n_sendable_tokens() > context_->options.max_held_tokens)
       beast::get_lowest_layer(socket_).close();
   }
 

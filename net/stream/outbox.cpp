@@ -52,6 +52,10 @@ void stream_outbox::begin_turn(const turn_wishes& wishes) {
   appendable_ = abandoned_ = finished_ = false;
 }
 
+std::size_t stream_outbox::n_sendable_tokens() const {
+  return credit_ ? std::min(n_held_tokens_, static_cast<std::size_t>(*credit_)) : n_held_tokens_;
+}
+
 stream_outbox::rewound stream_outbox::rewind(std::int64_t after) {
   if (after >= seq_)
     return rewound::not_sent;

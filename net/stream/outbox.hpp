@@ -54,6 +54,8 @@ public:
   bool finished() const { return finished_ && !sent_.replays(); }
   /// Tokens waiting for credit or for the connection.
   std::size_t n_held_tokens() const { return n_held_tokens_; }
+  /// Of these, what waits for the connection.
+  std::size_t n_sendable_tokens() const;
   std::optional<std::int64_t> credit() const { return credit_; }
 
   enum class rewound : std::uint8_t { yes, gone, not_sent };

@@ -249,6 +249,13 @@ std::size_t stream_session::n_held_tokens() const {
   return n;
 }
 
+std::size_t stream_session::n_sendable_tokens() const {
+  std::size_t n = 0;
+  for (const auto& [name, one] : streams_)
+    n += one->outbox().n_sendable_tokens();
+  return n;
+}
+
 void stream_session::leave(bool may_come_back) {
   while (!streams_.empty()) {
     const auto first = streams_.begin();

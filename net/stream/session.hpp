@@ -55,6 +55,7 @@ public:
   std::optional<stream_time> due() const;
 
   std::size_t n_held_tokens() const;
+  std::size_t n_sendable_tokens() const;
   /// The client takes no answers, but asks for more.
   bool is_flooded() const { return notices_.size() > max_notices; }
   bool has_streams() const { return !streams_.empty(); }
