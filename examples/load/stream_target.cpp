@@ -1,5 +1,5 @@
-#include "net/client/stream_client.hpp"
 #include "examples/load/target.hpp"
+#include "net/client/stream_client.hpp"
 
 #include <boost/json/object.hpp>
 
