@@ -252,7 +252,7 @@ std::vector<finding> check_files(const server_settings& settings) {
     while (!existing.empty() && !std::filesystem::exists(existing))
       existing =
           existing.has_parent_path() && existing.parent_path() != existing ? existing.parent_path() : ".";
-    if (access(existing.c_str(), W_OK) != 0)
+    if (!std::filesystem::is_directory(existing) || access(existing.c_str(), W_OK) != 0)
       found.push_back({"kv.tier_folder", health::bad, folder + " cannot be written", ""});
   }
   return found;

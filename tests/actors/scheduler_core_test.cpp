@@ -181,9 +181,7 @@ public:
     who.request.id = id;
     who.request.arrival = now_;
     who.request.most_tokens = max_output;
-    who.expected = who.request.grammar ? expected_output(who.request.prompt, *who.request.sampling,
-                                                         grammar::grammar_cursor{who.request.grammar})
-                                       : expected_output(who.request.prompt, *who.request.sampling);
+    who.expected = expected_of(who.request);
     RC_ASSERT(credits_->take(who.request.tenant) == admission::granted);
     who.request.reply = std::make_shared<reply_handle>(sink_of(who.recorder), credits_, who.request.tenant);
     who.request.reply->accepted({static_cast<int>(who.request.prompt.size()), who.request.sampling->seed});
@@ -318,6 +316,12 @@ private:
     }
   }
 
+  static std::vector<token_id> expected_of(const admitted_request& request) {
+    if (!request.grammar)
+      return expected_output(request.prompt, *request.sampling);
+    return expected_output(request.prompt, *request.sampling, grammar::grammar_cursor{request.grammar});
+  }
+
   /// Those made already stand.
   void amend(client& who, int max_tokens) {
     if (who.recorder->ended())
@@ -327,8 +331,8 @@ private:
     RC_ASSERT(who.recorder->ended() == (n_made >= max_tokens));
     auto sampling = *who.request.sampling;
     sampling.max_tokens = std::max(max_tokens, n_made);
-    who.expected = expected_output(who.request.prompt, sampling);
     who.request.sampling = std::make_shared<const sampling_params>(std::move(sampling));
+    who.expected = expected_of(who.request);
   }
 
   void admit(const event& e) {

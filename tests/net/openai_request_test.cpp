@@ -126,7 +126,7 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"stream_options", R"({"include_usage":1})", "stream_options.include_usage"},
       {"model", "7"},
       {"response_format", "\"json\""},
-      {"response_format", R"({"type":"json_object"})"},
+      {"response_format", R"({"type":"xml"})"},
       {"tool_choice", "\"required\""},
       {"tool_choice", "{}"},
       {"souffleur", "[]"},
@@ -256,9 +256,9 @@ TEST(openai_request, toolsReachThePromptUnlessTheyAreSwitchedOff) {
   const auto tools_of = [](const std::string& extra) {
     return std::get<chat_prompt>(call_of(true, extra).generations.at(0).prompt).tools.size();
   };
-  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function"}]})"), 1U);
-  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function"}],"tool_choice":"auto"})"), 1U);
-  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function"}],"tool_choice":"none"})"), 0U);
+  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function","function":{"name":"f"}}]})"), 1U);
+  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto"})"), 1U);
+  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"})"), 0U);
 }
 
 TEST(openai_request, everyPromptHasNChoicesWithSeedsOfTheirOwn) {

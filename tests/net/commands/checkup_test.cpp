@@ -110,7 +110,7 @@ TEST(Checkup, FilesThatCannotBeReadAreNamedByTheirOptions) {
   EXPECT_TRUE(check_files(settings).empty());
   settings.api_keys = settings.tls_certificate = settings.tls_key = settings.cache_calibration =
       "/nonexistent";
-  settings.serving.tier_folder = "/proc/none";
+  settings.serving.tier_folder = "/dev/null/pages";
   std::vector<std::string> named;
   for (const auto& one : check_files(settings)) {
     EXPECT_EQ(one.state, health::bad);

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -49,6 +50,15 @@ TEST(frame_forms, theSchemaIsNotAnything) {
   EXPECT_FALSE(client.allows_text(R"({"type":"dance"})"));
 }
 
+/// JSON Schema takes 5.0 for an integer since its sixth draft; this validator does not.
+json::object with_plain_integers(json::object frame) {
+  for (auto& [name, value] : frame)
+    if (value.is_double() && std::trunc(value.get_double()) == value.get_double() &&
+        std::abs(value.get_double()) < 9e15)
+      value = static_cast<std::int64_t>(value.get_double());
+  return frame;
+}
+
 /// Planted bug that it caught: an upper bound of a field is checked, but is not in the schema, and the
 /// reverse.
 RC_GTEST_PROP(frame_forms_law, whatIsObeyedIsAsTheSchemaSays, ()) {
@@ -68,7 +78,7 @@ RC_GTEST_PROP(frame_forms_law, whatIsObeyedIsAsTheSchemaSays, ()) {
   const bool obeyed =
       std::holds_alternative<stream_command>(parse_stream_command(json::serialize(frame), "served"));
   RC_TAG(obeyed ? "obeyed" : "refused");
-  const bool allowed = client.allows(frame);
+  const bool allowed = client.allows(with_plain_integers(frame));
   RC_ASSERT(!obeyed || allowed);
   // What the schema does not allow in our own fields is refused; the rest is OpenAI's.
   bool own_is_wrong = false;
@@ -78,7 +88,7 @@ RC_GTEST_PROP(frame_forms_law, whatIsObeyedIsAsTheSchemaSays, ()) {
                        {"tokens", 1},       {"token", "t"}, {"after", 0}};
       if (frame.contains(field.name))
         one[field.name] = frame[field.name];
-      own_is_wrong |= !client.allows(one);
+      own_is_wrong |= !client.allows(with_plain_integers(one));
     }
   RC_ASSERT(!(obeyed && own_is_wrong));
 }

@@ -425,7 +425,7 @@ TEST(stream_outbox, originsHaveTheNamesOfTheProtocol) {
   for (std::size_t i = 0; i < n_token_origins; ++i)
     names.emplace_back(to_string(static_cast<token_origin>(i)));
   EXPECT_EQ(names, (std::vector<std::string>{"model", "prompt_lookup", "suffix", "answers", "prediction",
-                                             "recycling", "draft_model", "cache"}));
+                                             "recycling", "draft_model", "grammar", "cache"}));
 }
 
 } // namespace
