@@ -1,4 +1,5 @@
 """The same conversations with three clients that share no code: Python's `websockets`, Beast, and a browser."""
+import contextlib
 import json
 import os
 import pathlib
@@ -15,7 +16,9 @@ CONVERSATIONS = json.loads((pathlib.Path(__file__).parent.parent / "data/stream_
 
 class PythonClient:
     def __init__(self, server):
-        self.socket = websockets.sync.client.connect(server.stream_url, subprotocols=["souffleur.v1"])
+        self.stack = contextlib.ExitStack()
+        opened = websockets.sync.client.connect(server.stream_url, subprotocols=["souffleur.v1"])
+        self.socket = self.stack.enter_context(opened)
 
     def send(self, text):
         self.socket.send(text)
@@ -27,7 +30,7 @@ class PythonClient:
         self.socket.socket.shutdown(2)
 
     def close(self):
-        self.socket.close()
+        self.stack.close()
 
 
 class BeastClient:

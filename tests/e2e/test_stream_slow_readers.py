@@ -9,7 +9,7 @@ from websockets.uri import parse_uri
 from stream_client import StreamClient, text_of, tokens_of
 from waiting import wait_until
 
-QUICK = {"max_tokens": 60, "temperature": 0, "ignore_eos": True}
+QUICK = {"max_tokens": 20, "temperature": 0, "ignore_eos": True}
 LARGE = {"max_tokens": 2000, "temperature": 1, "ignore_eos": True, "messages": [{"role": "user", "content": "Go on"}],
          "logprobs": True, "top_logprobs": 20}
 
@@ -26,8 +26,7 @@ class DeafClient:
         self.flush(protocol)
         while not protocol.handshake_exc and protocol.state.name == "CONNECTING":
             protocol.receive_data(self.socket.recv(1))
-        for i in range(2):
-            protocol.send_text(json.dumps({"type": "generate", "id": str(i), **LARGE}).encode())
+        protocol.send_text(json.dumps({"type": "generate", "id": "a", **LARGE}).encode())
         self.flush(protocol)
 
     def flush(self, protocol):
@@ -48,7 +47,7 @@ def test_twenty_deaf_clients_harm_nobody(start_server):
     async def conversation():
         alone = [await ask(server, i) for i in range(4)]
         deaf = [DeafClient(server) for _ in range(20)]
-        wait_until(lambda: json.loads(server.get("/souffleur/kv"))["sequences"] >= 40)
+        wait_until(lambda: json.loads(server.get("/souffleur/kv"))["sequences"] >= 20)
         assert await asyncio.gather(*(ask(server, i) for i in range(4))) == alone
         for one in deaf:
             one.socket.close()
