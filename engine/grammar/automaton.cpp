@@ -17,6 +17,7 @@ result<automaton> automaton::compile(const rules& grammar, const automaton_limit
     return failure{"no text at all fits it"};
   if (const auto rule = left_recursive_state(builder.states()))
     return failure{"rule \"" + builder.name_of(*rule) + "\" begins with itself (left recursion)"};
+  mark_other_text(builder.states(), builder.start_of(grammar.json_character));
   automaton made;
   made.states_ = std::move(builder.states());
   made.start_ = builder.start();

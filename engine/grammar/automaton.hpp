@@ -45,6 +45,8 @@ public:
     std::vector<call_edge> calls;
     bool is_end = false;
     int n_plain = 0; ///< so many characters of JSON strings may be read from here on; `any_number`: no limit
+    /// Reads what a JSON string has as it is, and not as such a string's next character.
+    bool reads_other_text = false;
   };
   static constexpr int any_number = std::numeric_limits<int>::max();
 

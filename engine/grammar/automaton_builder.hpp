@@ -19,6 +19,10 @@ public:
   std::optional<failure> build();
   std::vector<automaton::state>& states() { return states_; }
   state_id start() const { return starts_[static_cast<std::size_t>(grammar_.root)]; }
+  /// Nothing: there is no such rule.
+  std::optional<state_id> start_of(rule_id rule) const {
+    return rule < 0 ? std::nullopt : std::optional{starts_[static_cast<std::size_t>(rule)]};
+  }
   /// Of the rule that the state belongs to.
   std::string name_of(state_id state) const;
 

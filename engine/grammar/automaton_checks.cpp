@@ -170,6 +170,14 @@ bool drop_dead_ends(states_t& states, state_id start) {
   return lives[start];
 }
 
+void mark_other_text(states_t& states, std::optional<state_id> character) {
+  const auto is_special = [](const automaton::byte_edge& edge) {
+    return edge.last < 0x20 || (edge.first == edge.last && (edge.first == '"' || edge.first == '\\'));
+  };
+  for (state_id s = 0; s < states.size(); ++s)
+    states[s].reads_other_text = s != character && !std::ranges::all_of(states[s].bytes, is_special);
+}
+
 std::optional<state_id> left_recursive_state(const states_t& states) {
   const components of{states};
   for (state_id s = 0; s < states.size(); ++s)

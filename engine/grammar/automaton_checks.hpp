@@ -17,6 +17,9 @@ void mark_empty_calls(std::vector<automaton::state>& states);
 /// Removes edges that lead to no end. False if none is left from `start`.
 bool drop_dead_ends(std::vector<automaton::state>& states, state_id start);
 
+/// Sets reads_other_text; `character` is where a character of a JSON string begins.
+void mark_other_text(std::vector<automaton::state>& states, std::optional<state_id> character);
+
 /// A rule's start that calls itself, perhaps through others, before a byte is read.
 /// REQUIRES: mark_empty_calls.
 std::optional<state_id> left_recursive_state(const std::vector<automaton::state>& states);

@@ -20,6 +20,7 @@ void closure::begin() {
   fresh_.clear();
   can_end_ = false;
   n_plain_ = 0;
+  is_exact_ = true;
 }
 
 bool closure::see(const place& where) {
@@ -65,6 +66,7 @@ bool closure::run(const std::vector<const stack_node*>& stacks) {
     const auto where = todo_[i];
     const auto& state = automaton_.at(where.state);
     n_plain_ = std::max(n_plain_, state.n_plain);
+    is_exact_ = is_exact_ && !state.reads_other_text;
     if (!state.bytes.empty())
       reading_.push_back(where);
     for (const auto to : state.jumps)

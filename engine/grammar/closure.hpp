@@ -43,7 +43,10 @@ public:
   std::vector<place> settled(Settle settle);
 
   bool can_end() const { return can_end_; }
+  /// So many characters may be read as a JSON string's.
   int n_plain() const { return n_plain_; }
+  /// And plain text in no other way.
+  bool is_exact() const { return is_exact_; }
   std::size_t n_places() const { return todo_.size(); }
 
 private:
@@ -59,6 +62,7 @@ private:
   std::uint32_t stamp_ = 0;
   bool can_end_ = false;
   int n_plain_ = 0;
+  bool is_exact_ = true;
 
   /// Open addressing; entries of earlier searches count as free.
   struct seen_entry {

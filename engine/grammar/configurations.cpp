@@ -41,7 +41,7 @@ configurations::configurations(std::shared_ptr<const automaton> of)
 
 void configurations::add_special(configuration_id itself) {
   static const std::vector<place> no_places(1);
-  known_.push_back({&no_places, false, 0});
+  known_.push_back({&no_places});
   table_.insert(table_.end(), n_classes_, itself);
 }
 
@@ -61,19 +61,21 @@ configuration_id configurations::find_after(configuration_id from, std::uint8_t 
 configuration_id configurations::concluded() {
   effort_ += closure_.n_places();
   auto reading = closure_.settled([&](stack_node& node) { return intern(std::move(node)); });
-  return intern(std::move(reading), closure_.can_end(), closure_.n_plain());
+  return intern(std::move(reading), {nullptr, closure_.can_end(), closure_.is_exact(), closure_.n_plain()});
 }
 
-configuration_id configurations::intern(std::vector<place> reading, bool can_end, int n_plain) {
-  if (reading.empty() && !can_end)
+configuration_id configurations::intern(std::vector<place> reading, configuration traits) {
+  if (reading.empty() && !traits.can_end)
     return no_configuration;
   sort_and_drop_repeats(reading);
-  reading.insert(reading.begin(), {can_end ? state_id{1} : 0, static_cast<stack_id>(n_plain)});
+  reading.insert(reading.begin(), {(traits.can_end ? state_id{1} : 0) | (traits.is_exact ? state_id{2} : 0),
+                                   static_cast<stack_id>(traits.n_plain)});
   const auto next = static_cast<configuration_id>(known_.size());
   const auto [entry, is_new] = numbers_.emplace(std::move(reading), next);
   if (!is_new)
     return entry->second;
-  known_.push_back({&entry->first, can_end, n_plain});
+  traits.places = &entry->first;
+  known_.push_back(traits);
   table_.insert(table_.end(), n_classes_, unknown);
   n_bytes_ += entry->first.size() * sizeof(place) + sizeof(configuration) + entry_bytes +
               n_classes_ * sizeof(configuration_id);
@@ -132,7 +134,7 @@ configuration_id configurations::copied_to(configurations& other, configuration_
   }
   for (auto& one : reading)
     one.stack = numbers.at(one.stack);
-  return other.intern(std::move(reading), known_[id].can_end, known_[id].n_plain);
+  return other.intern(std::move(reading), known_[id]);
 }
 
 } // namespace souffleur::grammar

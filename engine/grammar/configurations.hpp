@@ -40,8 +40,10 @@ public:
   bool is_over(configuration_id id) const { return known_[id].places->size() == 1; }
   /// The byte that has to follow, if there is only one.
   std::optional<std::uint8_t> only_byte(configuration_id id) const;
-  /// See automaton::state.
+  /// So many characters may be read as they are in JSON strings, perhaps more.
   int n_plain(configuration_id id) const { return known_[id].n_plain; }
+  /// No more than that.
+  bool is_exact(configuration_id id) const { return known_[id].is_exact; }
 
   /// The same configuration in another object of the same automaton.
   configuration_id copied_to(configurations& other, configuration_id id) const;
@@ -58,13 +60,15 @@ private:
   struct configuration {
     const std::vector<place>* places = nullptr; ///< behind the first, which stands for the rest: what reads
     bool can_end = false;
+    bool is_exact = false;
     int n_plain = 0;
   };
 
   configuration_id find_after(configuration_id from, std::uint8_t byte, std::size_t cell);
   /// Of what the closure has found.
   configuration_id concluded();
-  configuration_id intern(std::vector<place> reading, bool can_end, int n_plain);
+  /// `traits` has everything but the places.
+  configuration_id intern(std::vector<place> reading, configuration traits);
   void add_special(configuration_id itself);
   stack_id intern(stack_node node);
 

@@ -1,5 +1,9 @@
 #include "engine/grammar/grammar_library.hpp"
 
+#include "engine/grammar/automaton.hpp"
+#include "engine/grammar/expression.hpp"
+#include "engine/grammar/vocabulary_trie.hpp"
+
 #include <algorithm>
 
 namespace souffleur::grammar {

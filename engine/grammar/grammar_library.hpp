@@ -4,6 +4,7 @@
 #include "engine/grammar/output_grammar.hpp"
 #include "engine/grammar/token_grammar.hpp"
 #include "engine/result.hpp"
+#include "engine/tokenizer.hpp"
 
 #include <cstddef>
 #include <list>

@@ -1,5 +1,6 @@
 #include "engine/grammar/output_grammar.hpp"
 
+#include "engine/grammar/expression.hpp"
 #include "engine/grammar/gbnf_reader.hpp"
 #include "engine/grammar/json_rules.hpp"
 #include "engine/grammar/regex_reader.hpp"

@@ -1,13 +1,15 @@
 // What an answer has to look like, in the words of a request.
 #pragma once
 
-#include "engine/grammar/expression.hpp"
 #include "engine/result.hpp"
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace souffleur::grammar {
+
+struct rules;
 
 enum class language : std::uint8_t {
   json_object, ///< any; no source

@@ -1,5 +1,10 @@
 #include "engine/grammar/token_grammar.hpp"
 
+#include "engine/grammar/automaton.hpp"
+#include "engine/grammar/configurations.hpp"
+#include "engine/grammar/vocabulary_trie.hpp"
+
+#include <unordered_map>
 #include <vector>
 
 namespace souffleur::grammar {
@@ -83,11 +88,12 @@ token_mask_ptr token_grammar::mask(const position& wanted) {
   if (const auto found = now_->masks.find(at.at); found != now_->masks.end())
     return found->second;
   mask_search search{known, known.effort() + limits_.effort_per_mask, token_mask(vocabulary_->n_words())};
-  const bool all_plain = known.n_plain(at.at) >= vocabulary_trie::n_most_plain;
-  if (all_plain)
-    search.mask = vocabulary_->plain();
-  const bool done =
-      at.at != too_many_ways && search.walk(all_plain ? vocabulary_->others() : vocabulary_->all(), at.at);
+  const int n_plain = known.n_plain(at.at);
+  const bool is_text = n_plain >= vocabulary_trie::n_most_plain || (known.is_exact(at.at) && n_plain > 0);
+  if (is_text)
+    search.mask = vocabulary_->plain(n_plain);
+  const auto& trie = is_text ? vocabulary_->others() : vocabulary_->all();
+  const bool done = at.at != too_many_ways && search.walk(trie, at.at);
   if (done && known.can_end(at.at))
     for (const auto end : vocabulary_->vocabulary().end_tokens())
       allow(search.mask, end);

@@ -1,20 +1,19 @@
 // A grammar joined with a vocabulary: which tokens may come next.
 #pragma once
 
-#include "engine/grammar/automaton.hpp"
-#include "engine/grammar/configurations.hpp"
-#include "engine/grammar/vocabulary_trie.hpp"
+#include "engine/grammar/token_mask.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 
 namespace souffleur::grammar {
 
-using token_mask_ptr = std::shared_ptr<const token_mask>;
+class automaton;
+class vocabulary_trie;
 
 struct token_grammar_limits {
   /// Of what is remembered: configurations and masks. Beyond it all is forgotten and found anew.
@@ -34,7 +33,7 @@ public:
   /// A text that has been read. A value.
   struct position {
     std::shared_ptr<era> in;
-    configuration_id at = no_configuration;
+    std::uint32_t at = 0; ///< a configuration_id
   };
 
   position start();

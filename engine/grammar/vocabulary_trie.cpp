@@ -23,20 +23,25 @@ std::vector<byte_trie::spelled> usable_tokens(const tokenizer& vocabulary) {
   return tokens;
 }
 
-bool is_plain(std::string_view bytes) {
+/// -1: the token is not plain.
+int n_plain_characters(std::string_view bytes) {
   const auto is_special = [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
   };
-  return std::ranges::none_of(bytes, is_special) && is_valid_utf8(bytes) &&
-         characters_of(bytes).size() <= vocabulary_trie::n_most_plain;
+  const auto n = characters_of(bytes).size();
+  const bool is_plain =
+      std::ranges::none_of(bytes, is_special) && is_valid_utf8(bytes) && n <= vocabulary_trie::n_most_plain;
+  return is_plain ? static_cast<int>(n) : -1;
 }
 
-token_mask plain_tokens(const tokenizer& vocabulary) {
-  token_mask mask((static_cast<std::size_t>(vocabulary.vocabulary_size()) + 63) / 64);
+std::vector<token_mask> plain_tokens(const tokenizer& vocabulary) {
+  const token_mask none((static_cast<std::size_t>(vocabulary.vocabulary_size()) + 63) / 64);
+  std::vector<token_mask> masks(vocabulary_trie::n_most_plain + 1, none);
   for (const auto& [bytes, token] : usable_tokens(vocabulary))
-    if (is_plain(bytes))
-      allow(mask, token);
-  return mask;
+    if (const int n = n_plain_characters(bytes); n >= 0)
+      for (int most = n; most <= vocabulary_trie::n_most_plain; ++most)
+        allow(masks[static_cast<std::size_t>(most)], token);
+  return masks;
 }
 
 std::vector<byte_trie::spelled> without(std::vector<byte_trie::spelled> tokens, const token_mask& those) {
@@ -76,6 +81,6 @@ byte_trie::byte_trie(std::vector<spelled> tokens) {
 
 vocabulary_trie::vocabulary_trie(std::shared_ptr<const tokenizer> vocabulary)
     : vocabulary_(std::move(vocabulary)), plain_(plain_tokens(*vocabulary_)),
-      all_(usable_tokens(*vocabulary_)), others_(without(usable_tokens(*vocabulary_), plain_)) {}
+      all_(usable_tokens(*vocabulary_)), others_(without(usable_tokens(*vocabulary_), plain_.back())) {}
 
 } // namespace souffleur::grammar

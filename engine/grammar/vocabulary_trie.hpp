@@ -1,26 +1,16 @@
 // A vocabulary's tokens by their bytes, so that what several begin with is read once.
 #pragma once
 
+#include "engine/grammar/token_mask.hpp"
 #include "engine/tokenizer.hpp"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
 namespace souffleur::grammar {
-
-/// Token `t` is allowed if bit t % 64 of word t / 64 is set.
-using token_mask = std::vector<std::uint64_t>;
-
-inline bool allows(const token_mask& mask, token_id token) {
-  const auto bit = static_cast<std::size_t>(token);
-  return token >= 0 && bit / 64 < mask.size() && (mask[bit / 64] >> (bit % 64) & 1) != 0;
-}
-
-inline void allow(token_mask& mask, token_id token) {
-  mask[static_cast<std::size_t>(token) / 64] |= std::uint64_t{1} << (static_cast<std::size_t>(token) % 64);
-}
 
 /// Nodes in preorder: a node's subtree ends where its next sibling begins.
 class byte_trie {
@@ -60,8 +50,9 @@ private:
 
 /// What a grammar can be joined with: every token that has bytes, but for control tokens and ends.
 ///
-/// Most tokens are plain: whole characters that a JSON string has as they are. Where a grammar reads so many
-/// of them, they are allowed together, and only `others` are looked at one by one.
+/// Most tokens are plain: whole characters that a JSON string has as they are. Where a grammar reads a
+/// string's text, those that are short enough are allowed together, and only `others` are looked at one by
+/// one.
 class vocabulary_trie {
 public:
   explicit vocabulary_trie(std::shared_ptr<const tokenizer> vocabulary);
@@ -69,14 +60,17 @@ public:
   const tokenizer& vocabulary() const { return *vocabulary_; }
   const byte_trie& all() const { return all_; }
   const byte_trie& others() const { return others_; }
-  const token_mask& plain() const { return plain_; }
   /// A plain token has so many characters at most.
   static constexpr int n_most_plain = 24;
-  std::size_t n_words() const { return plain_.size(); }
+  /// Plain tokens of at most `n_characters`.
+  const token_mask& plain(int n_characters) const {
+    return plain_[static_cast<std::size_t>(std::clamp(n_characters, 0, n_most_plain))];
+  }
+  std::size_t n_words() const { return plain_.front().size(); }
 
 private:
   std::shared_ptr<const tokenizer> vocabulary_;
-  token_mask plain_;
+  std::vector<token_mask> plain_; ///< by number of characters
   byte_trie all_;
   byte_trie others_;
 };

@@ -17,7 +17,7 @@ constexpr std::uint64_t fresh_seed = 4711;
 
 prompt_format format_of(int context_length = 256) {
   return {std::make_shared<fake_tokenizer>(), std::make_shared<fake_chat_template>(), "fingerprint",
-          context_length};
+          context_length, std::make_shared<grammar::grammar_library>(std::make_shared<fake_tokenizer>())};
 }
 
 generation_request text_request(const std::string& text) {
@@ -297,7 +297,33 @@ TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
   EXPECT_TRUE(add(changed([](auto& r) { r.attention = {16, 128}; })));
   EXPECT_TRUE(add(changed([](auto& r) { r.attention = {32, 64}; })));
   EXPECT_TRUE(add(changed([](auto& r) { r.speculation.acceptance = "token"; })));
+  using grammar::language;
+  EXPECT_TRUE(add(changed([](auto& r) { r.output = {{language::regex, "a"}, ""}; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.output = {{language::regex, "b"}, ""}; })));
+  EXPECT_TRUE(add(changed([](auto& r) { r.output = {{language::json_schema, "{}"}, ""}; })));
   EXPECT_TRUE(add(key_of_request(keyed_request(), "other weights").exact));
+}
+
+TEST(RequestPreparation, AFormIsCompiledOrNamed) {
+  using grammar::language;
+  auto request = text_request("abc");
+  EXPECT_EQ(admitted(request).grammar, nullptr);
+  request.output = {{language::regex, "[a-c]+"}, "guided_regex"};
+  const auto grammar = admitted(request).grammar;
+  ASSERT_NE(grammar, nullptr);
+  const grammar::grammar_cursor cursor{grammar};
+  EXPECT_TRUE(cursor.after(0));
+  EXPECT_FALSE(cursor.after(3));
+  request.output = {{language::regex, "("}, "guided_regex"};
+  EXPECT_EQ(blamed(request), "guided_regex");
+  request.output = {{language::json_schema, R"({"not": {}})"}, "response_format"};
+  EXPECT_EQ(blamed(request), "response_format");
+}
+
+TEST(RequestPreparation, ToolsNeedATemplateThatShowsThem) {
+  auto request = text_request("");
+  request.prompt = chat_prompt{{{{"role", "user"}, {"content", "abc"}}}, {{{"type", "function"}}}};
+  EXPECT_EQ(blamed(request), "tools");
 }
 
 TEST(RequestPreparation, GreedyAnswersShareTheirKeyAcrossSeeds) {

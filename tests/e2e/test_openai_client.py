@@ -166,7 +166,7 @@ def post(server, path, body, raw=None):
     ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
     ({"stream": "yes"}, "stream"),
     ({"stream_options": {"include_usage": True}}, "stream_options"),
-    ({"response_format": {"type": "json_object"}}, "response_format"),
+    ({"response_format": {"type": "yaml"}}, "response_format.type"),
     ({"souffleur": {"speculation": 3}}, "souffleur.speculation"),
     ({"messages": [{"role": "user", "content": "word " * 20000}]}, "messages"),
 ])

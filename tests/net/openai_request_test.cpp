@@ -126,7 +126,13 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"stream_options", R"({"include_usage":1})", "stream_options.include_usage"},
       {"model", "7"},
       {"response_format", "\"json\""},
-      {"response_format", R"({"type":"xml"})", "response_format.type"},
+      {"response_format", R"({"type":"yaml"})", "response_format.type"},
+      {"response_format", "{}", "response_format.type"},
+      {"response_format", R"({"type":"json_schema"})", "response_format.json_schema.schema"},
+      {"guided_regex", "7"},
+      {"grammar", "{}"},
+      {"structured_outputs", R"({"regex":7})", "structured_outputs.regex"},
+      {"structured_outputs", R"({"structural_tag":{}})", "structured_outputs.structural_tag"},
       {"souffleur", "[]"},
       {"souffleur", R"({"priority":101})", "souffleur.priority"},
       {"souffleur", R"({"priority":"x"})", "souffleur.priority"},
@@ -185,8 +191,14 @@ TEST(openai_request, aWrongChatFieldIsNamed) {
               "messages[0].content[1].type"},
              {"messages", R"([{"role":"user","content":[{"type":"text"}]}])", "messages[0].content[0].text"},
              {"tools", "{}"},
+             {"tools", "[7]", "tools[0].type"},
+             {"tools", R"([{"type":"function"}])", "tools[0].function"},
+             {"tools", R"([{"type":"function","function":{"name":"a b"}}])", "tools[0].function.name"},
+             {"tools", R"([{"type":"function","function":{"name":"a","parameters":7}}])",
+              "tools[0].function.parameters"},
              {"tool_choice", "\"required\""},
              {"tool_choice", "{}"},
+             {"parallel_tool_calls", "7"},
              {"logprobs", "1"},
              {"top_logprobs", "1"},
              {"top_logprobs", "0"},
@@ -256,9 +268,67 @@ TEST(openai_request, toolsReachThePromptUnlessTheyAreSwitchedOff) {
   const auto tools_of = [](const std::string& extra) {
     return std::get<chat_prompt>(call_of(true, extra).generations.at(0).prompt).tools.size();
   };
-  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function","function":{"name":"f"}}]})"), 1U);
-  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"auto"})"), 1U);
-  EXPECT_EQ(tools_of(R"({"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"none"})"), 0U);
+  const std::string tools = R"({"tools":[{"type":"function","function":{"name":"f"}}])";
+  EXPECT_EQ(tools_of(tools + "}"), 1U);
+  EXPECT_EQ(tools_of(tools + R"(,"tool_choice":"auto"})"), 1U);
+  EXPECT_EQ(tools_of(tools + R"(,"tool_choice":"none"})"), 0U);
+}
+
+TEST(openai_request, callsThatAreRequiredOrStrictHaveAForm) {
+  const auto output_of = [](const std::string& function, const std::string& more) {
+    return call_of(true, R"({"tools":[{"type":"function","function":)" + function +
+                             R"(},{"type":"function","function":{"name":"g"}}])" + more + "}")
+        .generations.at(0)
+        .output;
+  };
+  const std::string f = R"({"name":"f","description":"d","parameters":{"type":"object"}})";
+  EXPECT_FALSE(output_of(f, ""));
+  EXPECT_FALSE(output_of(f, R"(,"tool_choice":"auto")"));
+  const auto required = output_of(f, R"(,"tool_choice":"required","parallel_tool_calls":false)");
+  ASSERT_TRUE(required);
+  EXPECT_EQ(required->grammar.in, grammar::language::tool_calls);
+  EXPECT_EQ(
+      required->grammar.source,
+      R"({"functions":[{"name":"f","parameters":{"type":"object"}},{"name":"g"}],"parallel":false,"required":true})");
+  EXPECT_EQ(output_of(f, R"(,"tool_choice":{"type":"function","function":{"name":"g"}})")->grammar.source,
+            R"({"functions":[{"name":"g"}],"parallel":false,"required":true})");
+  EXPECT_EQ(output_of(R"({"name":"f","strict":true})", "")->grammar.source,
+            R"({"functions":[{"name":"f","strict":true},{"name":"g"}],"parallel":true,"required":false})");
+}
+
+TEST(openai_request, anAnswerHasTheFormThatOneOfTheWordsSays) {
+  using grammar::language;
+  struct word {
+    const char* request;
+    language in;
+    const char* source;
+    const char* parameter;
+  };
+  for (
+      const auto& [request, in, source, parameter] : std::vector<word>{
+          {R"({"response_format":{"type":"json_object"}})", language::json_object, "", "response_format"},
+          {R"({"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":{"type":"null"}}}})",
+           language::json_schema, R"({"type":"null"})", "response_format.json_schema.schema"},
+          {R"({"guided_json":{"type":"null"}})", language::json_schema, R"({"type":"null"})", "guided_json"},
+          {R"({"guided_json":"{}"})", language::json_schema, "{}", "guided_json"},
+          {R"({"guided_regex":"a+"})", language::regex, "a+", "guided_regex"},
+          {R"({"guided_choice":["a","b"]})", language::choice, R"(["a","b"])", "guided_choice"},
+          {R"({"guided_grammar":"root ::= x"})", language::gbnf, "root ::= x", "guided_grammar"},
+          {R"({"grammar":"root ::= x"})", language::gbnf, "root ::= x", "grammar"},
+          {R"({"json_schema":{}})", language::json_schema, "{}", "json_schema"},
+          {R"({"structured_outputs":{"regex":"a"}})", language::regex, "a", "structured_outputs.regex"}})
+    for (const bool chat : {false, true}) {
+      const auto output = call_of(chat, request).generations.at(0).output;
+      ASSERT_TRUE(output) << request;
+      EXPECT_EQ(output->grammar, (grammar::output_grammar{in, source})) << request;
+      EXPECT_EQ(output->parameter, parameter);
+    }
+  EXPECT_FALSE(call_of(true, R"({"response_format":{"type":"text"}})").generations.at(0).output);
+  EXPECT_EQ(error_of(false, {{"grammar", "root ::= x"}, {"guided_regex", "a"}}).parameter, "grammar");
+  EXPECT_EQ(error_of(true, {{"grammar", "root ::= x"},
+                            {"tools", json::parse(R"([{"type":"function","function":{"name":"f"}}])")}})
+                .parameter,
+            "grammar");
 }
 
 TEST(openai_request, everyPromptHasNChoicesWithSeedsOfTheirOwn) {
@@ -396,6 +466,10 @@ const std::vector<std::string> known_fields{"model",
                                             "tools",
                                             "tool_choice",
                                             "response_format",
+                                            "parallel_tool_calls",
+                                            "guided_json",
+                                            "guided_choice",
+                                            "structured_outputs",
                                             "max_completion_tokens",
                                             "prediction",
                                             "souffleur"};

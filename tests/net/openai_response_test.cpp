@@ -11,6 +11,7 @@
 
 #include <limits>
 #include <map>
+#include <sstream>
 
 namespace souffleur {
 namespace {
@@ -383,6 +384,72 @@ TEST(openai_response, timingsOfAnEmptyAnswerAreNumbers) {
   EXPECT_EQ(timings_object(usage).at("tokens_per_second"), 0.0);
   usage.n_output_tokens = 11;
   EXPECT_EQ(timings_object(usage).at("tokens_per_second"), 10.0);
+}
+
+/// What one choice of a chat with tools says, streamed (the deltas joined) and at once.
+json::object told_with_tools(const std::string& text, bool parallel, bool streamed) {
+  openai_call call;
+  call.chat = true;
+  call.has_tools = true;
+  call.parallel_tool_calls = parallel;
+  call.generations.resize(1);
+  call.echoes.resize(1);
+  call.echoed_tokens.resize(1);
+  openai_response response{call, {"chatcmpl-1", "m", "f", 1}, spelled};
+  std::vector<generation_event> events{generation_accepted{1, 1}};
+  for (const char letter : text)
+    events.push_back(
+        generation_delta{{{1, token_origin::model, std::string{letter}, std::string{letter}, {}}}, "", {}});
+  events.push_back(generation_finished{finish_reason::stop, "", {}});
+  json::object joined{{"content", ""}, {"tool_calls", json::array{}}};
+  for (const auto& event : events) {
+    if (!streamed) {
+      response.collect(0, event);
+      continue;
+    }
+    std::istringstream chunks{response.stream(0, event)};
+    for (std::string line; std::getline(chunks, line);) {
+      if (!line.starts_with("data: {"))
+        continue;
+      const auto choice = json::parse(line.substr(6)).at("choices").at(0);
+      const auto& delta = choice.at("delta").as_object();
+      if (const auto* content = delta.if_contains("content"))
+        joined["content"].as_string() += content->as_string();
+      if (const auto* calls = delta.if_contains("tool_calls"))
+        for (auto one : calls->as_array()) {
+          EXPECT_EQ(one.at("index"), joined["tool_calls"].as_array().size());
+          one.as_object().erase("index");
+          joined["tool_calls"].as_array().push_back(one);
+        }
+      joined["finish_reason"] = choice.at("finish_reason");
+    }
+  }
+  if (streamed)
+    return joined;
+  const auto choice = response.body().at("choices").at(0);
+  auto message = choice.at("message").as_object();
+  return {{"content", message["content"].is_null() ? "" : message["content"]},
+          {"tool_calls", message.contains("tool_calls") ? message["tool_calls"] : json::array{}},
+          {"finish_reason", choice.at("finish_reason")}};
+}
+
+TEST(openai_response, callsOfFunctionsAreTakenOutOfTheText) {
+  const std::string call = "<tool_call>\n{\"name\": \"f\", \"arguments\": {\"a\": 1}}\n</tool_call>";
+  for (const bool streamed : {false, true}) {
+    auto told = told_with_tools("So:\n" + call + "\n" + call, true, streamed);
+    EXPECT_EQ(told["content"], "So:");
+    EXPECT_EQ(told["finish_reason"], "tool_calls");
+    ASSERT_EQ(told["tool_calls"].as_array().size(), 2U);
+    const auto& second = told["tool_calls"].at(1);
+    EXPECT_EQ(second.at("function").at("arguments"), R"({"a":1})");
+    EXPECT_NE(second.at("id"), told["tool_calls"].at(0).at("id"));
+    told = told_with_tools(call + "\n" + call, false, streamed);
+    EXPECT_EQ(told["tool_calls"].as_array().size(), 1U) << "not parallel";
+    told = told_with_tools("just words <tool", true, streamed);
+    EXPECT_EQ(told["content"], "just words <tool");
+    EXPECT_EQ(told["finish_reason"], "stop");
+    EXPECT_EQ(told["tool_calls"].as_array().size(), 0U);
+  }
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "engine/drafting/grammar_drafts.hpp"
 #include "engine/grammar/grammar_library.hpp"
 #include "engine/grammar/output_grammar.hpp"
+#include "engine/grammar/vocabulary_trie.hpp"
 #include "engine/sampler.hpp"
 #include "tests/engine/grammar/naive_language.hpp"
 #include "tests/engine/grammar/random_schema.hpp"
