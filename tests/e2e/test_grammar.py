@@ -9,7 +9,7 @@ import pytest
 
 from random_schemas import random_schemas
 
-# Bounds every answer: the longest of a schema without arrays of arrays is shorter.
+# More than any answer needs that is no list without end.
 MOST_TOKENS = 250
 
 
