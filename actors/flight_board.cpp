@@ -7,9 +7,6 @@ namespace souffleur {
 
 namespace {
 
-/// Ids of requests are counted up from 0.
-constexpr request_id flight_bit = request_id{1} << 63;
-
 double ms_between(steady_time from, steady_time to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -115,7 +112,7 @@ void flight_board::publish(request_id generation, generation_event event) {
   }
   // Whoever asks for the same from now on finds the answer in the cache, or generates anew.
   if (const auto* end = std::get_if<generation_finished>(&event))
-    land(found->second, *end);
+    land(found->first, found->second, *end);
   else
     for (const auto& reader : found->second.readers)
       reader.who.reply->fail(std::get<generation_failed>(event));
@@ -132,26 +129,35 @@ void flight_board::send(flight& to, const generation_delta& delta) {
   }
 }
 
-void flight_board::land(flight& ended, const generation_finished& end) {
+void flight_board::land(request_id generation, flight& ended, const generation_finished& end) {
   if (ended.then && end.reason == finish_reason::stop)
     ended.then(answer_of(ended.so_far, end));
   for (const auto& reader : ended.readers) {
     auto own = end;
     if (own.usage.source == answer_source::model && !reader.is_first)
       own.usage.source = answer_source::flight;
-    report(reader, own);
+    report(generation, reader, own);
     reader.who.reply->finish(own);
   }
 }
 
 /// A generation reports itself.
-void flight_board::report(const reader_state& reader, const generation_finished& end) const {
+void flight_board::report(request_id generation, const reader_state& reader,
+                          const generation_finished& end) const {
   if (end.usage.source == answer_source::model)
     return;
   const auto& who = reader.who;
   const double ttft_ms = reader.first_token_at ? ms_between(who.arrival, *reader.first_token_at) : -1;
-  metrics_->record(request_report{to_string(end.reason), end.usage, ttft_ms,
-                                  ms_between(who.arrival, std::chrono::steady_clock::now())});
+  const auto now = std::chrono::steady_clock::now();
+  metrics_->record(
+      request_report{to_string(end.reason),
+                     end.usage,
+                     ttft_ms,
+                     ms_between(who.arrival, now),
+                     who.id,
+                     generation,
+                     who.tenant,
+                     {who.arrival, {}, {}, {}, reader.first_token_at.value_or(steady_time{}), now}});
 }
 
 void flight_board::remove(flights::iterator ended) {

@@ -22,6 +22,7 @@ struct flight_reader {
   generation_accepted accepted; ///< what it is told first
   steady_time arrival;
   steady_time deadline;
+  std::string tenant{};
 };
 
 /// Each reader gets the whole stream from its first token on, once and in order, whenever it came; the one
@@ -84,8 +85,8 @@ private:
   static void admit(flight& to, flight_reader reader);
   void publish(request_id generation, generation_event event);
   static void send(flight& to, const generation_delta& delta);
-  void land(flight& ended, const generation_finished& end);
-  void report(const reader_state& reader, const generation_finished& end) const;
+  void land(request_id generation, flight& ended, const generation_finished& end);
+  void report(request_id generation, const reader_state& reader, const generation_finished& end) const;
   void remove(flights::iterator ended);
 
   mutable std::mutex mutex_;

@@ -98,6 +98,7 @@ void looked_up(self_pointer self, request_id generation, const cache_finding_ptr
   if (waiting.empty()) // deserted meanwhile
     return;
   const auto& request = waiting.mapped();
+  request->looked_up = std::chrono::steady_clock::now();
   const bool is_answer = found && found->source != answer_source::model;
   if (is_answer && !state.amended.contains(generation))
     replay(self, *request, *found);
@@ -145,7 +146,8 @@ void board(self_pointer self, const mutable_admission& request) {
                        request->reply,
                        {static_cast<int>(request->prompt.size()), request->sampling->seed},
                        request->arrival,
-                       request->deadline};
+                       request->deadline,
+                       request->tenant};
   const auto boarded = shares ? state.flights->board(flight_name(*request), std::move(reader))
                               : state.flights->board_alone(std::move(reader));
   watch_deadlines(self);
@@ -178,6 +180,7 @@ void submit(self_pointer self, const submission& arrived) {
   const auto wanted =
       arrived.request->timeout.count() > 0 ? arrived.request->timeout : state.config.request_timeout;
   request->arrival = now;
+  request->prepared = std::chrono::steady_clock::now();
   request->deadline = now + std::min(wanted, state.config.request_timeout);
   request->reply = arrived.reply;
   if (request->cached)

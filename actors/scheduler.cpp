@@ -86,6 +86,7 @@ void commit(self_pointer self, const step_result& result) {
   use_tier(self);
   const auto end = std::chrono::steady_clock::now();
   auto step = state.core->last_step();
+  step.began = state.round_started;
   step.scheduling_us = state.core_us + us_between(start, end);
   step.messages_us =
       us_between(state.round_started, end) - step.scheduling_us - step.forward_us - step.sampling_us;

@@ -364,6 +364,8 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   const auto add = [&](const sequence& who, int n_rows, const planned_draft& draft) {
     step.sequences.push_back(rows_of(who, n_rows, draft));
     planned_.push_back({who.id(), n_rows, draft.n_tokens, draft.draft, draft.proposals});
+    report_.shares.push_back({who.id(), who.n_prompt, who.n_computed, n_rows + draft.n_tokens, draft.n_tokens,
+                              0, planned_.back().drafter(), 0, who.n_output()});
     budget -= n_rows + draft.n_tokens;
     report_.n_draft_rows += draft.n_tokens;
   };
@@ -758,6 +760,7 @@ void scheduler_core::commit(const step_result& result, steady_time now) {
            now);
     else if (!outcome.tokens.empty())
       append(*who, planned_[i], outcome, now);
+    note_share(*who, report_.shares[i], outcome, now);
   }
   sweep();
 }
@@ -779,6 +782,18 @@ void scheduler_core::judge_drafts(sequence& who, const planned_rows& planned,
                             who.drafts);
   }
   who.keep_successors(outcome.successors);
+}
+
+void scheduler_core::note_share(sequence& who, step_share& share, const sequence_outcome& outcome,
+                                steady_time now) {
+  share.n_accepted = outcome.n_accepted;
+  share.n_made = who.n_output() - share.n_output;
+  share.n_output = who.n_output();
+  if (share.n_made == 0)
+    return;
+  if (who.last_token_at != steady_time{})
+    share.gap_ms = ms_between(who.last_token_at, now);
+  who.last_token_at = now;
 }
 
 step_trace scheduler_core::trace_of(const planned_rows& planned, const sequence_outcome& outcome) const {
@@ -879,7 +894,16 @@ void scheduler_core::retire(sequence& who, const std::string& outcome, steady_ti
   if (who.n_wished_of_model > 0)
     draft_model_endings_.push_back({who.id(), 0, {}, who.subject, false});
   const double ttft_ms = who.n_output() > 0 ? ms_between(who.request.arrival, who.first_token_at) : -1;
-  reports_.push_back({outcome, who.usage, ttft_ms, ms_between(who.request.arrival, now)});
+  const auto& asked = who.request;
+  reports_.push_back(
+      {outcome,
+       who.usage,
+       ttft_ms,
+       ms_between(asked.arrival, now),
+       first_asked_by(asked.id),
+       asked.id,
+       asked.tenant,
+       {asked.arrival, asked.prepared, asked.looked_up, who.admitted_at, who.first_token_at, now}});
 }
 
 void scheduler_core::sweep() {

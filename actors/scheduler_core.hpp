@@ -157,6 +157,7 @@ private:
   static bool read_by_grammar(sequence& who, token_id token);
   /// Returns false if the sequence ended.
   bool append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome, steady_time now);
+  static void note_share(sequence& who, step_share& share, const sequence_outcome& outcome, steady_time now);
   step_trace trace_of(const planned_rows& planned, const sequence_outcome& outcome) const;
   /// What the drafts for `who` were worth.
   void judge_drafts(sequence& who, const planned_rows& planned, const sequence_outcome& outcome);

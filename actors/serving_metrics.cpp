@@ -1,11 +1,14 @@
 #include "actors/serving_metrics.hpp"
 
+#include "actors/recent_activity.hpp"
+
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
 
+#include <array>
 #include <map>
 #include <mutex>
 #include <string>
@@ -24,11 +27,48 @@ const Histogram::BucketBoundaries latency_buckets_s = {
     0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160};
 const Histogram::BucketBoundaries step_buckets_s = {1e-6, 5e-6, 1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 1e-3,
                                                     2e-3, 5e-3, 0.01, 0.02, 0.05, 0.1,  0.2,  0.5,  1};
+const Histogram::BucketBoundaries similarity_buckets = {0.5,  0.55, 0.6,  0.65, 0.7,  0.74, 0.78, 0.8,  0.82,
+                                                        0.84, 0.86, 0.88, 0.9,  0.92, 0.94, 0.96, 0.98, 0.99};
+constexpr const char* outcomes[] = {"same", "different", "unknown"}; ///< by likeness
+
+similar_use use_of(const cache_finding& found) {
+  if (found.source == answer_source::semantic)
+    return similar_use::served;
+  if (found.doubt)
+    return similar_use::compared;
+  return found.answer ? similar_use::drafted : similar_use::ignored;
+}
+
+value_histogram taken_from(Histogram& histogram) {
+  const auto collected = histogram.Collect().histogram;
+  value_histogram taken;
+  taken.sum = collected.sample_sum;
+  std::uint64_t n_below = 0;
+  for (const auto& bucket : collected.bucket) {
+    taken.counts.push_back(bucket.cumulative_count - n_below);
+    n_below = bucket.cumulative_count;
+    if (taken.bounds.size() + 1 < collected.bucket.size())
+      taken.bounds.push_back(bucket.upper_bound);
+  }
+  return taken;
+}
+
+std::uint64_t count_of(const Counter& counter) { return static_cast<std::uint64_t>(counter.Value()); }
 
 } // namespace
 
 struct serving_metrics::registry {
-  explicit registry(std::string model_name) : common{{"model_name", std::move(model_name)}} {}
+  explicit registry(std::string model_name) : common{{"model_name", std::move(model_name)}} {
+    for (std::size_t i = 0; i < verdicts.size(); ++i)
+      verdicts[i] = &counter("souffleur_response_cache_verdicts_total",
+                             "Answers that were generated although one was stored, compared with that.",
+                             {{"outcome", outcomes[i]}});
+    for (std::size_t i = 0; i < similarities.size(); ++i)
+      similarities[i] =
+          &histogram("souffleur_response_cache_similarity",
+                     "Of a question and the nearest stored one, by what became of that's answer.",
+                     {{"use", to_string(static_cast<similar_use>(i))}}, similarity_buckets);
+  }
 
   prometheus::Registry all;
   labels common;
@@ -70,6 +110,9 @@ struct serving_metrics::registry {
                                 "Answers to similar questions that were drafted from.")};
   Histogram& ttft{histogram("vllm:time_to_first_token_seconds", "From arrival to the first token.", {},
                             latency_buckets_s)};
+  Histogram& itl{histogram("vllm:inter_token_latency_seconds",
+                           "Between a generation's tokens; those of one step count as one.", {},
+                           latency_buckets_s)};
   Histogram& e2e{
       histogram("vllm:e2e_request_latency_seconds", "From arrival to the end.", {}, latency_buckets_s)};
   Histogram& queue{
@@ -83,9 +126,14 @@ struct serving_metrics::registry {
   kv_counters seen;
   std::vector<Counter*> accepted_at; ///< by position in the draft
 
-  std::mutex tier_mutex; ///< of the next two
+  std::array<Counter*, 3> verdicts{}; ///< by likeness
+  std::array<Histogram*, n_similar_uses> similarities{};
+  recent_activity recent;
+
+  std::mutex tier_mutex; ///< of the next three
   file_tier_counters tier_seen;
   store_counters store_seen;
+  answer_cache_counters answers_seen;
 
   Counter& cache_hits(answer_source source) {
     return counter("souffleur_response_cache_hits_total",
@@ -137,8 +185,12 @@ void serving_metrics::record(const step_report& report) {
   r.prefix_hits.Increment(grown(now.n_hit_tokens, r.seen.n_hit_tokens));
   r.kv_evicted.Increment(grown(now.n_evicted_pages, r.seen.n_evicted_pages));
   r.seen = now;
+  r.recent.note(report);
   if (report.idle)
     return;
+  for (const auto& share : report.shares)
+    if (share.gap_ms >= 0)
+      r.itl.Observe(share.gap_ms * 1e-3);
   r.steps.Increment();
   r.prefill_rows.Increment(report.n_prefill_rows);
   r.generation_tokens.Increment(report.n_output_tokens);
@@ -154,6 +206,7 @@ void serving_metrics::record(const step_report& report) {
 
 void serving_metrics::record(const request_report& report) {
   auto& r = *registry_;
+  r.recent.note(report);
   r.counter("vllm:request_success_total", "Requests by how they ended.",
             {{"finished_reason", report.outcome}})
       .Increment();
@@ -210,20 +263,21 @@ void serving_metrics::record_cache_lookup() { registry_->cache_lookups.Increment
 void serving_metrics::record(const cache_finding& found) {
   if (found.source == answer_source::model && found.answer)
     registry_->cache_drafts.Increment();
+  if (found.embedding && found.similarity > 0)
+    registry_->similarities[static_cast<std::size_t>(use_of(found))]->Observe(found.similarity);
 }
 
 void serving_metrics::record(likeness verdict) {
-  constexpr const char* outcomes[] = {"same", "different", "unknown"};
-  registry_
-      ->counter("souffleur_response_cache_verdicts_total",
-                "Answers that were generated although one was stored, compared with that.",
-                {{"outcome", outcomes[static_cast<int>(verdict)]}})
-      .Increment();
+  registry_->verdicts[static_cast<std::size_t>(verdict)]->Increment();
 }
 
 void serving_metrics::record(const cache_report& report) {
   auto& r = *registry_;
   const auto& now = report.memory;
+  {
+    const auto lock = std::lock_guard(r.tier_mutex);
+    r.answers_seen = now;
+  }
   const auto gauge = [&](const char* name, const char* help, double value) {
     r.gauge(name, help).Set(value);
   };
@@ -281,6 +335,47 @@ void serving_metrics::record_restart(const std::string& actor) {
 
 std::string serving_metrics::text() const {
   return prometheus::TextSerializer{}.Serialize(registry_->all.Collect());
+}
+
+serving_snapshot serving_metrics::snapshot(std::uint64_t after_step, std::size_t most_steps) const {
+  auto& r = *registry_;
+  serving_snapshot all;
+  all.now = std::chrono::steady_clock::now();
+  all.n_running = static_cast<int>(r.running.Value());
+  all.n_waiting = static_cast<int>(r.waiting.Value());
+  all.kv.n_free = static_cast<int>(r.kv_free.Value());
+  all.kv.n_cached = static_cast<int>(r.kv_cached.Value());
+  all.kv.n_pinned = static_cast<int>(r.kv_pinned.Value());
+  all.kv.n_owned = static_cast<int>(r.kv_owned.Value());
+  all.kv.n_total = all.kv.n_free + all.kv.n_cached + all.kv.n_pinned + all.kv.n_owned;
+  all.n_prompt_tokens_queried = count_of(r.prefix_queries);
+  all.n_prompt_tokens_found = count_of(r.prefix_hits);
+  all.n_prefill_rows = count_of(r.prefill_rows);
+  all.n_output_tokens = count_of(r.generation_tokens);
+  all.n_requests = r.recent.n_requests();
+  all.drafters = r.recent.drafters();
+  all.cache.n_lookups = count_of(r.cache_lookups);
+  for (int i = 1; i < n_answer_sources; ++i)
+    all.cache.n_hits[static_cast<std::size_t>(i)] = count_of(r.cache_hits(static_cast<answer_source>(i)));
+  for (std::size_t i = 0; i < r.similarities.size(); ++i)
+    all.cache.similarities[i] = taken_from(*r.similarities[i]);
+  for (std::size_t i = 0; i < r.verdicts.size(); ++i)
+    all.cache.n_verdicts[i] = count_of(*r.verdicts[i]);
+  {
+    const auto lock = std::lock_guard(r.tier_mutex);
+    all.cache.memory = r.answers_seen;
+  }
+  all.ttft_s = taken_from(r.ttft);
+  all.itl_s = taken_from(r.itl);
+  all.queue_s = taken_from(r.queue);
+  all.e2e_s = taken_from(r.e2e);
+  all.steps = r.recent.steps_after(after_step, most_steps);
+  all.n_steps = r.recent.n_steps();
+  return all;
+}
+
+std::optional<request_trace> serving_metrics::trace(request_id id, const std::string& tenant) const {
+  return registry_->recent.trace(id, tenant);
 }
 
 } // namespace souffleur

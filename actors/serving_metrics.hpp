@@ -3,12 +3,15 @@
 
 #include "actors/memory_plan.hpp"
 #include "actors/messages/embedding.hpp"
+#include "actors/messages/observation.hpp"
 #include "actors/messages/report.hpp"
 #include "actors/messages/response_cache.hpp"
 #include "engine/cache/answer_cache.hpp"
 #include "engine/cache/answer_store.hpp"
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +37,9 @@ public:
   void set_memory(const std::vector<memory_part>& parts);
   /// Prometheus text exposition.
   std::string text() const;
+  /// As observation_service has them.
+  serving_snapshot snapshot(std::uint64_t after_step, std::size_t most_steps) const;
+  std::optional<request_trace> trace(request_id id, const std::string& tenant) const;
 
 private:
   struct registry;

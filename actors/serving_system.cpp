@@ -55,6 +55,7 @@ public:
     if (loaded.embedder)
       embedder_ = {config.embedder_name, loaded.embedder->fingerprint(), loaded.embedder->n_dimensions(),
                    loaded.embedder->max_ids()};
+    rules_ = {config.cache_policy, config.cache_threshold, config.cache_max_error, loaded.calibration};
     metrics_->set_memory(loaded.memory);
     ensemble parts;
     parts.config = config;
@@ -170,6 +171,13 @@ public:
       metrics_->record(tier_->counters());
     return metrics_->text();
   }
+  serving_snapshot snapshot(std::uint64_t after_step, std::size_t most_steps) const override {
+    return metrics_->snapshot(after_step, most_steps);
+  }
+  std::optional<request_trace> trace(request_id id, const std::string& tenant) const override {
+    return metrics_->trace(id, tenant);
+  }
+  cache_rules rules() const override { return rules_; }
   void ask_kv(int n_prefixes, kv_sink sink) override {
     if (!ready_)
       return sink(std::nullopt);
@@ -202,6 +210,7 @@ private:
   std::shared_ptr<admission_credits> embedding_credits_; ///< one a text
   std::chrono::milliseconds request_timeout_;
   served_model model_;
+  cache_rules rules_;
   std::optional<served_embedder> embedder_; ///< nothing: there is none
   std::atomic<bool> ready_{true};
   std::atomic<bool> draining_{false};

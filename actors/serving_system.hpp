@@ -4,6 +4,7 @@
 #include "actors/memory_plan.hpp"
 #include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
+#include "actors/messages/observation.hpp"
 #include "actors/serving_config.hpp"
 #include "engine/cache/answer_store.hpp"
 #include "engine/chat_template.hpp"
@@ -35,7 +36,7 @@ struct loaded_model {
 
 /// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits
 /// for all actors and joins their threads.
-class serving_system : public generation_service, public embedding_service {
+class serving_system : public generation_service, public embedding_service, public observation_service {
 public:
   /// Fails on a number that cannot work and on an unknown policy name, which the error spells out together
   /// with the known ones. `on_give_up` is called from an actor's thread when an actor has used up its

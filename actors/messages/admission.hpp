@@ -17,6 +17,11 @@ namespace souffleur {
 
 using steady_time = std::chrono::steady_clock::time_point;
 
+/// A generation that several requests may share has an id of its own: that of the first of them with this
+/// bit.
+inline constexpr request_id flight_bit = request_id{1} << 63;
+constexpr request_id first_asked_by(request_id generation) { return generation & ~flight_bit; }
+
 struct admitted_request {
   request_id id = 0;
   std::string tenant;
@@ -35,8 +40,10 @@ struct admitted_request {
   bool trace = false;
   steady_time arrival;
   steady_time deadline;
-  double similarity = 0;  ///< of the nearest stored question
-  cache_terms_ptr cached; ///< null: it has nothing to do with the response cache
+  steady_time prepared{};  ///< its prompt was tokenised
+  steady_time looked_up{}; ///< the response cache had answered; never, if it was not asked
+  double similarity = 0;   ///< of the nearest stored question
+  cache_terms_ptr cached;  ///< null: it has nothing to do with the response cache
   std::shared_ptr<reply_handle> reply;
 };
 

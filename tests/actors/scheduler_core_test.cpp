@@ -461,6 +461,7 @@ private:
       commit(plan, result, offer);
       books_.committed();
       check_draft_reports();
+      check_shares(plan);
     }
   }
 
@@ -535,6 +536,31 @@ private:
     }
     RC_ASSERT(n_drafted <= step.n_draft_rows);
     RC_ASSERT(n_accepted == step.n_accepted);
+  }
+
+  /// The shares, one for each sequence of the step, are all of it; but what was computed for a sequence that
+  /// is gone made nothing.
+  void check_shares(const step_plan& plan) {
+    const auto& step = core_.last_step();
+    RC_ASSERT(step.shares.size() == plan.sequences.size());
+    step_share sum;
+    for (std::size_t i = 0; i < step.shares.size(); ++i) {
+      const auto& share = step.shares[i];
+      const auto& rows = plan.sequences[i];
+      RC_ASSERT(share.id == rows.id);
+      RC_ASSERT(share.n_computed == rows.first_position);
+      RC_ASSERT(share.n_rows == static_cast<int>(rows.tokens.size()));
+      RC_ASSERT(share.n_drafted == rows.n_draft);
+      RC_ASSERT((share.gap_ms >= 0) == (share.n_made > 0 && share.n_output > share.n_made));
+      sum.n_rows += share.n_rows;
+      sum.n_drafted += share.n_drafted;
+      sum.n_accepted += share.n_accepted;
+      sum.n_made += share.n_made;
+    }
+    RC_ASSERT(sum.n_rows == step.n_rows);
+    RC_ASSERT(sum.n_drafted == step.n_draft_rows);
+    RC_ASSERT(sum.n_accepted == step.n_accepted);
+    RC_ASSERT(sum.n_made == step.n_output_tokens);
   }
 
   void kv_lost() {
