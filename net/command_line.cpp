@@ -188,6 +188,10 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error", "off"}))
       ->capture_default_str()
       ->group("server");
+  app.add_option("--log.format", s.log_format, "text, or json: an object a line")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str()
+      ->group("server");
 }
 
 void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {

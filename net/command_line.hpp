@@ -27,6 +27,7 @@ struct server_settings {
   int kv_tokens = 32768;                ///< positions in the KV pool, over all sequences
   std::size_t memory_budget_bytes = 0;  ///< of everything; 0: none
   std::string log_level = "info";
+  std::string log_format = "text";        ///< or "json"
   int drain_s = 30;                       ///< that SIGTERM waits for what runs
   std::string cache_calibration = "none"; ///< a file; or "none"
   store_options store; ///< of the response cache; without what depends on the embedding model

@@ -1,5 +1,8 @@
 #include "net/connection.hpp"
 
+#include "net/logging.hpp"
+#include "net/trace_events.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <chrono>
@@ -74,6 +77,7 @@ request_id submit(const context_ptr& context, generation_request request,
   const auto shared = std::make_shared<const taker>(taker{request.tenant, std::move(to)});
   auto sink = [context, shared, id](generation_event event) {
     asio::post(context->io, [context, shared, id, event = std::move(event)]() mutable {
+      log_request_end(request_name(id, context->service.model().created_s), event);
       if (const int n_tokens = n_tokens_of(event); n_tokens > 0)
         charge(*context, shared->tenant, n_tokens);
       shared->hear(id, std::move(event));

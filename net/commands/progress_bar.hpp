@@ -1,6 +1,8 @@
 // How far something is that takes a while.
 #pragma once
 
+#include <spdlog/spdlog.h>
+
 #include <cstdio>
 #include <string>
 #include <unistd.h>
@@ -19,7 +21,7 @@ public:
       if (percent != shown_)
         std::fprintf(stderr, "\r%s %3d %%%s", what_.c_str(), percent, percent >= 100 ? "\n" : "");
     } else if (percent / 25 != shown_ / 25) {
-      std::fprintf(stderr, "%s %3d %%\n", what_.c_str(), percent);
+      spdlog::info("{} {} %", what_, percent);
     }
     shown_ = percent;
   }

@@ -3,9 +3,9 @@
 #include "engine/process_memory.hpp"
 #include "net/command_line.hpp"
 #include "net/commands/served_model.hpp"
+#include "net/logging.hpp"
 #include "net/server.hpp"
 
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
@@ -130,7 +130,7 @@ int serve(server_settings settings, const command_line_words& words) {
   if (!system)
     return fail(system.error());
   give_back_unused_memory();
-  auto sockets = server::start(settings.server, **system, &**system);
+  auto sockets = server::start(settings.server, **system, &**system, &**system);
   if (!sockets)
     return fail(sockets.error());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
@@ -159,8 +159,7 @@ int run_serve(int argc, const char* const* argv) {
     return leave->code;
   }
   const auto& settings = std::get<server_settings>(parsed);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("souffleur"));
-  spdlog::set_level(spdlog::level::from_str(settings.log_level));
+  set_up_logging(settings.log_format, settings.log_level);
   // A step's buffers of some MiB come from the heap again and again; fresh pages for each would cost as much
   // as the sampling that uses them.
   mallopt(M_MMAP_THRESHOLD, 64 << 20);
