@@ -5,6 +5,7 @@
 #include "net/client_stream.hpp"
 #include "net/server.hpp"
 #include "net/stream_parking.hpp"
+#include "net/write_log.hpp"
 #include "policies/tenant_limits.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -50,14 +51,20 @@ request_id first_request_id();
 /// Lives as long as the last connection or generation that may still report. All but `io` belongs to the I/O
 /// thread.
 struct server_context {
-  server_context(const server_options& chosen, generation_service& behind, embedding_service* beside)
-      : options(chosen), access(chosen.access), service(behind), embedding(beside), parking(*this) {}
+  server_context(const server_options& chosen, generation_service& behind, embedding_service* beside,
+                 const observation_service* onlooker)
+      : options(chosen), access(chosen.access), service(behind), embedding(beside), observation(onlooker),
+        parking(*this) {}
 
   asio::io_context io{1};
   const server_options options;
   server_access access; ///< may change while the server runs
   generation_service& service;
-  embedding_service* embedding; ///< null: there is none
+  embedding_service* embedding;           ///< null: there is none
+  const observation_service* observation; ///< likewise
+  write_log writes;
+  std::shared_ptr<const kv_summary> kv_seen; ///< see look_at_kv(); null: nothing is known
+  steady_time kv_asked_at{};
   request_id next_request = first_request_id();
   limit_ledger ledger; ///< of what tenants asked for
   int n_connections = 0;
@@ -78,6 +85,9 @@ request_id submit(const context_ptr& context, generation_request request,
 /// For OpenAI's x-ratelimit headers: names and values. Empty if the tenant has no limits.
 std::vector<std::pair<std::string, std::string>> limit_fields(const server_context& context,
                                                               const std::string& tenant);
+
+/// Asks for a new summary of the KV memory, for all who watch, unless the last one is young; it comes later.
+void look_at_kv(const context_ptr& context);
 
 /// Wakes a coroutine of the I/O thread; so does the end of the server.
 class io_signal final : public stop_listener {

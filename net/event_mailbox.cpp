@@ -1,5 +1,7 @@
 #include "net/connection.hpp"
 
+#include "net/stream/watch.hpp"
+
 #include <boost/asio/post.hpp>
 
 #include <atomic>
@@ -9,6 +11,21 @@ namespace souffleur {
 request_id first_request_id() {
   static std::atomic<request_id> n_servers{0};
   return (n_servers++ << 40) + 1;
+}
+
+void look_at_kv(const context_ptr& context) {
+  constexpr std::chrono::milliseconds least_age{500};
+  const auto now = std::chrono::steady_clock::now();
+  if (now - context->kv_asked_at < least_age)
+    return;
+  context->kv_asked_at = now;
+  context->service.ask_kv(most_watched_prefixes, [context](std::optional<kv_summary> found) {
+    auto seen = found ? std::make_shared<const kv_summary>(std::move(*found)) : nullptr;
+    asio::post(context->io, [to = std::weak_ptr{context}, seen = std::move(seen)] {
+      if (const auto there = to.lock())
+        there->kv_seen = seen;
+    });
+  });
 }
 
 io_signal::io_signal(context_ptr context) : context_(std::move(context)), timer_(context_->io) {

@@ -282,7 +282,7 @@ private:
       co_return co_await send(no_key_reply(has_key(request)), request.version(), request.keep_alive(),
                               method == "HEAD");
     const std::string tenant = caller.value_or("");
-    auto routed = route(query, {context_->service, context_->embedding});
+    auto routed = route(query, {context_->service, context_->embedding, context_->observation});
     if (const auto* reply = std::get_if<http_reply>(&routed))
       co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
     if (const auto* question = std::get_if<kv_question>(&routed)) {
@@ -296,12 +296,13 @@ private:
           context_, [&](purge_sink sink) { context_->service.forget_answers(tenant, std::move(sink)); });
       co_return co_await send(purge_reply(purged), request.version(), request.keep_alive(), false);
     }
+    if (const auto* question = std::get_if<trace_question>(&routed))
+      co_return co_await send(trace_reply(context_->observation->trace(question->id, tenant),
+                                          context_->writes.of(question->id), context_->service.model()),
+                              request.version(), request.keep_alive(), method == "HEAD");
+    if (const auto* call = std::get_if<comparison_call>(&routed))
+      co_return co_await compare(*call, tenant, request);
     if (auto* call = std::get_if<embedding_call>(&routed)) {
-      if (const auto refused = admit(*context_, tenant)) {
-        limit_fields_ = limit_fields(*context_, tenant);
-        co_return co_await send(error_reply(*refused), request.version(), request.keep_alive(), false);
-      }
-      limit_fields_ = limit_fields(*context_, tenant);
       call->request.tenant = tenant;
       co_return co_await embed(std::move(*call), request);
     }
@@ -316,10 +317,36 @@ private:
   }
 
   asio::awaitable<bool> embed(embedding_call call, const request_message& request) {
+    co_return co_await answer_with_vectors(
+        std::move(call.request), request, [this, as_base64 = call.as_base64](const embeddings& found) {
+          return embedding_body(found, as_base64, context_->embedding->embedder()->name);
+        });
+  }
+
+  asio::awaitable<bool> compare(const comparison_call& call, const std::string& tenant,
+                                const request_message& request) {
+    auto questions = questions_of(call);
+    questions.tenant = tenant;
+    co_return co_await answer_with_vectors(
+        std::move(questions), request, [this, &call](const embeddings& found) {
+          return comparison_body(call, found,
+                                 context_->observation ? context_->observation->rules() : cache_rules{});
+        });
+  }
+
+  /// `body_of`: the reply to make of the embeddings.
+  template <class BodyOf>
+  asio::awaitable<bool> answer_with_vectors(embedding_request wanted, const request_message& request,
+                                            BodyOf body_of) {
+    const auto tenant = wanted.tenant;
+    if (const auto refused = admit(*context_, tenant)) {
+      limit_fields_ = limit_fields(*context_, tenant);
+      co_return co_await send(error_reply(*refused), request.version(), request.keep_alive(), false);
+    }
+    limit_fields_ = limit_fields(*context_, tenant);
     const auto waiter = std::make_shared<embedding_wait>(context_);
     asio::co_spawn(context_->io, watch_peer(stream_, waiter), asio::detached);
-    const auto tenant = call.request.tenant;
-    waiter->ask(std::move(call.request));
+    waiter->ask(std::move(wanted));
     co_await waiter->wait();
     waiter->retire();
     stream_.cancel_wait(); // ends watch_peer
@@ -333,8 +360,7 @@ private:
     } else {
       for (const auto& one : std::get<embeddings>(*waiter->event))
         charge(*context_, tenant, one.n_ids);
-      reply.body = boost::json::serialize(embedding_body(std::get<embeddings>(*waiter->event), call.as_base64,
-                                                         context_->embedding->embedder()->name));
+      reply.body = boost::json::serialize(body_of(std::get<embeddings>(*waiter->event)));
     }
     co_return co_await send(reply, request.version(), request.keep_alive(), false);
   }
@@ -365,8 +391,8 @@ private:
   }
 
   response_identity identity(bool chat) {
-    return {(chat ? "chatcmpl-" : "cmpl-") + std::to_string(context_->service.model().created_s) + "-" +
-                std::to_string(context_->next_request),
+    return {(chat ? "chatcmpl-" : "cmpl-") +
+                request_name(context_->next_request, context_->service.model().created_s),
             context_->service.model().name, "fp_" + context_->service.model().fingerprint, unix_now_s()};
   }
 
@@ -417,8 +443,11 @@ private:
           co_return false;
         begun = true;
       }
+      const auto began = std::chrono::steady_clock::now();
       if (!events.empty() && !co_await send_chunk(events, chunked))
         co_return false;
+      if (!events.empty())
+        context_->writes.note(first_id_, {began, std::chrono::steady_clock::now()});
     }
     co_return co_await end_stream(chunked, request.keep_alive());
   }
@@ -487,6 +516,8 @@ private:
     }
     if (reply.wants_key)
       response.set(http::field::www_authenticate, "Bearer");
+    for (const auto& [name, value] : reply.headers)
+      response.set(name, value);
     if (reply.retry_after_s > 0)
       response.set(http::field::retry_after, std::to_string(reply.retry_after_s));
     if (!head_only)

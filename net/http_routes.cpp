@@ -15,7 +15,7 @@ namespace json = boost::json;
 
 namespace {
 
-using routed = std::variant<http_reply, openai_call, kv_question, embedding_call, purge_order>;
+using routed = routed_query;
 using handler = routed (*)(const http_query&, const http_services&);
 
 http_reply json_reply(const json::object& body, int status = 200) {
@@ -176,8 +176,41 @@ routed kv(const http_query&, const http_services&) { return kv_question{20}; }
 
 routed forget(const http_query&, const http_services&) { return purge_order{}; }
 
-routed page(const http_query&, const http_services&) {
-  return http_reply{200, "text/html; charset=utf-8", std::string{page_html()}, "", 0};
+routed page(const http_query& query, const http_services&) {
+  const auto file = find_page_file(query.path);
+  if (!file)
+    return error_reply({404, "not_found", "The page has no file " + std::string{query.path} + ".", "", 0});
+  http_reply reply{200, std::string{file->content_type}, std::string{file->content}, "", false, 0};
+  reply.headers = {{"Cache-Control", std::string{file->cache_control}},
+                   {"Content-Security-Policy", std::string{page_security_policy}},
+                   {"Referrer-Policy", "no-referrer"},
+                   {"X-Content-Type-Options", "nosniff"}};
+  return reply;
+}
+
+routed trace_of(const http_query& query, const http_services& services) {
+  const auto name = query.path.substr(std::string_view{"/souffleur/trace/"}.size());
+  const auto id = request_named(name, services.generation.model().created_s);
+  if (!id || !services.observation)
+    return trace_reply(std::nullopt, {}, services.generation.model());
+  return trace_question{*id};
+}
+
+routed compare_questions(const http_query& query, const http_services& services) {
+  if (!embedder_of(services))
+    return error_reply(
+        {404, "no_embedding_model",
+         "This server has no embedding model to compare with; ./serve --embedding.model minilm "
+         "fetches one.",
+         "", 0});
+  const auto body = parse_json(query.body);
+  if (const auto* failed = std::get_if<generation_failed>(&body))
+    return error_reply(*failed);
+  const auto rules = services.observation ? services.observation->rules() : cache_rules{};
+  auto call = parse_comparison(std::get<json::value>(body), rules);
+  if (const auto* failed = std::get_if<generation_failed>(&call))
+    return error_reply(*failed);
+  return std::move(std::get<comparison_call>(call));
 }
 
 routed stream_without_upgrade(const http_query&, const http_services&) {
@@ -194,10 +227,13 @@ struct entry {
 
 constexpr std::array routes{
     entry{"GET", "/", page},
+    entry{"GET", "/page/", page},
     entry{"GET", "/health", health},
     entry{"GET", "/metrics", metrics},
     entry{"GET", "/souffleur/kv", kv},
     entry{"DELETE", "/souffleur/cache", forget},
+    entry{"POST", "/souffleur/cache/compare", compare_questions},
+    entry{"GET", "/souffleur/trace/", trace_of},
     entry{"GET", "/v1/models", models},
     entry{"GET", "/v1/models/", one_model},
     entry{"GET", "/v1/stream", stream_without_upgrade},
@@ -223,8 +259,8 @@ http_reply error_reply(const generation_failed& error) {
 }
 
 bool is_open_to_all(const http_query& query) {
-  return query.method == "OPTIONS" || query.path == "/" || query.path == "/health" ||
-         query.path == "/metrics" || query.path == "/v1/stream/schema";
+  return query.method == "OPTIONS" || query.path == "/" || query.path.starts_with("/page/") ||
+         query.path == "/health" || query.path == "/metrics" || query.path == "/v1/stream/schema";
 }
 
 http_reply no_key_reply(bool is_wrong) {
@@ -277,7 +313,20 @@ http_reply purge_reply(const std::optional<cache_purged>& purged) {
   return json_reply({{"object", "cache.deleted"}, {"deleted", purged->n_entries}});
 }
 
-routed route(const http_query& query, const http_services& services) {
+http_reply trace_reply(const std::optional<request_trace>& trace, std::span<const written_part> written,
+                       const served_model& model) {
+  if (!trace)
+    return error_reply({404, "no_such_trace",
+                        "There is no trace of that name: the request has not ended, or ended long ago, or is "
+                        "another tenant's.",
+                        "", 0});
+  const auto name = request_name(trace->request.id, model.created_s);
+  auto reply = json_reply(trace_events(*trace, written, name));
+  reply.headers = {{"Content-Disposition", "attachment; filename=\"trace-" + name + ".json\""}};
+  return reply;
+}
+
+routed_query route(const http_query& query, const http_services& services) {
   std::string_view allowed;
   for (const auto& candidate : routes)
     if (matches(candidate, query.path)) {

@@ -52,9 +52,10 @@ constexpr std::string_view unix_prefix = "unix:";
 
 class io_thread_server final : public server {
 public:
-  io_thread_server(const server_options& options, generation_service& service, embedding_service* embedding)
-      : context_(std::make_shared<server_context>(options, service, embedding)), tcp_(context_->io),
-        local_(context_->io) {}
+  io_thread_server(const server_options& options, generation_service& service, embedding_service* embedding,
+                   const observation_service* observation)
+      : context_(std::make_shared<server_context>(options, service, embedding, observation)),
+        tcp_(context_->io), local_(context_->io) {}
 
   ~io_thread_server() override { stop(); }
 
@@ -232,8 +233,9 @@ private:
 } // namespace
 
 result<std::unique_ptr<server>> server::start(const server_options& options, generation_service& service,
-                                              embedding_service* embedding) {
-  auto made = std::make_unique<io_thread_server>(options, service, embedding);
+                                              embedding_service* embedding,
+                                              const observation_service* observation) {
+  auto made = std::make_unique<io_thread_server>(options, service, embedding, observation);
   if (auto why = made->listen(); !why.empty())
     return failure{why};
   return std::unique_ptr<server>{std::move(made)};

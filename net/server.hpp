@@ -4,6 +4,7 @@
 
 #include "actors/messages/embedding.hpp"
 #include "actors/messages/generation.hpp"
+#include "actors/messages/observation.hpp"
 #include "engine/result.hpp"
 #include "net/api_keys.hpp"
 #include "net/stream/limits.hpp"
@@ -44,9 +45,10 @@ struct server_options {
 /// Serves on a thread of its own from start to destruction.
 class server {
 public:
-  /// The services must outlive the server; `embedding` may be null. Fails if the address cannot be bound.
+  /// The services must outlive the server; the last two may be null. Fails if the address cannot be bound.
   static result<std::unique_ptr<server>> start(const server_options& options, generation_service& service,
-                                               embedding_service* embedding = nullptr);
+                                               embedding_service* embedding = nullptr,
+                                               const observation_service* observation = nullptr);
   virtual ~server() = default;
   virtual std::uint16_t port() const = 0; ///< 0: it has a Unix socket
   /// From the next request on; what runs goes on.

@@ -3,6 +3,7 @@
 #include "net/stream/frame_rate.hpp"
 #include "net/stream/session.hpp"
 #include "net/stream/subprotocol.hpp"
+#include "net/trace_events.hpp"
 #include "net/websocket_socket.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -64,6 +65,16 @@ public:
   void cancel(request_id id) override { context_->service.cancel(id); }
   void change(request_id id, const generation_change& change) override {
     context_->service.change(id, change);
+  }
+  std::string name_of(request_id id) const override {
+    return request_name(id, context_->service.model().created_s);
+  }
+  bool can_be_watched() const override { return context_->observation != nullptr; }
+  std::string look(stream_watch& by) override {
+    auto frame = by.frame(context_->observation->snapshot(by.last_step(), most_watched_steps),
+                          context_->kv_seen.get(), context_->service.model());
+    look_at_kv(context_); // for the next one
+    return frame;
   }
   void make_resumable(const stream_ptr& added) override { parked().add(added); }
   stream_ptr find_resumable(const std::string& token, const std::string& stream_id,
@@ -152,8 +163,12 @@ private:
     guard();
     socket_.text(true);
     is_writing_ = true;
+    const auto request = session_.last_served_request();
+    const auto began = now();
     co_await socket_.async_write(asio::buffer(frame), result_in(error));
     is_writing_ = false;
+    if (request != 0)
+      context_->writes.note(request, {began, now()});
     write_guard_.cancel();
     co_return !error;
   }

@@ -74,6 +74,10 @@ parsed_command read_checked(std::string_view type, json::value frame, std::strin
     return stream_command{
         resume_command{std::move(stream), fields.text("token").value_or(""),
                        fields.integer("after", -1, std::numeric_limits<std::int64_t>::max()).value_or(-1)}};
+  if (type == "watch")
+    return stream_command{watch_command{
+        std::move(stream), std::chrono::milliseconds{
+                               fields.integer("interval_ms", 0, max_watch_ms).value_or(default_watch_ms)}}};
   return stream_command{ping_command{fields.text("data")}};
 }
 

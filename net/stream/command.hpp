@@ -49,11 +49,16 @@ struct resume_command {
   std::string token;
   std::int64_t after = -1;
 };
+/// Frames about the server at an interval, see stream_watch.
+struct watch_command {
+  std::string stream;
+  std::chrono::milliseconds interval{1000};
+};
 struct ping_command {
   std::optional<std::string> data;
 };
 using stream_command = std::variant<generate_command, append_command, credit_command, cancel_command,
-                                    update_command, resume_command, ping_command>;
+                                    update_command, resume_command, watch_command, ping_command>;
 
 /// A frame that cannot be obeyed. `stream` is empty if the frame does not say which one it meant.
 struct refused_command {

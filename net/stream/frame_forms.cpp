@@ -96,6 +96,10 @@ constexpr std::array resume_fields{
     stream_id, frame_field{"token", text, "`resume_token` of the accepted frame", true, 1, 128},
     frame_field{"after", integer, "seq of the last frame that came; -1: none did", true, -1, no_bound}};
 
+constexpr std::array watch_fields{stream_id,
+                                  frame_field{"interval_ms", integer, "between two frames; default 1000",
+                                              false, min_watch_ms, max_watch_ms}};
+
 constexpr std::array ping_fields{frame_field{"data", text, "comes back", false, 0, 128}};
 
 constexpr std::array commands{
@@ -107,6 +111,8 @@ constexpr std::array commands{
     frame_form{"update", "changes a running generation from its next step on", update_fields},
     frame_form{"resume", "takes up a stream of another connection behind the last frame that came",
                resume_fields},
+    frame_form{"watch", "asks for frames about the server; again with the same id: at another interval",
+               watch_fields},
     frame_form{"ping", "asks for a pong", ping_fields},
 };
 
@@ -117,12 +123,14 @@ constexpr std::array accepted_fields{
     frame_field{"prompt_tokens", integer, "of the whole conversation so far", true},
     frame_field{"seed", other, "that repeats the answer", true, 0, no_bound,
                 R"({"type":"integer","minimum":0})"},
+    frame_field{"request", text, "as what the trace and the log know it"},
     frame_field{"resume_token", text, "secret: what resume wants to see; only of a resumable stream"}};
 
 constexpr std::string_view tokens_schema =
     R"({"type":"array","items":{"type":"object","required":["id","origin"],"additionalProperties":false,"properties":{
       "id":{"type":"integer","minimum":0},
-      "origin":{"enum":["model","prompt_lookup","suffix","answers","prediction","recycling","draft_model","cache"]},
+      "origin":{"enum":["model","prompt_lookup","suffix","answers","prediction","recycling","draft_model","grammar","cache"]},
+      "text":{"type":"string","description":"with souffleur.trace"},
       "logprob":{"type":"number"},
       "top_logprobs":{"type":"array","items":{"type":"object","required":["id","logprob"],"additionalProperties":false,
         "properties":{"id":{"type":"integer","minimum":0},"logprob":{"type":"number"}}}}}}})";
@@ -175,6 +183,27 @@ constexpr std::array resumed_fields{
     frame_field{"credit", other, "tokens that may still be sent; null: any number", true, 0, no_bound,
                 R"({"type":["integer","null"],"minimum":0})"}};
 
+constexpr frame_field watched_part(std::string_view name, std::string_view meaning,
+                                   std::string_view schema = object_schema) {
+  return {name, other, meaning, true, 0, no_bound, schema};
+}
+
+constexpr std::array watched_fields{
+    echoed_id,
+    seq,
+    watched_part("now_ms", "of a clock of the server's", R"({"type":"number"})"),
+    frame_field{"running", integer, "generations in the batch", true},
+    frame_field{"waiting", integer, "generations in the queue", true},
+    watched_part("generations", "those that had rows in the last step", R"({"type":"array"})"),
+    watched_part("totals", "counted since the server began"),
+    watched_part("steps", "those since the last frame, the newest at least", R"({"type":"array"})"),
+    watched_part("kv", "pages, and the prefix tree"),
+    watched_part("drafters", "how their drafts fared", R"({"type":"array"})"),
+    watched_part("cache", "of the response cache"),
+    watched_part("latency", "histograms, in seconds")};
+
+constexpr std::array unwatched_fields{echoed_id, seq};
+
 constexpr std::array pong_fields{frame_field{"data", text, "of the ping"}};
 
 constexpr std::array answers{
@@ -183,6 +212,8 @@ constexpr std::array answers{
     frame_form{"done", "the generation has ended; no more frames without append", done_fields},
     frame_form{"error", "a generation has failed, or a frame was refused", error_fields},
     frame_form{"resumed", "a stream is this connection's now; what it missed follows", resumed_fields},
+    frame_form{"watched", "how the server fares", watched_fields},
+    frame_form{"unwatched", "a watch was cancelled", unwatched_fields},
     frame_form{"pong", "the answer to a ping", pong_fields},
 };
 

@@ -17,6 +17,9 @@ constexpr std::string_view stream_subprotocol = "souffleur.v1";
 constexpr std::int64_t max_stream_id_characters = 128;
 constexpr std::int64_t max_stream_credit = std::int64_t{1} << 40;
 constexpr std::int64_t max_batch_ms = 10'000;
+constexpr std::int64_t min_watch_ms = 100;
+constexpr std::int64_t max_watch_ms = 60'000;
+constexpr std::int64_t default_watch_ms = 1000;
 
 enum class field_kind : std::uint8_t { text, integer, boolean, other };
 

@@ -14,8 +14,10 @@ json::object numbered(std::string_view type, frame_number number) {
   return {{"type", type}, {"id", number.stream}, {"seq", number.seq}};
 }
 
-json::object token_object(const generated_token& token) {
+json::object token_object(const generated_token& token, bool has_text) {
   json::object shown{{"id", token.id}, {"origin", to_string(token.origin)}};
+  if (has_text)
+    shown["text"] = token.text;
   if (token.logprobs) {
     shown["logprob"] = json_logprob(token.logprobs->chosen);
     json::array top;
@@ -45,6 +47,8 @@ std::string accepted_frame(frame_number number, const generation_accepted& accep
   frame["model"] = extras.model_name;
   frame["prompt_tokens"] = accepted.n_prompt_tokens;
   frame["seed"] = accepted.seed;
+  if (!extras.request_name.empty())
+    frame["request"] = extras.request_name;
   if (!extras.resume_token.empty())
     frame["resume_token"] = extras.resume_token;
   return json::serialize(frame);
@@ -56,7 +60,7 @@ std::string delta_frame(frame_number number, const generation_delta& delta) {
   json::array tokens;
   tokens.reserve(delta.tokens.size());
   for (const auto& token : delta.tokens)
-    tokens.push_back(token_object(token));
+    tokens.push_back(token_object(token, delta.step.has_value()));
   frame["tokens"] = std::move(tokens);
   if (delta.step)
     frame["step"] = step_object(*delta.step);

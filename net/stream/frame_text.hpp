@@ -11,10 +11,11 @@
 
 namespace souffleur {
 
-/// What an accepted frame says besides. `resume_token`: empty, or of a resumable stream.
+/// What an accepted frame says besides, unless it is empty.
 struct accepted_extras {
   std::string model_name;
   std::string resume_token;
+  std::string request_name{};
 };
 
 /// One of a stream's numbered frames.

@@ -33,6 +33,9 @@ public:
   /// Empty: the stream is not resumable.
   void set_resume_token(std::string token) { extras_.resume_token = std::move(token); }
 
+  /// What the accepted frame of the turn calls the request; empty: nothing.
+  void set_request_name(std::string name) { extras_.request_name = std::move(name); }
+
   void push(generation_event event);
   /// Turns flow control on if it was off.
   void grant(std::int64_t n_tokens);

@@ -32,13 +32,15 @@ void stream_session::obey(std::string_view frame, stream_time now) {
     obey(*update);
   else if (const auto* resume = std::get_if<resume_command>(&command))
     obey(*resume);
+  else if (const auto* watch = std::get_if<watch_command>(&command))
+    obey(*watch);
   else
     obey(std::get<ping_command>(command));
 }
 
 void stream_session::obey(generate_command command, std::size_t n_bytes) {
   const auto found = streams_.find(command.stream);
-  if (found != streams_.end() && found->second->runs())
+  if ((found != streams_.end() && found->second->runs()) || (watch_ && watch_->name() == command.stream))
     return refuse(command.stream, {400, "duplicate_stream", "This stream is still running.", "id", 0});
   if (!has_room(command.stream))
     return;
@@ -86,6 +88,11 @@ void stream_session::obey(const credit_command& command) {
 }
 
 void stream_session::obey(const cancel_command& command) {
+  if (watch_ && watch_->name() == command.stream) {
+    notices_.push_back(watch_->last_frame());
+    watch_.reset();
+    return;
+  }
   if (const auto ended = find_running(command.stream)) {
     ended->outbox().abandon();
     host_.cancel(ended->request());
@@ -128,6 +135,18 @@ void stream_session::obey(const resume_command& command) {
   notices_.push_back(resumed_frame(command.stream, command.after, back->runs(), back->outbox().credit()));
 }
 
+void stream_session::obey(const watch_command& command) {
+  if (!host_.can_be_watched())
+    return refuse(command.stream, {404, "nothing_to_watch", "This server cannot be watched.", "type", 0});
+  if (streams_.contains(command.stream) || (watch_ && watch_->name() != command.stream))
+    return refuse(command.stream,
+                  {400, "duplicate_stream", "A connection has one watch, with an id of its own.", "id", 0});
+  if (watch_)
+    watch_->change_interval(command.interval);
+  else
+    watch_.emplace(command.stream, command.interval);
+}
+
 void stream_session::obey(const ping_command& command) { notices_.push_back(pong_frame(command.data)); }
 
 void stream_session::refuse(const std::string& stream, generation_failed error) {
@@ -154,7 +173,9 @@ bool stream_session::has_room(const std::string& name) {
 void stream_session::begin_turn(const stream_ptr& in, generation_request request,
                                 std::optional<conversation> then) {
   request.tenant = tenant_;
-  in->begin_turn(host_.submit(std::move(request), in), std::move(then));
+  const auto id = host_.submit(std::move(request), in);
+  in->outbox().set_request_name(host_.name_of(id));
+  in->begin_turn(id, std::move(then));
 }
 
 void stream_session::adopt(const stream_ptr& one) {
@@ -181,6 +202,7 @@ void stream_session::lose(const stream& gone) {
 }
 
 std::optional<std::string> stream_session::next(stream_time now) {
+  last_served_request_ = 0;
   if (!notices_.empty()) {
     auto frame = std::move(notices_.front());
     notices_.pop_front();
@@ -193,12 +215,15 @@ std::optional<std::string> stream_session::next(stream_time now) {
     const bool ran = at->second->runs();
     if (auto frame = at->second->next(now)) {
       last_served_ = at->first;
+      last_served_request_ = at->second->request();
       if (ran && !at->second->runs())
         trim_kept(now);
       return frame;
     }
   }
   trim_kept(now);
+  if (watch_ && watch_->due() <= now)
+    return host_.look(*watch_);
   return std::nullopt;
 }
 
@@ -239,6 +264,8 @@ std::optional<stream_time> stream_session::due() const {
     if (const auto batch = one->outbox().due())
       consider(*batch);
   }
+  if (watch_)
+    consider(watch_->due());
   return first;
 }
 

@@ -4,6 +4,7 @@
 #include "net/stream/command.hpp"
 #include "net/stream/limits.hpp"
 #include "net/stream/stream.hpp"
+#include "net/stream/watch.hpp"
 
 #include <deque>
 #include <functional>
@@ -24,6 +25,12 @@ public:
   virtual request_id submit(generation_request request, const stream_ptr& to) = 0;
   virtual void cancel(request_id id) = 0;
   virtual void change(request_id id, const generation_change& change) = 0;
+  /// What its client is to call it; empty: nothing.
+  virtual std::string name_of(request_id) const { return {}; }
+
+  virtual bool can_be_watched() const { return false; }
+  /// The watch's next frame. REQUIRES: can_be_watched().
+  virtual std::string look(stream_watch&) { return {}; }
 
   /// See resumable_streams.
   virtual void make_resumable(const stream_ptr& added) = 0;
@@ -49,8 +56,10 @@ public:
   stream_session& operator=(const stream_session&) = delete;
 
   void obey(std::string_view frame, stream_time now);
-  /// The next frame to be sent: answers that are no stream's first, then the streams in turn.
+  /// The next frame to be sent: answers that are no stream's first, then the streams in turn, then a watch's.
   std::optional<std::string> next(stream_time now);
+  /// Whose frame next() gave last; 0: no stream's.
+  request_id last_served_request() const { return last_served_request_; }
   /// When next() is to be asked again although nothing has happened.
   std::optional<stream_time> due() const;
 
@@ -77,6 +86,7 @@ private:
   void obey(const cancel_command& command);
   void obey(const update_command& command);
   void obey(const resume_command& command);
+  void obey(const watch_command& command);
   void obey(const ping_command& command);
 
   void refuse(const std::string& stream, generation_failed error);
@@ -98,6 +108,8 @@ private:
   const std::function<void()> on_news_;
   streams streams_;
   std::string last_served_;
+  request_id last_served_request_ = 0;
+  std::optional<stream_watch> watch_;
   std::deque<std::string> notices_;
 };
 

@@ -42,6 +42,13 @@ public:
       one.cancelled |= one.id == id;
   }
   void change(request_id id, const generation_change& change) override { changes.emplace_back(id, change); }
+  std::string name_of(request_id id) const override { return "request-" + std::to_string(id); }
+  bool can_be_watched() const override { return is_watchable; }
+  std::string look(stream_watch& by) override {
+    serving_snapshot seen;
+    seen.now = now;
+    return by.frame(seen, nullptr, {});
+  }
   void make_resumable(const stream_ptr& added) override { all.add(added); }
   stream_ptr find_resumable(const std::string& token, const std::string& id,
                             const std::string& tenant) override {
@@ -77,6 +84,7 @@ public:
   std::set<request_id> cancelled;
   std::vector<std::pair<request_id, generation_change>> changes;
   request_id n_submitted = 0;
+  bool is_watchable = true;
 };
 
 class one_session : public ::testing::Test {
@@ -106,6 +114,53 @@ protected:
 
 const std::string chat_a = R"({"type":"generate","id":"a","messages":[{"role":"user","content":"one"}]})";
 const std::string more_a = R"({"type":"append","id":"a","messages":[{"role":"user","content":"three"}]})";
+
+const std::string watch_w = R"({"type":"watch","id":"w","interval_ms":500})";
+
+TEST_F(one_session, aWatchTellsAtItsIntervalUntilItIsCancelled) {
+  auto schema = frame_schema::of_server();
+  obey(watch_w);
+  for (int seq = 0; seq < 3; ++seq) {
+    const auto frame = next();
+    EXPECT_EQ(frame.at("type").as_string(), "watched");
+    EXPECT_EQ(frame.at("seq").as_int64(), seq);
+    EXPECT_TRUE(schema.allows(frame)) << json::serialize(frame);
+    EXPECT_FALSE(session.next(host.now));
+    EXPECT_EQ(session.due(), host.now + 500ms);
+    host.now += 500ms;
+  }
+  obey(R"({"type":"cancel","id":"w"})");
+  const auto last = next();
+  EXPECT_EQ(last.at("type").as_string(), "unwatched");
+  EXPECT_EQ(last.at("seq").as_int64(), 3);
+  EXPECT_TRUE(schema.allows(last));
+  EXPECT_FALSE(session.next(host.now));
+  EXPECT_FALSE(session.due());
+}
+
+TEST_F(one_session, aWatchWaitsForTheStreams) {
+  obey(watch_w);
+  obey(chat_a);
+  host.answer("two");
+  const auto frames = all_frames();
+  ASSERT_EQ(frames.size(), 4U);
+  EXPECT_EQ(frames[0].at("request").as_string(), "request-1");
+  EXPECT_EQ(frames[2].at("type").as_string(), "done");
+  EXPECT_EQ(frames[3].at("type").as_string(), "watched");
+}
+
+TEST_F(one_session, aConnectionHasOneWatchUnderAnIdOfItsOwn) {
+  obey(watch_w);
+  next();
+  EXPECT_EQ(code_of(R"({"type":"watch","id":"v"})"), "duplicate_stream");
+  EXPECT_EQ(code_of(R"({"type":"generate","id":"w","prompt":"x"})"), "duplicate_stream");
+  EXPECT_EQ(code_of(R"({"type":"watch","id":"w","interval_ms":5})"), "invalid_value");
+  obey(R"({"type":"watch","id":"w","interval_ms":100})");
+  EXPECT_EQ(next().at("seq").as_int64(), 1) << "it goes on";
+  EXPECT_EQ(session.due(), host.now + 100ms);
+  host.is_watchable = false;
+  EXPECT_EQ(code_of(watch_w), "nothing_to_watch");
+}
 
 TEST_F(one_session, appendAsksAsIfAllHadBeenSent) {
   obey(chat_a);
