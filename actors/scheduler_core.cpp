@@ -791,8 +791,8 @@ void scheduler_core::note_share(sequence& who, step_share& share, const sequence
   share.n_output = who.n_output();
   if (share.n_made == 0)
     return;
-  if (who.last_token_at != steady_time{})
-    share.gap_ms = ms_between(who.last_token_at, now);
+  if (who.last_token_at)
+    share.gap_ms = ms_between(*who.last_token_at, now);
   who.last_token_at = now;
 }
 

@@ -76,7 +76,7 @@ struct sequence {
   bool ever_admitted = false;
   steady_time admitted_at{};
   steady_time first_token_at{};
-  steady_time last_token_at{};
+  std::optional<steady_time> last_token_at;
 };
 
 } // namespace souffleur

@@ -40,7 +40,7 @@ struct cached_prefix {
   int n_tokens = 0;         ///< from position 0 to its end
   int n_own_tokens = 0;     ///< of them, in this stretch
   std::uint64_t n_hits = 0;
-  int n_pins = 0; ///< sequences that use it now
+  int n_pins = 0;           ///< sequences that use it now
   std::uint64_t parent = 0; ///< the stretch before it, or the namespace's root
 };
 

@@ -528,7 +528,8 @@ void radix_tree::describe(int n_prefixes, kv_summary& summary) const {
     }
     const auto n_tokens = (one.n_before + one.n_pages()) * page_tokens;
     summary.n_deepest_tokens = std::max(summary.n_deepest_tokens, n_tokens);
-    most_hit.push_back({serial, n_tokens, one.n_pages() * page_tokens, one.use.hits, one.n_pins, one.parent->serial});
+    most_hit.push_back(
+        {serial, n_tokens, one.n_pages() * page_tokens, one.use.hits, one.n_pins, one.parent->serial});
   }
   const auto n = std::min(static_cast<std::size_t>(std::max(n_prefixes, 0)), most_hit.size());
   std::partial_sort(most_hit.begin(), most_hit.begin() + static_cast<std::ptrdiff_t>(n), most_hit.end(),

@@ -82,11 +82,11 @@ std::string shown(const server_settings& s) {
   const auto& o = s.server;
   out << s.model << '|' << s.draft_model << '|' << s.serving.draft_model_budget.count() << '|'
       << s.model_folder << '|' << s.chat_template << '|' << s.n_threads << '|' << s.kernels << '|'
-      << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|' << c.model_name << '|' << c.n_kv_pages
-      << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk << '|'
-      << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
-      << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count() << '|'
-      << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
+      << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|' << s.log_format << '|' << c.model_name
+      << '|' << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|'
+      << c.prefill_chunk << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting
+      << '|' << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count()
+      << '|' << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
       << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
       << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
       << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|'
@@ -171,6 +171,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"server.tls_certificate", "chain.pem"},
                                                        {"server.tls_key", "key.pem"},
                                                        {"server.drain_s", "7"},
+                                                       {"log.format", "json"},
                                                        {"server.port", "81"},
                                                        {"server.max_body_mib", "9"},
                                                        {"server.max_connections", "10"},
