@@ -1,5 +1,7 @@
 """Watch, in a real browser: the dashboard moves with what the server does, and shows nobody's text."""
 import asyncio
+import contextlib
+import threading
 
 import pytest
 from page import NARROW, Page
@@ -25,28 +27,44 @@ def tile(page, name):
                     "?.lastChild.textContent", name)
 
 
+@contextlib.contextmanager
+def busy(server):
+    """Somebody else asks, again and again."""
+    over = threading.Event()
+
+    def ask():
+        while not over.is_set():
+            with server.client().completions.create(model="smollm2", max_tokens=4000, temperature=0, stream=True,
+                                                    prompt="SECRET: The lamp was lit at six and the boats came home. " * 4,
+                                                    extra_body={"ignore_eos": True}) as stream:
+                for _ in stream:
+                    if over.is_set():
+                        break
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        asking.join()
+
+
 def test_the_dashboard_moves(server, page):
     page.look()
     page.open(server, "watch")
     page.until(lambda: tile(page, "generating") == "0")
     assert "Nobody asks" in page.get("generations").text
-    page.run("location.hash = 'play'")
-    page.say("Repeat ten times: The lamp was lit at six and the boats came home. SECRET", 1500)
-    page.run("location.hash = 'watch'")
-    page.until(lambda: page.all(".generation"))
-    assert tile(page, "generating") == "1"
-    page.until(lambda: float(tile(page, "tokens a second")) > 0)
-    page.until(lambda: sum(filter(None, data_of(page, "itl")[0])) > 5)
-    n_before = page.run("return Chart.getChart('step_times').data.labels.at(-1)")
-    page.until(lambda: page.run("return Chart.getChart('step_times').data.labels.at(-1)") != n_before)
-    page.until(lambda: sum(data_of(page, "drafters")[0]) > 0)
-    page.until(lambda: page.run("return parseFloat(document.querySelector('#pool .owned').style.width)") > 0)
-    assert "SECRET" not in page.get("watch").text
-    page.run("location.hash = 'play'")
-    if not page.is_idle():
-        page.get("send").click()
-    page.until(page.is_idle)
-    page.run("location.hash = 'watch'")
+    newest_step = "return Chart.getChart('step_times').data.labels.at(-1)"
+    n_before = page.run(newest_step)
+    with busy(server):
+        page.until(lambda: page.all(".generation"))
+        page.until(lambda: page.run("return parseFloat(document.querySelector('#pool .owned').style.width)") > 0)
+        page.until(lambda: float(tile(page, "tokens a second")) > 0)
+        page.until(lambda: sum(filter(None, data_of(page, "itl")[0])) > 5)
+        page.until(lambda: page.run(newest_step) != n_before)
+        page.until(lambda: sum(data_of(page, "drafters")[0]) > 0)
+        assert "SECRET" not in page.get("watch").text
     page.until(lambda: tile(page, "generating") == "0")
     page.until(lambda: page.all("#tree rect"))
     for name in PICTURES:
