@@ -133,7 +133,7 @@ private:
   static std::string text_of(int first, int n) {
     std::string text;
     for (int i = first; i < first + n; ++i)
-      text += "t" + std::to_string(i) + " ";
+      text.append("t").append(std::to_string(i)).append(" ");
     return text;
   }
 
@@ -247,7 +247,7 @@ private:
       const int n = std::min(how_.n_tokens_an_event, *n_tokens - made);
       std::string tokens;
       for (int i = 0; i < n; ++i)
-        tokens += std::string{i > 0 ? "," : ""} + R"({"id":1,"origin":"model"})";
+        tokens.append(i > 0 ? "," : "").append(R"({"id":1,"origin":"model"})");
       co_await write(*peer,
                      head("delta") + R"("text":")" + text_of(made, n) + R"(","tokens":[)" + tokens + "]}");
       made += n;
