@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Streams one answer over Souffleur's WebSocket, and takes its tokens 16 at a time. Needs `pip install websockets`.
 
-  python3 examples/client/stream_client.py "Why is the sky blue?" [ws://127.0.0.1:8080/v1/stream]
+  python3 examples/stream_client.py "Why is the sky blue?" [ws://127.0.0.1:8080/v1/stream]
 """
 import asyncio
 import json
