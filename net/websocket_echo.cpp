@@ -21,7 +21,7 @@ public:
   void on_stop() override { beast::get_lowest_layer(socket_).close(); }
 
   asio::awaitable<void> run(const beast::http::request<beast::http::string_body>& upgrade) {
-    set_up(socket_, context_->options, "");
+    set_up(socket_, context_->options, "", 0); // all is compressed that may be
     boost::system::error_code error;
     co_await socket_.async_accept(upgrade, result_in(error));
     beast::flat_buffer buffer;

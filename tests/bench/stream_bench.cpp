@@ -3,7 +3,7 @@
 //
 //   souffleur_stream_bench [STREAMS [SLOW_READERS [SECONDS]]]
 //
-// A service without a model makes one token for each stream every 20 ms. Clients are in this process, on a
+// A service without a model makes one token for each stream every 50 ms. Clients are in this process, on a
 // thread of their own. "wire": from the service's call to the client's read; "gap": between two deltas of a
 // stream.
 #include "net/server.hpp"
@@ -34,7 +34,7 @@ namespace beast = boost::beast;
 using steady = std::chrono::steady_clock;
 using socket_type = beast::websocket::stream<asio::ip::tcp::socket>;
 
-constexpr std::chrono::milliseconds step_time{20};
+constexpr std::chrono::milliseconds step_time{50};
 constexpr int slow_text_bytes = 16384; ///< fills a socket's buffers in seconds
 
 std::int64_t now_ns() {
