@@ -17,6 +17,21 @@ expression digit_between(char first, char last) {
 
 expression digits(int least, int most) { return repeated(digit_between('0', '9'), least, most); }
 
+/// The ranges of a digit between `first` and `last` and, for each, whether what follows is still at the lower
+/// and at the upper bound: `add(from, to, stays_low, stays_high)`, where `from` may be beyond `to`.
+template <class Add>
+void for_each_way(char first, char last, bool at_low, bool at_high, const Add& add) {
+  if (at_low && at_high && first == last) {
+    add(first, last, true, true);
+    return;
+  }
+  if (at_low)
+    add(first, first, true, false);
+  if (at_high)
+    add(last, last, false, true);
+  add(static_cast<char>(first + (at_low ? 1 : 0)), static_cast<char>(last - (at_high ? 1 : 0)), false, false);
+}
+
 /// Digit strings of one length, from `low` to `high`.
 expression same_length(std::string_view low, std::string_view high, bool at_low, bool at_high) {
   if (low.empty())
@@ -31,16 +46,7 @@ expression same_length(std::string_view low, std::string_view high, bool at_low,
       ways.push_back(sequence(
           {digit_between(from, to), same_length(low.substr(1), high.substr(1), stays_low, stays_high)}));
   };
-  if (at_low && at_high && first == last) {
-    add(first, last, true, true);
-  } else {
-    if (at_low)
-      add(first, first, true, false);
-    if (at_high)
-      add(last, last, false, true);
-    add(static_cast<char>(first + (at_low ? 1 : 0)), static_cast<char>(last - (at_high ? 1 : 0)), false,
-        false);
-  }
+  for_each_way(first, last, at_low, at_high, add);
   return choice(std::move(ways));
 }
 
@@ -107,16 +113,7 @@ private:
         if (low <= high)
           ways.push_back(sequence({digit_between(low, high), from(at + 1, stays_low, stays_high)}));
       };
-      if (at_low && at_high && first == last) {
-        add(first, last, true, true);
-      } else {
-        if (at_low)
-          add(first, first, true, false);
-        if (at_high)
-          add(last, last, false, true);
-        add(static_cast<char>(first + (at_low ? 1 : 0)), static_cast<char>(last - (at_high ? 1 : 0)), false,
-            false);
-      }
+      for_each_way(first, last, at_low, at_high, add);
     }
     return choice(std::move(ways));
   }
