@@ -59,8 +59,6 @@ json::object with_plain_integers(json::object frame) {
   return frame;
 }
 
-/// Planted bug that it caught: an upper bound of a field is checked, but is not in the schema, and the
-/// reverse.
 RC_GTEST_PROP(frame_forms_law, whatIsObeyedIsAsTheSchemaSays, ()) {
   static auto client = frame_schema::of_client();
   const auto& form =
