@@ -76,10 +76,14 @@ request_id submit(const context_ptr& context, generation_request request,
   };
   const auto shared = std::make_shared<const taker>(taker{request.tenant, std::move(to)});
   auto sink = [context, shared, id](generation_event event) {
-    asio::post(context->io, [context, shared, id, event = std::move(event)]() mutable {
-      log_request_end(request_name(id, context->service.model().created_s), event);
+    // What waits in a context that nobody runs any more must not own it.
+    asio::post(context->io, [weak = std::weak_ptr{context}, shared, id, event = std::move(event)]() mutable {
+      const auto there = weak.lock();
+      if (!there)
+        return;
+      log_request_end(request_name(id, there->service.model().created_s), event);
       if (const int n_tokens = n_tokens_of(event); n_tokens > 0)
-        charge(*context, shared->tenant, n_tokens);
+        charge(*there, shared->tenant, n_tokens);
       shared->hear(id, std::move(event));
     });
   };
