@@ -231,7 +231,8 @@ TEST(LoadRun, AServerThatIsNotThereFailsEveryRequest) {
 TEST(LoadRun, PiecesOfOneMomentAreOneOutput) {
   request_record record;
   live_counts live;
-  answer_log log{record, {}, live};
+  const run_clock clock;
+  answer_log log{record, clock, live};
   const auto now = std::chrono::steady_clock::now();
   log.output(now, "a");
   log.output(now, "b");
