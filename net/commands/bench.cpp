@@ -3,6 +3,7 @@
 #include "net/command_line.hpp"
 #include "net/commands/progress_bar.hpp"
 #include "net/commands/served_model.hpp"
+#include "net/commands/words.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -152,12 +153,10 @@ int measure(generation_service& service) {
 } // namespace
 
 int run_bench(int argc, const char* const* argv) {
-  auto parsed = parse_command_line(argc, argv);
-  if (const auto* leave = std::get_if<command_line_exit>(&parsed)) {
-    std::fputs(leave->text.c_str(), leave->code == 0 ? stdout : stderr);
-    return leave->code;
-  }
-  auto settings = std::get<server_settings>(parsed);
+  const auto read = settings_or_leave(argc, argv);
+  if (const auto* code = std::get_if<int>(&read))
+    return *code;
+  auto settings = std::get<server_settings>(read);
   spdlog::set_level(spdlog::level::warn);
   settings.embedding_model = "off";
   settings.store.where = "memory";

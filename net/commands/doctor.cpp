@@ -2,6 +2,7 @@
 
 #include "net/command_line.hpp"
 #include "net/commands/checkup.hpp"
+#include "net/commands/words.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -26,12 +27,10 @@ void print(const finding& one) {
 } // namespace
 
 int run_doctor(int argc, const char* const* argv) {
-  auto parsed = parse_command_line(argc, argv);
-  if (const auto* leave = std::get_if<command_line_exit>(&parsed)) {
-    std::fputs(leave->text.c_str(), leave->code == 0 ? stdout : stderr);
-    return leave->code;
-  }
-  const auto& settings = std::get<server_settings>(parsed);
+  const auto read = settings_or_leave(argc, argv);
+  if (const auto* code = std::get_if<int>(&read))
+    return *code;
+  const auto& settings = std::get<server_settings>(read);
   const auto machine = read_machine();
   std::vector<finding> found{check_cpu(machine, settings), check_load(machine),
                              check_model(settings),        check_memory(machine, settings),

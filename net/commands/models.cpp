@@ -3,6 +3,7 @@
 #include "engine/gguf.hpp"
 #include "engine/model/footprint.hpp"
 #include "engine/model/model_folder.hpp"
+#include "net/commands/words.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -44,11 +45,8 @@ int run_models(int argc, const char* const* argv) {
   CLI::App app{"The models that are here, what they take in memory and how long their texts may be.",
                "souffleur models"};
   app.add_option("--model.folder", folder, "where they are")->capture_default_str();
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto code = parse_or_leave(app, argc, argv))
+    return *code;
   // conf/get_model.py gives a file a short name, too: it is shown under the shortest.
   std::map<fs::path, fs::path> shortest;
   std::error_code error;

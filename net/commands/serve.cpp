@@ -3,6 +3,7 @@
 #include "engine/process_memory.hpp"
 #include "net/command_line.hpp"
 #include "net/commands/served_model.hpp"
+#include "net/commands/words.hpp"
 #include "net/logging.hpp"
 #include "net/server.hpp"
 
@@ -153,12 +154,10 @@ int serve(server_settings settings, const command_line_words& words) {
 } // namespace
 
 int run_serve(int argc, const char* const* argv) {
-  auto parsed = parse_command_line(argc, argv);
-  if (const auto* leave = std::get_if<command_line_exit>(&parsed)) {
-    std::fputs(leave->text.c_str(), leave->code == 0 ? stdout : stderr);
-    return leave->code;
-  }
-  const auto& settings = std::get<server_settings>(parsed);
+  const auto read = settings_or_leave(argc, argv);
+  if (const auto* code = std::get_if<int>(&read))
+    return *code;
+  const auto& settings = std::get<server_settings>(read);
   set_up_logging(settings.log_format, settings.log_level);
   // A step's buffers of some MiB come from the heap again and again; fresh pages for each would cost as much
   // as the sampling that uses them.

@@ -2,6 +2,7 @@
 
 #include "net/client/stream_client.hpp"
 #include "net/commands/line_reader.hpp"
+#include "net/commands/words.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -202,11 +203,8 @@ int run_chat(int argc, const char* const* argv) {
   app.add_option("MESSAGE", options.text, "one message, instead of those that are typed");
   app.add_option("--system", options.system, "what the model is told first");
   add_options(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto code = parse_or_leave(app, argc, argv))
+    return *code;
   return run("chat", chat(options), options.url);
 }
 
@@ -216,11 +214,8 @@ int run_complete(int argc, const char* const* argv) {
   CLI::App app{"Goes on with a text.", "souffleur complete"};
   app.add_option("TEXT", options.text, "-: from standard input")->required();
   add_options(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto code = parse_or_leave(app, argc, argv))
+    return *code;
   if (options.text == "-")
     options.text.assign(std::istreambuf_iterator<char>{std::cin}, {});
   return run("complete", complete(options), options.url);

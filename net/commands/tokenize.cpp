@@ -4,6 +4,7 @@
 #include "engine/model/model_folder.hpp"
 #include "engine/tokenizer.hpp"
 #include "engine/tokenizer/utf8.hpp"
+#include "net/commands/words.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -51,11 +52,8 @@ int run_tokenize(int argc, const char* const* argv) {
   app.add_option("--model.folder", folder, "where named models are")->capture_default_str();
   auto* ids = app.add_flag("--ids", ids_only, "the ids, in one line");
   app.add_flag("--count", count_only, "how many there are")->excludes(ids);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
+  if (const auto code = parse_or_leave(app, argc, argv))
+    return *code;
   const auto fail = [](const std::string& why) {
     std::fprintf(stderr, "souffleur tokenize: %s\n", why.c_str());
     return 1;
