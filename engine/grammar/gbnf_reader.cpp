@@ -1,5 +1,6 @@
 #include "engine/grammar/gbnf_reader.hpp"
 
+#include "engine/grammar/quantifier.hpp"
 #include "engine/grammar/text_reader.hpp"
 
 #include <optional>
@@ -127,16 +128,11 @@ private:
 
   expression quantified(expression part) {
     for (skip_space(false); !text_.failed(); skip_space(false)) {
-      if (text_.take(U'*'))
-        part = repeated(std::move(part), 0, unlimited);
-      else if (text_.take(U'+'))
-        part = repeated(std::move(part), 1, unlimited);
-      else if (text_.take(U'?'))
-        part = repeated(std::move(part), 0, 1);
-      else if (text_.take(U'{'))
-        part = counted(std::move(part));
-      else
+      if (take_quantifier(text_, part))
+        continue;
+      if (!text_.take(U'{'))
         break;
+      part = counted(std::move(part));
     }
     return part;
   }

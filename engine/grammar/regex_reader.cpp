@@ -1,5 +1,6 @@
 #include "engine/grammar/regex_reader.hpp"
 
+#include "engine/grammar/quantifier.hpp"
 #include "engine/grammar/text_reader.hpp"
 
 #include <array>
@@ -83,15 +84,9 @@ private:
 
   expression quantified(expression part) {
     while (!text_.failed()) {
-      if (text_.take(U'*'))
-        part = repeated(std::move(part), 0, unlimited);
-      else if (text_.take(U'+'))
-        part = repeated(std::move(part), 1, unlimited);
-      else if (text_.take(U'?'))
-        part = repeated(std::move(part), 0, 1);
-      else if (text_.next_is(U'{'))
+      if (text_.next_is(U'{'))
         part = counted(std::move(part));
-      else
+      else if (!take_quantifier(text_, part))
         return part;
       text_.take(U'?'); // lazy: the same texts
       if (text_.next_is(U'*') || text_.next_is(U'+') || text_.next_is(U'?') || text_.next_is(U'{'))
