@@ -339,11 +339,10 @@ private:
   asio::awaitable<bool> answer_with_vectors(embedding_request wanted, const request_message& request,
                                             BodyOf body_of) {
     const auto tenant = wanted.tenant;
-    if (const auto refused = admit(*context_, tenant)) {
-      limit_fields_ = limit_fields(*context_, tenant);
-      co_return co_await send(error_reply(*refused), request.version(), request.keep_alive(), false);
-    }
+    const auto refused = admit(*context_, tenant);
     limit_fields_ = limit_fields(*context_, tenant);
+    if (refused)
+      co_return co_await send(error_reply(*refused), request.version(), request.keep_alive(), false);
     const auto waiter = std::make_shared<embedding_wait>(context_);
     asio::co_spawn(context_->io, watch_peer(stream_, waiter), asio::detached);
     waiter->ask(std::move(wanted));

@@ -77,9 +77,8 @@ public:
   /// Whether similar() can find anything in the partition.
   bool has_similar(const key_digest& partition) const { return index_.has(partition); }
   /// Those of the partition that similar() can find and whose questions cover `share` of the words of
-  /// `question`
-  /// (`wording_index`), best first: microseconds, where an embedding takes milliseconds. Nothing if that
-  /// cannot be told so quickly, or if there are more than `most`.
+  /// `question` (`wording_index`), best first: microseconds, where an embedding takes milliseconds. Nothing
+  /// if that cannot be told so quickly, or if there are more than `most`.
   std::optional<std::vector<worded_candidate>> worded_like(const key_digest& partition,
                                                            std::string_view question, double share,
                                                            std::size_t most, unix_seconds now_s) const;

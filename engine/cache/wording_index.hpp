@@ -1,5 +1,5 @@
-// Whether any stored question has enough words in common with a new one for it to be worth embedding: that
-// costs a millisecond of a model, this costs microseconds.
+// Which stored questions have enough words in common with a new one for it to be worth embedding: that takes
+// milliseconds of a model, this takes microseconds.
 #pragma once
 
 #include "engine/cache/vector_index.hpp"
