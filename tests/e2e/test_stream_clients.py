@@ -8,10 +8,17 @@ import subprocess
 import pytest
 import websockets.sync.client
 
-from test_page import browser  # noqa: F401, a fixture
+from page import Page
 
 CHAT = os.environ.get("SOUFFLEUR_CHAT", "build/release/examples/souffleur_chat")
 CONVERSATIONS = json.loads((pathlib.Path(__file__).parent.parent / "data/stream_conversations.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def browser():
+    page = Page()
+    yield page.browser
+    page.quit()
 
 
 class PythonClient:
