@@ -1,6 +1,5 @@
 // The store's actor. Detached: every handler waits for a file or a socket.
 #include "actors/behaviors.hpp"
-#include "engine/unix_time.hpp"
 
 #include <chrono>
 #include <utility>
@@ -12,18 +11,18 @@ namespace {
 constexpr std::size_t n_polled = 256;
 
 /// Null: it is not there, or the store does not say.
-cache_entry_ptr entry_of(answer_store& store, const key_digest& exact) {
-  auto found = store.get(exact, unix_now_s());
+cache_entry_ptr entry_of(answer_store& store, const key_digest& exact, unix_seconds now_s) {
+  auto found = store.get(exact, now_s);
   return found && *found ? std::make_shared<const cache_entry>(std::move(**found)) : nullptr;
 }
 
-store_findings search(answer_store& store, const store_search& wanted) {
+store_findings search(answer_store& store, const store_search& wanted, unix_seconds now_s) {
   store_findings findings;
-  const auto near = store.nearest(wanted.partition, *wanted.vector, wanted.n_most, unix_now_s());
+  const auto near = store.nearest(wanted.partition, *wanted.vector, wanted.n_most, now_s);
   if (!near)
     return findings;
   for (const auto& [exact, similarity] : *near)
-    if (auto entry = entry_of(store, exact))
+    if (auto entry = entry_of(store, exact, now_s))
       findings.found.push_back({std::move(entry), similarity});
   return findings;
 }
@@ -32,15 +31,16 @@ store_findings search(answer_store& store, const store_search& wanted) {
 
 store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_state> self,
                                          std::shared_ptr<answer_store> store,
-                                         const std::shared_ptr<serving_metrics>& metrics) {
+                                         const std::shared_ptr<serving_metrics>& metrics,
+                                         const wall_clock& unix_now) {
   compat::state_of(self).store = std::move(store);
   const auto report = [self, metrics] { metrics->record(compat::state_of(self).store->counters()); };
   return {
-      [self](const store_query& query) -> store_reply {
-        return {entry_of(*compat::state_of(self).store, query.exact)};
+      [self, unix_now](const store_query& query) -> store_reply {
+        return {entry_of(*compat::state_of(self).store, query.exact, unix_now())};
       },
-      [self](const store_search& wanted) -> store_findings {
-        return search(*compat::state_of(self).store, wanted);
+      [self, unix_now](const store_search& wanted) -> store_findings {
+        return search(*compat::state_of(self).store, wanted, unix_now());
       },
       [self, report](const store_order_ptr& order) -> store_done {
         auto& store = *compat::state_of(self).store;
@@ -54,9 +54,9 @@ store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_sta
         report();
         return purged ? store_purged{*purged, true} : store_purged{};
       },
-      [self, report](const store_poll& wanted) -> store_news {
+      [self, report, unix_now](const store_poll& wanted) -> store_news {
         auto& store = *compat::state_of(self).store;
-        auto changes = store.changes_since(wanted.position, n_polled, unix_now_s());
+        auto changes = store.changes_since(wanted.position, n_polled, unix_now());
         report();
         return {changes ? std::make_shared<const store_changes>(std::move(*changes)) : nullptr,
                 store.searches()};

@@ -13,8 +13,11 @@
 #include "actors/serving_config.hpp"
 #include "actors/serving_metrics.hpp"
 #include "actors/step_runner.hpp"
+#include "actors/vital_signs.hpp"
 #include "engine/drafting/model_drafter.hpp"
 #include "engine/kv_manager.hpp"
+#include "engine/unix_time.hpp"
+#include "policies/restart_policy.hpp"
 
 #include <deque>
 #include <functional>
@@ -32,7 +35,8 @@ struct verifier_state {
 /// Runs detached: a handler computes for milliseconds.
 verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,
                                        std::shared_ptr<language_model> model,
-                                       std::vector<token_id> end_tokens, const std::string& acceptance);
+                                       std::vector<token_id> end_tokens, const std::string& acceptance,
+                                       std::shared_ptr<vital_signs> vitals);
 
 struct kv_state {
   std::unique_ptr<kv_manager> kv;
@@ -54,11 +58,15 @@ drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_m
                                          const draft_model_parts& parts, const std::string& eviction,
                                          draft_draw draw);
 
+/// Seconds since 1970. It may be set back.
+using wall_clock = std::function<std::int64_t()>;
+
 struct cache_parts {
   answer_desk_options desk;
   std::shared_ptr<serving_metrics> metrics;
   std::chrono::milliseconds lookup_budget{0};
   bool detached = true;
+  wall_clock unix_now = unix_now_s;
 };
 /// A question that is embedded because somebody waits for what is similar to it.
 struct awaited_embedding {
@@ -70,6 +78,7 @@ struct cache_state {
   cache_peers to;
   std::shared_ptr<serving_metrics> metrics;
   std::chrono::milliseconds lookup_budget{0};
+  wall_clock unix_now;
   bool store_searches = false; ///< as of its last news
   bool detached = true;
   std::uint64_t n_tickets = 0;
@@ -93,7 +102,8 @@ struct store_state {
 /// Runs detached: a handler waits for a file or a socket.
 store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_state> self,
                                          std::shared_ptr<answer_store> store,
-                                         const std::shared_ptr<serving_metrics>& metrics);
+                                         const std::shared_ptr<serving_metrics>& metrics,
+                                         const wall_clock& unix_now);
 
 struct judge_state {
   judge_peers to;
@@ -146,8 +156,9 @@ struct scheduler_state {
   peers_ptr to;
   serving_config config;
   std::uint64_t n_steps = 0;
-  bool busy = false;                                              ///< a round is under way
-  bool watches_deadlines = false;                                 ///< a deadline_check is on its way
+  bool busy = false;              ///< a round is under way
+  bool awaits_peers = false;      ///< one of them is gone: there are no rounds until its successor is there
+  bool watches_deadlines = false; ///< a deadline_check is on its way
   std::vector<caf::typed_response_promise<tier_flushed>> flushes; ///< to be answered
   // Answers of the round under way.
   std::uint64_t n_rounds = 0;
@@ -158,11 +169,15 @@ struct scheduler_state {
   bool awaits_draft_model = false; ///< in this round
   steady_time round_started{};
   double core_us = 0; ///< time inside the core during this round
+  std::shared_ptr<serving_metrics> metrics;
+  crash_listener supervisor;
 };
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
                                          const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier, const known_costs& costs);
+                                         std::shared_ptr<file_tier> tier, const known_costs& costs,
+                                         std::shared_ptr<serving_metrics> metrics,
+                                         const crash_listener& supervisor);
 
 /// What the supervisor needs to start, and to start again, each of the others.
 struct ensemble {
@@ -176,9 +191,15 @@ struct ensemble {
   std::shared_ptr<answer_store> store;     ///< null: answers are in memory only
   cache_calibration calibration;
   std::shared_ptr<admission_credits> credits;
+  std::shared_ptr<vital_signs> vitals; ///< null: nobody asks
+  wall_clock unix_now = unix_now_s;
   known_costs costs;    ///< for the draft policy; may be empty
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
+  /// May be empty; is told of each death that the ensemble survives.
+  std::function<void(const std::string& part, const std::string& why, std::chrono::milliseconds pause,
+                     bool is_left_out)>
+      on_death;
 };
 
 struct supervisor_state {
@@ -188,7 +209,7 @@ struct supervisor_state {
   scheduler_actor scheduler;
   intake_actor intake;
   compat::watch_list watched;
-  std::map<std::string, int> n_restarts;
+  restart_policy restarts{{}};
   bool stopping = false;
 };
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,

@@ -4,7 +4,10 @@
 
 #include <caf/all.hpp>
 
+#include <chrono>
+#include <exception>
 #include <functional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -105,6 +108,30 @@ auto request(Self* self, const Handle& to, Timeout timeout, Ts&&... xs) {
   return self->mail(std::forward<Ts>(xs)...).request(to, timeout);
 #endif
 }
+
+/// Time as the actors see it: a test's scheduler may bring its own.
+template <class Self>
+std::chrono::steady_clock::time_point now(const Self* self) {
+  return self->clock().now();
+}
+
+/// What a handler throws ends its actor with an error that says so, without a word on stderr.
+template <class Self>
+void end_with_exceptions(Self* self) {
+  self->set_exception_handler([](std::exception_ptr& thrown) -> caf::error {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::exception& why) {
+      return caf::make_error(caf::sec::runtime_error, std::string{why.what()});
+    } catch (...) {
+      return caf::sec::runtime_error;
+    }
+  });
+}
+
+/// The handler of a request threw; else its actor is gone, or it took too long.
+inline bool is_exception(const caf::error& why) { return why == caf::sec::runtime_error; }
+inline bool is_timeout(const caf::error& why) { return why == caf::sec::request_timeout; }
 
 /// Calls `on_down(reason)` in the context of `self` after `who` has terminated. Lives in the actor's state.
 #if CAF_VERSION < 10000

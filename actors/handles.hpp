@@ -135,6 +135,17 @@ struct judge_peers {
   cache_actor cache;
 };
 
+/// Crashes of the verifier that requests were found guilty of: they say nothing against it.
+struct explained_crashes {
+  int n = 0;
+};
+using crash_listener = caf::typed_actor<compat::rpc<void(explained_crashes)>>;
+
+/// A part's pause is over, from the supervisor to itself.
+struct restart_due {
+  std::string actor;
+};
+
 /// Asks the supervisor to kill one actor, by name; for fault tests. Unknown names are ignored.
 struct kill_order {
   std::string actor;
@@ -144,7 +155,8 @@ using supervisor_actor =
     caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(cancellation)>,
                      compat::rpc<void(amendment)>, compat::rpc<kv_summary_ptr(kv_inquiry)>,
                      compat::rpc<tier_flushed(tier_flush)>, compat::rpc<cache_purged(cache_purge)>,
-                     compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(kill_order)>,
+                     compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(explained_crashes)>,
+                     compat::rpc<void(restart_due)>, compat::rpc<void(kill_order)>,
                      compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
@@ -204,5 +216,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::next_round)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_model_late)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::deadline_check)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::explained_crashes)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::restart_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kill_order)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::shutdown_order)

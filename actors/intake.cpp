@@ -56,7 +56,7 @@ void generate(self_pointer self, const mutable_admission& request, const cache_f
 }
 
 void replay_more(self_pointer self, const stored_replay_ptr& replay) {
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = compat::now(self);
   const auto until = compat::state_of(self).flights->deadline_of(replay->generation);
   if (!until) // nobody reads it any more
     return;
@@ -77,7 +77,7 @@ void replay_more(self_pointer self, const stored_replay_ptr& replay) {
 }
 
 void replay(self_pointer self, const admitted_request& request, const cache_finding& found) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = compat::now(self);
   auto made = std::make_shared<stored_replay>(
       stored_replay{request.id,
                     request.reply,
@@ -98,7 +98,7 @@ void looked_up(self_pointer self, request_id generation, const cache_finding_ptr
   if (waiting.empty()) // deserted meanwhile
     return;
   const auto& request = waiting.mapped();
-  request->looked_up = std::chrono::steady_clock::now();
+  request->looked_up = compat::now(self);
   const bool is_answer = found && found->source != answer_source::model;
   if (is_answer && !state.amended.contains(generation))
     replay(self, *request, *found);
@@ -170,7 +170,7 @@ void schedule(const intake_state& state, const mutable_admission& request) {
 
 void submit(self_pointer self, const submission& arrived) {
   auto& state = compat::state_of(self);
-  const auto now = std::chrono::steady_clock::now();
+  const auto now = compat::now(self);
   auto prepared = prepare(*arrived.request, state.format, state.config, fresh_seed());
   if (auto* failed = std::get_if<generation_failed>(&prepared)) {
     arrived.reply->fail(std::move(*failed));
@@ -180,7 +180,7 @@ void submit(self_pointer self, const submission& arrived) {
   const auto wanted =
       arrived.request->timeout.count() > 0 ? arrived.request->timeout : state.config.request_timeout;
   request->arrival = now;
-  request->prepared = std::chrono::steady_clock::now();
+  request->prepared = compat::now(self);
   request->deadline = now + std::min(wanted, state.config.request_timeout);
   request->reply = arrived.reply;
   if (request->cached)
@@ -211,7 +211,7 @@ intake_actor::behavior_type intake(self_pointer self, prompt_format format, cons
       [self](const stored_replay_ptr& replay) { replay_more(self, replay); },
       [self](deadline_check) {
         auto& state = compat::state_of(self);
-        for (const auto generation : state.flights->expire(std::chrono::steady_clock::now()))
+        for (const auto generation : state.flights->expire(compat::now(self)))
           desert(state, generation);
         state.watches_deadlines = false;
         watch_deadlines(self);

@@ -1,7 +1,6 @@
 // The response cache's actor: exact key, then the store behind it, then the meaning of the question.
 #include "actors/behaviors.hpp"
 #include "actors/embedding_reply.hpp"
-#include "engine/unix_time.hpp"
 
 #include <chrono>
 #include <utility>
@@ -96,7 +95,7 @@ void embed(self_pointer self, std::uint64_t ticket, const std::string& text,
   compat::anon_send(state.to.embedder,
                     embedding_demand_ptr{std::make_shared<const embedding_demand>(
                         embedding_demand{{text},
-                                         std::chrono::steady_clock::now() + timeout,
+                                         compat::now(self) + timeout,
                                          state.alive,
                                          std::make_shared<embedding_reply>(back, nullptr, "", 0)})});
 }
@@ -104,7 +103,7 @@ void embed(self_pointer self, std::uint64_t ticket, const std::string& text,
 void keep(self_pointer self, const cache_insertion& insertion,
           const std::shared_ptr<const std::vector<float>>& embedding) {
   auto& state = compat::state_of(self);
-  const auto now = unix_now_s();
+  const auto now = state.unix_now();
   auto entry = state.desk->insert(insertion, embedding, now);
   order(self, {std::move(entry)});
   if (auto doubt = state.desk->doubt_of(insertion, now); doubt && state.to.judge)
@@ -117,7 +116,7 @@ void answer_similar(self_pointer self, const awaited_embedding& asked,
                     const std::shared_ptr<const std::vector<float>>& vector,
                     std::span<const found_entry> elsewhere) {
   auto& state = compat::state_of(self);
-  const auto found = state.desk->find_similar(*asked.terms, vector, elsewhere, unix_now_s());
+  const auto found = state.desk->find_similar(*asked.terms, vector, elsewhere, state.unix_now());
   state.metrics->record(*found);
   finding_promise promise = asked.promise;
   promise.deliver(found);
@@ -196,7 +195,7 @@ void look_for_similar(self_pointer self, const cache_terms_ptr& terms, finding_p
   if (!terms->permit.semantic || terms->key.text.empty() || !state.to.embedder) {
     promise.deliver(nothing());
   } else if (const auto found =
-                 state.store_searches ? nullptr : state.desk->find_by_wording(*terms, unix_now_s())) {
+                 state.store_searches ? nullptr : state.desk->find_by_wording(*terms, state.unix_now())) {
     state.metrics->record(*found);
     promise.deliver(embedded_later(self, *terms, *found));
   } else {
@@ -212,7 +211,7 @@ void look_up_in_store(self_pointer self, const cache_terms_ptr& terms, finding_p
       .then(
           [self, terms, promise, n_purges = state.n_purges](const store_reply& reply) mutable {
             auto& state = compat::state_of(self);
-            const auto now = unix_now_s();
+            const auto now = state.unix_now();
             if (reply.entry && reply.entry->owner == terms->owner && state.n_purges == n_purges)
               state.desk->keep(reply.entry, now);
             if (auto found = state.desk->find_exact(*terms, now)) {
@@ -229,7 +228,7 @@ finding_promise look_up(self_pointer self, const cache_terms_ptr& terms) {
   auto& state = compat::state_of(self);
   auto promise = self->make_response_promise<cache_finding_ptr>();
   state.metrics->record_cache_lookup();
-  if (auto found = state.desk->find_exact(*terms, unix_now_s())) {
+  if (auto found = state.desk->find_exact(*terms, state.unix_now())) {
     state.metrics->record(*found);
     promise.deliver(found);
   } else if (state.to.store) {
@@ -243,7 +242,7 @@ finding_promise look_up(self_pointer self, const cache_terms_ptr& terms) {
 void take(cache_state& state, const store_changes& changes) {
   if (changes.starts_over)
     state.desk->start_over();
-  const auto now = unix_now_s();
+  const auto now = state.unix_now();
   for (const auto& entry : changes.added)
     if (!state.store_searches) // else it is found there
       state.desk->keep(entry, now);
@@ -305,6 +304,7 @@ cache_actor::behavior_type response_cache(self_pointer self, const cache_parts& 
   state.metrics = parts.metrics;
   state.lookup_budget = parts.lookup_budget;
   state.detached = parts.detached;
+  state.unix_now = parts.unix_now;
   return {
       [self](const cache_lookup& lookup) { return look_up(self, lookup.terms); },
       [self](const cache_insertion_ptr& insertion) { insert(self, insertion); },

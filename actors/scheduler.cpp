@@ -49,6 +49,15 @@ void retry_later(self_pointer self) {
   self->delayed_send(self, retry_pause, next_round{});
 }
 
+/// `asked` gave no answer, of which the core knows by now.
+template <class Handle>
+void go_on_without(self_pointer self, const Handle& asked, const Handle& current, const caf::error& why) {
+  auto& state = compat::state_of(self);
+  // What dies is replaced, but the news of that may have come before.
+  state.awaits_peers = !compat::is_timeout(why) && asked == current;
+  retry_later(self);
+}
+
 /// Sends the file tier what it is to do, beside the steps.
 void use_tier(self_pointer self) {
   auto& state = compat::state_of(self);
@@ -81,10 +90,12 @@ void fetch_ended(self_pointer self, const fetched_pages& fetched) {
 
 void commit(self_pointer self, const step_result& result) {
   auto& state = compat::state_of(self);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = compat::now(self);
   state.core->commit(result, start);
+  if (const int n = state.core->take_explained_crashes(); n > 0)
+    compat::anon_send(state.supervisor, explained_crashes{n});
   use_tier(self);
-  const auto end = std::chrono::steady_clock::now();
+  const auto end = compat::now(self);
   auto step = state.core->last_step();
   step.began = state.round_started;
   step.scheduling_us = state.core_us + us_between(start, end);
@@ -94,11 +105,23 @@ void commit(self_pointer self, const step_result& result) {
   end_round(self);
 }
 
+void step_failed(self_pointer self, const verifier_actor& asked, const caf::error& why) {
+  auto& state = compat::state_of(self);
+  if (compat::is_exception(why))
+    state.core->step_crashed(caf::to_string(why), compat::now(self));
+  else
+    state.core->step_lost();
+  if (compat::is_timeout(why)) // a thread that computes cannot be stopped: it is waited for
+    state.metrics->record_stuck_step();
+  report(state);
+  go_on_without(self, asked, state.to->verifier, why);
+}
+
 void run_step(self_pointer self) {
   auto& state = compat::state_of(self);
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = compat::now(self);
   auto plan = state.core->plan(*state.supply, state.offer, start);
-  state.core_us += us_between(start, std::chrono::steady_clock::now());
+  state.core_us += us_between(start, compat::now(self));
   use_tier(self);
   if (!plan) {
     compat::anon_send(state.to->metrics, state.core->last_step());
@@ -106,15 +129,11 @@ void run_step(self_pointer self) {
     return;
   }
   plan->step = ++state.n_steps;
-  compat::request(self, state.to->verifier, state.config.step_timeout,
+  const auto asked = state.to->verifier;
+  compat::request(self, asked, state.config.step_timeout,
                   step_plan_ptr{std::make_shared<const step_plan>(std::move(*plan))})
       .then([self](const step_result_ptr& result) { commit(self, *result); },
-            [self](const caf::error& why) {
-              auto& state = compat::state_of(self);
-              state.core->step_failed(caf::to_string(why), std::chrono::steady_clock::now());
-              report(state);
-              retry_later(self);
-            });
+            [self, asked](const caf::error& why) { step_failed(self, asked, why); });
 }
 
 /// The last answer before the step: the draft model's, or the news that it will not come in time.
@@ -179,28 +198,29 @@ void ask_drafter(self_pointer self, draft_demand demand) {
 
 void begin_round(self_pointer self) {
   auto& state = compat::state_of(self);
-  if (state.busy || !state.to || !state.core->has_work())
+  if (state.busy || state.awaits_peers || !state.to || !state.core->has_work())
     return;
   state.busy = true;
-  state.round_started = std::chrono::steady_clock::now();
+  state.round_started = compat::now(self);
   auto demand = state.core->begin_round(state.round_started);
-  state.core_us = us_between(state.round_started, std::chrono::steady_clock::now());
+  state.core_us = us_between(state.round_started, compat::now(self));
   state.n_awaited = 1;
   state.awaits_draft_model = false;
   const auto n_round = ++state.n_rounds;
   ask_drafter(self, std::move(demand.drafts));
-  compat::request(self, state.to->kv, kv_timeout,
+  const auto asked = state.to->kv;
+  compat::request(self, asked, kv_timeout,
                   kv_demand_ptr{std::make_shared<const kv_demand>(std::move(demand.kv))})
       .then(
           [self, n_round](const kv_supply_ptr& supply) {
             compat::state_of(self).supply = supply;
             arrived(self, n_round);
           },
-          [self](const caf::error&) { // its successor is empty; everything is computed again
+          [self, asked](const caf::error& why) { // its successor is empty; everything is computed again
             auto& state = compat::state_of(self);
             state.core->kv_lost();
             ++state.n_rounds;
-            retry_later(self);
+            go_on_without(self, asked, state.to->kv, why);
           });
 }
 
@@ -216,9 +236,13 @@ void watch_deadlines(self_pointer self) {
 
 scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier, const known_costs& costs) {
+                                         std::shared_ptr<file_tier> tier, const known_costs& costs,
+                                         std::shared_ptr<serving_metrics> metrics,
+                                         const crash_listener& supervisor) {
   auto& state = compat::state_of(self);
   state.config = config;
+  state.metrics = std::move(metrics);
+  state.supervisor = supervisor;
   state.core =
       std::make_unique<scheduler_core>(config, std::move(vocabulary), nullptr, std::move(tier), costs);
   return {
@@ -229,13 +253,13 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
       },
       [self](const cancellation& cancelled) {
         auto& state = compat::state_of(self);
-        state.core->cancel(cancelled.id, std::chrono::steady_clock::now());
+        state.core->cancel(cancelled.id, compat::now(self));
         report(state);
         begin_round(self);
       },
       [self](const amendment& amended) {
         auto& state = compat::state_of(self);
-        state.core->amend(amended.id, amended.change, std::chrono::steady_clock::now());
+        state.core->amend(amended.id, amended.change, compat::now(self));
         report(state);
         begin_round(self);
       },
@@ -247,6 +271,7 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
         if (state.to && state.to->draft_model != to->draft_model)
           state.core->draft_model_lost();
         state.to = to;
+        state.awaits_peers = false;
         begin_round(self);
       },
       [self](kv_reset) { compat::state_of(self).core->kv_lost(); },
@@ -261,7 +286,7 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
       },
       [self](deadline_check) {
         auto& state = compat::state_of(self);
-        state.core->expire(std::chrono::steady_clock::now());
+        state.core->expire(compat::now(self));
         report(state);
         state.watches_deadlines = false;
         watch_deadlines(self);

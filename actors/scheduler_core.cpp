@@ -22,7 +22,8 @@ double ms_between(steady_time from, steady_time to) {
 constexpr int max_openings_per_round = 16;
 constexpr std::size_t max_questions_per_round = 8; ///< each copies a prompt
 constexpr int max_postponed_per_round = 64;        ///< each is compared with all whose prompts are under way
-constexpr int max_step_attempts = 3;
+constexpr int max_load_attempts = 2;               ///< fewer than the next: what is loaded is nobody's fault
+constexpr int max_crashes_alone = 3;
 
 waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt_tokens,
                         int n_cached_tokens) {
@@ -84,7 +85,8 @@ scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<con
                                const known_costs& costs)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
-      drafting_(config.draft_policy_in_force(), costs), tier_(std::move(tier), config.tier_step_bytes) {}
+      drafting_(config.draft_policy_in_force(), costs), tier_(std::move(tier), config.tier_step_bytes),
+      suspects_(max_crashes_alone) {}
 
 void scheduler_core::admit(admitted_request request) {
   auto who = std::make_unique<sequence>(std::move(request), vocabulary_);
@@ -357,6 +359,7 @@ std::optional<step_plan> scheduler_core::plan(const kv_supply& supply, draft_off
   apply_reservations(supply);
   apply_openings(supply, now);
   apply_answers(supply);
+  hold_back_suspects();
   choose_who_sits_out();
   step_plan step;
   planned_.clear();
@@ -549,10 +552,24 @@ void scheduler_core::plan_tier(step_plan& step) {
   });
 }
 
+void scheduler_core::hold_back_suspects() {
+  held_back_.clear();
+  if (suspects_.empty())
+    return;
+  std::vector<sequence_id> wanting;
+  for (const auto& who : running_)
+    if (who->has_room() && !tier_.loads(who->id()))
+      wanting.push_back(who->id());
+  held_back_.insert(wanting.begin(), wanting.end());
+  for (const auto id : suspects_.admitted(wanting))
+    held_back_.erase(id);
+  nothing_happened_ = nothing_happened_ && held_back_.empty();
+}
+
 void scheduler_core::choose_who_sits_out() {
   std::vector<running_request> running;
   for (const auto& who : running_)
-    if (who->has_room() && !tier_.loads(who->id()))
+    if (who->has_room() && !tier_.loads(who->id()) && !held_back_.contains(who->id()))
       running.push_back(running_view_of(*who));
   const auto sitting_out = scheduling_->sits_out(running);
   const std::unordered_set<sequence_id> sits_out{sitting_out.begin(), sitting_out.end()};
@@ -729,6 +746,7 @@ planned_sequence scheduler_core::rows_of(const sequence& who, int n_committed_ro
 
 void scheduler_core::commit(const step_result& result, steady_time now) {
   n_failed_steps_ = 0;
+  suspects_.survived(planned_ids());
   if (report_.n_rows > 0)
     drafting_.step_took({report_.n_rows, result.forward_us + result.sampling_us});
   report_.forward_us = result.forward_us;
@@ -889,6 +907,7 @@ void scheduler_core::fail(sequence& who, generation_failed why, steady_time now)
 }
 
 void scheduler_core::retire(sequence& who, const std::string& outcome, steady_time now, bool is_answer) {
+  suspects_.forget(who.id());
   if (who.subject)
     drafter_endings_.push_back(ending_of(who, is_answer));
   if (who.n_wished_of_model > 0)
@@ -911,16 +930,32 @@ void scheduler_core::sweep() {
   ended_.clear();
 }
 
-void scheduler_core::step_failed(const std::string& why, steady_time now) {
-  tier_.step_failed(n_failed_steps_ + 1 == max_step_attempts);
-  if (++n_failed_steps_ < max_step_attempts)
-    return;
-  n_failed_steps_ = 0;
+std::vector<sequence_id> scheduler_core::planned_ids() const {
+  std::vector<sequence_id> ids;
   for (const auto& rows : planned_)
-    if (auto* who = find_running(rows.id))
-      fail(*who, {500, "step_failed", "The model could not compute this request: " + why, "", 0}, now);
+    ids.push_back(rows.id);
+  return ids;
+}
+
+void scheduler_core::step_crashed(const std::string& why, steady_time now) {
+  tier_.step_failed(++n_failed_steps_ == max_load_attempts);
+  const auto step = planned_ids();
+  const auto guilty = suspects_.crashed(step);
+  for (const auto id : step)
+    if (!find_running(id)) // it ended meanwhile
+      suspects_.forget(id);
+  for (const auto id : guilty)
+    if (auto* who = find_running(id))
+      fail(*who,
+           {500, "step_failed",
+            "The model failed " + std::to_string(max_crashes_alone) +
+                " times on this request alone, so it is refused: " + why,
+            "", 0},
+           now);
   sweep();
 }
+
+void scheduler_core::step_lost() { tier_.step_failed(false); }
 
 void scheduler_core::kv_lost() {
   last_publications_.clear();

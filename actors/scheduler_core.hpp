@@ -9,6 +9,7 @@
 #include "actors/sequence.hpp"
 #include "actors/serving_config.hpp"
 #include "actors/tier_traffic.hpp"
+#include "policies/crash_suspects.hpp"
 #include "policies/mixed_draft_policy.hpp"
 #include "policies/scheduling_policy.hpp"
 
@@ -27,8 +28,13 @@ namespace souffleur {
 ///
 /// Invariants: every admitted request ends exactly once through its reply handle; a step has at most
 /// `max_batch_tokens` rows; every sequence that decodes has its row in every step (no stall by prefill),
-/// unless the scheduling policy lets it sit out. That policy decides besides who enters, whose prompt is
-/// computed first and who leaves a full batch.
+/// unless the scheduling policy lets it sit out, or it is looked for who makes the model crash. That policy
+/// decides besides who enters, whose prompt is computed first and who leaves a full batch.
+///
+/// Its sequences are the journal of what runs: prompt, parameters, seed and every token that was streamed.
+/// Verifier, kv manager and drafters keep nothing that is not made again from it, and the token at a position
+/// depends on seed, position and what stands before it alone; so whichever of them is replaced, a stream goes
+/// on with the token after its last one.
 class scheduler_core {
 public:
   struct round {
@@ -66,9 +72,13 @@ public:
   std::optional<step_plan> plan(const kv_supply& supply, draft_offer_ptr offer, steady_time now);
   /// Appends what was sampled, streams it, ends what is complete.
   void commit(const step_result& result, steady_time now);
-  /// The step brought nothing. It is tried again; after three failures in a row its requests end with an
-  /// error.
-  void step_failed(const std::string& why, steady_time now);
+  /// The model threw: the step brought nothing. Its requests are tried again, apart from each other, until
+  /// the one is found with which it always does; that ends with an error.
+  void step_crashed(const std::string& why, steady_time now);
+  /// The step brought nothing for reasons that have nothing to do with it. It is tried again.
+  void step_lost();
+  /// Crashes that requests were found guilty of, since the last call.
+  int take_explained_crashes() { return suspects_.take_explained(); }
   /// The kv manager was replaced by an empty one, or is silent: whatever ran is computed again from its
   /// tokens, and the answers to the round under way are ignored.
   void kv_lost();
@@ -145,9 +155,14 @@ private:
   void apply_answers(const kv_supply& supply);
   /// Those that do not decode yet, in the order in which they get rows.
   std::vector<sequence*> prefilling() const;
+  /// While it is looked for who makes the model crash.
+  void hold_back_suspects();
   void choose_who_sits_out();
   /// Whether it has rows in the step that is being planned.
-  static bool can_compute(const sequence& who) { return who.has_room() && who.n_sat_out == 0; }
+  bool can_compute(const sequence& who) const {
+    return who.has_room() && who.n_sat_out == 0 && !held_back_.contains(who.id());
+  }
+  std::vector<sequence_id> planned_ids() const;
   void count_passed_over();
   /// Ends a waiting request that no free pool could hold.
   void give_up(sequence_id waiting, steady_time now);
@@ -198,7 +213,9 @@ private:
   step_report report_;
   bool starved_ = false;          ///< an opening was refused and nothing has ended since
   bool nothing_happened_ = false; ///< since the last round began, nor in it
-  int n_failed_steps_ = 0;
+  int n_failed_steps_ = 0;        ///< in a row
+  crash_suspects suspects_;
+  std::unordered_set<sequence_id> held_back_; ///< in the step that is planned: others are tried
   std::uint64_t n_rounds_ = 0;
 };
 

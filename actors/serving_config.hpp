@@ -20,7 +20,7 @@ struct serving_config {
   int max_waiting_per_tenant = 256; ///< less than max_waiting: one tenant leaves room for others
   int max_output_tokens = 4096;
   std::chrono::milliseconds request_timeout{600'000};
-  std::chrono::milliseconds step_timeout{120'000};
+  std::chrono::milliseconds step_timeout{120'000}; ///< a step that takes longer is thought to be stuck
 
   std::string eviction_policy = "lhd";
   double max_pinned_share = 0.25; ///< of the KV pages, that requests can pin in the prefix cache
@@ -57,7 +57,8 @@ struct serving_config {
   int max_embedding_texts = 8192; ///< that wait to be embedded, one tenant's at most half of them
 
   std::string window_policy = "full";
-  int max_restarts = 16; ///< of any one actor before the process gives up
+  int max_restarts = 16; ///< of any one actor within restart_window
+  std::chrono::seconds restart_window{60};
 };
 
 } // namespace souffleur

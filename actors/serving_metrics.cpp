@@ -102,6 +102,8 @@ struct serving_metrics::registry {
   Counter& draft_tokens{counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted.")};
   Counter& accepted_tokens{counter("vllm:spec_decode_num_accepted_tokens_total", "Drafted tokens accepted.")};
   Counter& steps{counter("souffleur_steps_total", "Forward passes of the target model.")};
+  Counter& stuck_steps{
+      counter("souffleur_stuck_steps_total", "Steps that took longer than scheduler.step_timeout_s allows.")};
   Counter& prefill_rows{
       counter("souffleur_prefill_rows_total", "Prompt tokens computed (not found in the tree).")};
   Counter& cache_lookups{counter("souffleur_response_cache_lookups_total",
@@ -326,6 +328,8 @@ void serving_metrics::record(const store_counters& counters) {
   r.gauge("souffleur_response_store_reachable", "1: the store answers.").Set(counters.is_reachable ? 1 : 0);
   r.store_seen = counters;
 }
+
+void serving_metrics::record_stuck_step() { registry_->stuck_steps.Increment(); }
 
 void serving_metrics::record_restart(const std::string& actor) {
   registry_

@@ -33,6 +33,7 @@ public:
   void record(likeness verdict);
   void record_cache_lookup();
   void record_restart(const std::string& actor);
+  void record_stuck_step();
   /// Upper bounds of the parts.
   void set_memory(const std::vector<memory_part>& parts);
   /// Prometheus text exposition.

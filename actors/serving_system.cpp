@@ -37,9 +37,11 @@ class caf_serving_system final : public serving_system {
 public:
   caf_serving_system(const serving_config& config, const loaded_model& loaded,
                      std::shared_ptr<file_tier> tier,
-                     const std::function<void(const std::string&)>& on_give_up)
+                     const std::function<void(const std::string&)>& on_give_up,
+                     const death_listener& on_death)
       : vocabulary_(loaded.vocabulary), tier_(std::move(tier)),
         metrics_(std::make_shared<serving_metrics>(config.model_name)),
+        vitals_(std::make_shared<vital_signs>(config.step_timeout)),
         credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting,
                                                      config.max_running + config.max_waiting_per_tenant)),
         embedding_credits_(
@@ -75,6 +77,8 @@ public:
       if (loaded.draft_model.model)
         parts.costs.draft_model_passes = measure_steps(*loaded.draft_model.model);
     }
+    parts.vitals = vitals_;
+    parts.on_death = on_death;
     parts.give_up = [this, on_give_up](const std::string& why) {
       ready_ = false;
       if (on_give_up)
@@ -178,6 +182,14 @@ public:
     return metrics_->trace(id, tenant);
   }
   cache_rules rules() const override { return rules_; }
+  service_health health() const override {
+    auto health = vitals_->health(std::chrono::steady_clock::now());
+    if (draining_ && health.is_ready) {
+      health.is_ready = false;
+      health.why = "the server is shutting down";
+    }
+    return health;
+  }
   void ask_kv(int n_prefixes, kv_sink sink) override {
     if (!ready_)
       return sink(std::nullopt);
@@ -206,6 +218,7 @@ private:
   std::shared_ptr<const tokenizer> vocabulary_;
   std::shared_ptr<file_tier> tier_; ///< null: there is none
   std::shared_ptr<serving_metrics> metrics_;
+  std::shared_ptr<vital_signs> vitals_;
   std::shared_ptr<admission_credits> credits_;
   std::shared_ptr<admission_credits> embedding_credits_; ///< one a text
   std::chrono::milliseconds request_timeout_;
@@ -292,7 +305,7 @@ result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const
 
 result<std::unique_ptr<serving_system>>
 serving_system::start(const serving_config& config, loaded_model loaded,
-                      std::function<void(const std::string&)> on_give_up) {
+                      std::function<void(const std::string&)> on_give_up, const death_listener& on_death) {
   if (auto why = first_complaint(config); !why.empty())
     return failure{why};
   if (auto why = first_bad_number(config, loaded.model->n_pages()); !why.empty())
@@ -304,7 +317,7 @@ serving_system::start(const serving_config& config, loaded_model loaded,
   if (!tier)
     return failure{tier.error()};
   return std::unique_ptr<serving_system>{
-      std::make_unique<caf_serving_system>(config, loaded, std::move(*tier), on_give_up)};
+      std::make_unique<caf_serving_system>(config, loaded, std::move(*tier), on_give_up, on_death)};
 }
 
 } // namespace souffleur

@@ -34,22 +34,28 @@ struct loaded_model {
   cache_calibration calibration{};           ///< for its `bounded` policy
 };
 
+/// Why `part` died, and after how long there is another one. `is_left_out`: it died too often, so it takes a
+/// long time.
+using death_listener = std::function<void(const std::string& part, const std::string& why,
+                                          std::chrono::milliseconds pause, bool is_left_out)>;
+
 /// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits
 /// for all actors and joins their threads.
-class serving_system : public generation_service, public embedding_service, public observation_service {
+class serving_system : public generation_service,
+                       public embedding_service,
+                       public observation_service,
+                       public fault_service {
 public:
   /// Fails on a number that cannot work and on an unknown policy name, which the error spells out together
-  /// with the known ones. `on_give_up` is called from an actor's thread when an actor has used up its
-  /// restarts.
+  /// with the known ones. `on_give_up` is called from an actor's thread when an actor without which nothing
+  /// works has used up its restarts, `on_death` when another one takes its place.
   static result<std::unique_ptr<serving_system>> start(const serving_config& config, loaded_model loaded,
-                                                       std::function<void(const std::string&)> on_give_up);
+                                                       std::function<void(const std::string&)> on_give_up,
+                                                       const death_listener& on_death = {});
   /// From now on new requests are refused, and ready() is false; what runs goes on.
   virtual void drain() = 0;
   /// Requests that have not had their last event.
   virtual int in_flight() const = 0;
-  /// Kills one actor (verifier, kv_manager, drafter, draft_model, response_cache, embedder, metrics,
-  /// scheduler, intake); for fault tests.
-  virtual void kill(const std::string& actor) = 0;
 };
 
 } // namespace souffleur

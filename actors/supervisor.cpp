@@ -11,21 +11,46 @@ using self_pointer = supervisor_actor::stateful_pointer<supervisor_state>;
 void start(self_pointer self, const std::string& name);
 void stop_parts(self_pointer self);
 
+/// Without which nobody is answered.
+bool is_vital(std::string_view part) {
+  return part == "intake" || part == "scheduler" || part == "verifier" || part == "kv_manager";
+}
+
+std::int64_t ms_of(steady_time time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+void give_up(self_pointer self, const std::string& part, const caf::error& why) {
+  auto& state = compat::state_of(self);
+  const auto n_s = std::to_string(state.parts.config.restart_window.count());
+  const auto reason = part + " failed " + std::to_string(state.restarts.n_deaths(part)) + " times within " +
+                      n_s + " s, last with: " + caf::to_string(why);
+  state.parts.vitals->gave_up(reason);
+  stop_parts(self); // whoever still waits for an answer gets an error now
+  state.parts.give_up(reason);
+}
+
+void died(self_pointer self, const std::string& part, const caf::error& why) {
+  auto& state = compat::state_of(self);
+  if (state.stopping)
+    return;
+  const auto next = state.restarts.died(part, is_vital(part), ms_of(compat::now(self)));
+  state.parts.metrics->record_restart(part);
+  if (next.verdict == restart_verdict::give_up)
+    return give_up(self, part, why);
+  if (state.parts.on_death)
+    state.parts.on_death(part, caf::to_string(why), std::chrono::milliseconds{next.pause_ms},
+                         next.verdict == restart_verdict::leave_out);
+  if (next.pause_ms == 0)
+    return start(self, part);
+  state.parts.vitals->part_is_down(part, is_vital(part));
+  self->delayed_send(self, std::chrono::milliseconds{next.pause_ms}, restart_due{part});
+}
+
 template <class Handle>
 void watch(self_pointer self, const std::string& name, const Handle& who) {
-  compat::state_of(self).watched.watch(self, who, [self, name](const caf::error& why) {
-    auto& state = compat::state_of(self);
-    if (state.stopping)
-      return;
-    state.parts.metrics->record_restart(name);
-    if (++state.n_restarts[name] <= state.parts.config.max_restarts) {
-      start(self, name);
-      return;
-    }
-    stop_parts(self); // whoever still waits for an answer gets an error now
-    state.parts.give_up(name + " failed " + std::to_string(state.n_restarts[name]) +
-                        " times, last with: " + caf::to_string(why));
-  });
+  compat::state_of(self).watched.watch(self, who,
+                                       [self, name](const caf::error& why) { died(self, name, why); });
 }
 
 void introduce(supervisor_state& state) {
@@ -58,13 +83,15 @@ cache_parts cache_parts_of(const ensemble& parts) {
   made.metrics = parts.metrics;
   made.lookup_budget = config.cache_lookup_budget;
   made.detached = parts.detached;
+  made.unix_now = parts.unix_now;
   return made;
 }
 
 void spawn_scheduler(self_pointer self) {
   auto& state = compat::state_of(self);
-  state.scheduler = self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary,
-                                state.parts.tier, state.parts.costs);
+  state.scheduler =
+      self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier,
+                  state.parts.costs, state.parts.metrics, caf::actor_cast<crash_listener>(self));
   watch(self, "scheduler", state.scheduler);
 }
 
@@ -75,7 +102,8 @@ void spawn_part(self_pointer self, const std::string& name) {
   if (name == "verifier") {
     const auto ends = vocabulary->end_tokens();
     const std::vector<token_id> end_tokens{ends.begin(), ends.end()};
-    state.to.verifier = spawn_apart(self, verifier, state.parts.model, end_tokens, config.acceptance_policy);
+    state.to.verifier = spawn_apart(self, verifier, state.parts.model, end_tokens, config.acceptance_policy,
+                                    state.parts.vitals);
     watch(self, name, state.to.verifier);
   } else if (name == "kv_manager") {
     state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy, config.max_pinned_share);
@@ -94,7 +122,8 @@ void spawn_part(self_pointer self, const std::string& name) {
     state.to.cache = self->spawn(response_cache, cache_parts_of(state.parts));
     watch(self, name, state.to.cache);
   } else if (name == "answer_store") {
-    state.to.store = spawn_apart(self, answer_keeper, state.parts.store, state.parts.metrics);
+    state.to.store =
+        spawn_apart(self, answer_keeper, state.parts.store, state.parts.metrics, state.parts.unix_now);
     watch(self, name, state.to.store);
   } else if (name == "answer_judge") {
     state.to.judge = self->spawn(answer_judge, state.parts.credits);
@@ -126,8 +155,10 @@ void spawn_part(self_pointer self, const std::string& name) {
 }
 
 void start(self_pointer self, const std::string& name) {
+  auto& state = compat::state_of(self);
   spawn_part(self, name);
-  introduce(compat::state_of(self));
+  introduce(state);
+  state.parts.vitals->part_is_up(name);
 }
 
 caf::actor part_of(const supervisor_state& state, const std::string& name) {
@@ -188,8 +219,7 @@ void stop_parts(self_pointer self) {
   state.stopping = true;
   for (const std::string name : part_names)
     if (name == "kv_tier_writer" && state.to.tier_writer)
-      compat::urgent_send(state.to.tier_writer,
-                          tier_closing{std::chrono::steady_clock::now() + tier_closing_time});
+      compat::urgent_send(state.to.tier_writer, tier_closing{compat::now(self) + tier_closing_time});
     else if (const auto part = part_of(state, name))
       compat::urgent_exit(part, caf::exit_reason::user_shutdown);
 }
@@ -199,6 +229,12 @@ void stop_parts(self_pointer self) {
 supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
   auto& state = compat::state_of(self);
   state.parts = std::move(parts);
+  if (!state.parts.vitals)
+    state.parts.vitals = std::make_shared<vital_signs>(state.parts.config.step_timeout);
+  restart_limits limits;
+  limits.max_restarts = state.parts.config.max_restarts;
+  limits.window_ms = std::chrono::milliseconds{state.parts.config.restart_window}.count();
+  state.restarts = restart_policy{limits};
   state.flights = std::make_shared<flight_board>(state.parts.metrics);
   for (const std::string name : part_names)
     if (wanted(state, name) && name != "scheduler" && name != "intake")
@@ -219,6 +255,11 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
       [self](const cache_purge& wanted) { return self->delegate(compat::state_of(self).to.cache, wanted); },
       [self](const embedding_demand_ptr& demand) {
         compat::anon_send(compat::state_of(self).to.embedder, demand);
+      },
+      [self](explained_crashes crashes) { compat::state_of(self).restarts.forgive("verifier", crashes.n); },
+      [self](const restart_due& due) {
+        if (!compat::state_of(self).stopping)
+          start(self, due.actor);
       },
       [self](const kill_order& order) {
         if (const auto part = part_of(compat::state_of(self), order.actor))

@@ -17,12 +17,15 @@ constexpr std::chrono::seconds time_to_rest{2};
 
 verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier_state> self,
                                        std::shared_ptr<language_model> model,
-                                       std::vector<token_id> end_tokens, const std::string& acceptance) {
+                                       std::vector<token_id> end_tokens, const std::string& acceptance,
+                                       std::shared_ptr<vital_signs> vitals) {
+  compat::end_with_exceptions(self);
   compat::state_of(self).runner =
       std::make_unique<step_runner>(std::move(model), std::move(end_tokens), acceptance);
-  return {[self](const step_plan_ptr& plan) -> step_result_ptr {
+  return {[self, vitals = std::move(vitals)](const step_plan_ptr& plan) -> step_result_ptr {
             auto& state = compat::state_of(self);
             state.is_resting = false;
+            const vital_signs::step_watch watch{*vitals, compat::now(self)};
             return std::make_shared<const step_result>(state.runner->run(*plan));
           },
           compat::after_silence(time_to_rest, [self] {
@@ -102,7 +105,7 @@ tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer
       [self](const page_writing_ptr& wish) -> pages_written {
         auto& state = compat::state_of(self);
         for (const auto& [claim, bytes] : wish->pages)
-          if (std::chrono::steady_clock::now() < state.deadline)
+          if (compat::now(self) < state.deadline)
             state.tier->put(claim->page(), {bytes.get(), state.tier->page_bytes()});
           else
             state.tier->note_skipped(1);
@@ -132,10 +135,9 @@ embedder_actor::behavior_type embedder(embedder_actor::stateful_pointer<embedder
       },
       [self, wake, metrics](embedding_round) {
         auto& state = compat::state_of(self);
-        const auto start = std::chrono::steady_clock::now();
+        const auto start = compat::now(self);
         auto report = state.queue->run_round(start);
-        report.us =
-            std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+        report.us = std::chrono::duration<double, std::micro>(compat::now(self) - start).count();
         metrics->record(report);
         state.is_busy = !state.queue->empty();
         if (state.is_busy)

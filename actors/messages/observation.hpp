@@ -88,6 +88,14 @@ struct cache_rules {
   cache_calibration calibration{};
 };
 
+/// A server that is not alive should be started again; one that is not ready should be asked nothing new.
+struct service_health {
+  bool is_alive = true;
+  bool is_ready = true;
+  std::string why;                       ///< not; empty: it is both
+  std::vector<std::string> parts_down{}; ///< that are being restarted, or left out for a while
+};
+
 /// Callable from any thread; answers at once.
 class observation_service {
 public:
@@ -97,6 +105,16 @@ public:
   /// Of a request that has ended. Nothing: it has not, or is forgotten, or another tenant's.
   virtual std::optional<request_trace> trace(request_id id, const std::string& tenant) const = 0;
   virtual cache_rules rules() const = 0;
+  virtual service_health health() const = 0;
+};
+
+/// For tests only.
+class fault_service {
+public:
+  virtual ~fault_service() = default;
+  /// Kills one actor (intake, scheduler, verifier, kv_manager, drafter, draft_model, response_cache,
+  /// embedder, metrics, …).
+  virtual void kill(const std::string& actor) = 0;
 };
 
 } // namespace souffleur
