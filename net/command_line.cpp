@@ -48,6 +48,7 @@ public:
 struct plain_values {
   std::int64_t request_timeout_s = 600;
   std::int64_t step_timeout_s = 120;
+  std::int64_t restart_window_s = 60;
   std::int64_t draft_budget_us = 2000;
   std::size_t draft_answers_mib = 32;
   int draft_model_budget_ms = 500;
@@ -120,7 +121,8 @@ void add_stream_options(CLI::App& app, server_settings& s, plain_values& v) {
                  "WebSocket frames, for clients that offer it (RFC 7692)")
       ->capture_default_str()
       ->group("server");
-  app.add_option("--server.echo", s.server.echo)->group(""); // for tests: a WebSocket at /echo
+  app.add_option("--server.echo", s.server.echo)->group("");   // for tests: a WebSocket at /echo
+  app.add_option("--server.kills", s.server.kills)->group(""); // for tests: POST /souffleur/kill/ACTOR
 }
 
 void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
@@ -234,12 +236,18 @@ void add_scheduler_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, 86400))
       ->capture_default_str()
       ->group("scheduler");
-  app.add_option("--scheduler.step_timeout_s", v.step_timeout_s, "a verifier that takes longer is replaced")
+  app.add_option("--scheduler.step_timeout_s", v.step_timeout_s,
+                 "a forward pass that takes longer is thought to be stuck: /live says so")
       ->check(CLI::Range(1, 86400))
       ->capture_default_str()
       ->group("scheduler");
-  app.add_option("--supervisor.max_restarts", c.max_restarts, "of one actor, before the server gives up")
+  app.add_option("--supervisor.max_restarts", c.max_restarts,
+                 "of one actor within window_s; more, and the server gives up or goes on without it")
       ->check(CLI::Range(0, many))
+      ->capture_default_str()
+      ->group("scheduler");
+  app.add_option("--supervisor.window_s", v.restart_window_s, "after which a restart no longer counts")
+      ->check(CLI::Range(1, 86400))
       ->capture_default_str()
       ->group("scheduler");
 }
@@ -416,6 +424,7 @@ std::string name_of_model(const std::string& model) {
 void take(const plain_values& v, server_settings& s) {
   s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
+  s.serving.restart_window = std::chrono::seconds{v.restart_window_s};
   s.serving.draft_budget = std::chrono::microseconds{v.draft_budget_us};
   s.serving.draft_model_budget = std::chrono::milliseconds{v.draft_model_budget_ms};
   s.serving.draft_answers_bytes = v.draft_answers_mib << 20;

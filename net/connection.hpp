@@ -52,9 +52,9 @@ request_id first_request_id();
 /// thread.
 struct server_context {
   server_context(const server_options& chosen, generation_service& behind, embedding_service* beside,
-                 const observation_service* onlooker)
+                 const observation_service* onlooker, fault_service* killer)
       : options(chosen), access(chosen.access), service(behind), embedding(beside), observation(onlooker),
-        parking(*this) {}
+        faults(killer), parking(*this) {}
 
   asio::io_context io{1};
   const server_options options;
@@ -62,6 +62,7 @@ struct server_context {
   generation_service& service;
   embedding_service* embedding;           ///< null: there is none
   const observation_service* observation; ///< likewise
+  fault_service* faults;                  ///< likewise
   write_log writes;
   std::shared_ptr<const kv_summary> kv_seen; ///< see look_at_kv(); null: nothing is known
   steady_time kv_asked_at{};

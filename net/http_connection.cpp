@@ -282,7 +282,8 @@ private:
       co_return co_await send(no_key_reply(has_key(request)), request.version(), request.keep_alive(),
                               method == "HEAD");
     const std::string tenant = caller.value_or("");
-    auto routed = route(query, {context_->service, context_->embedding, context_->observation});
+    auto routed =
+        route(query, {context_->service, context_->embedding, context_->observation, context_->faults});
     if (const auto* reply = std::get_if<http_reply>(&routed))
       co_return co_await send(*reply, request.version(), request.keep_alive(), method == "HEAD");
     if (const auto* question = std::get_if<kv_question>(&routed)) {

@@ -142,9 +142,40 @@ routed detokenize(const http_query& query, const http_services& services) {
   return json_reply({{"content", text}, {"prompt", text}});
 }
 
-routed health(const http_query&, const http_services& services) {
+service_health health_of(const http_services& services) {
+  if (services.observation)
+    return services.observation->health();
   const bool ready = services.generation.ready();
-  return json_reply({{"status", ready ? "ok" : "unavailable"}}, ready ? 200 : 503);
+  return {true, ready, ready ? "" : "the server is shutting down", {}};
+}
+
+routed health_reply(bool is_well, const service_health& health) {
+  json::object body{{"status", is_well ? "ok" : "unavailable"}};
+  if (!is_well)
+    body["reason"] = health.why;
+  if (!health.parts_down.empty())
+    body["parts_down"] = json::array(health.parts_down.begin(), health.parts_down.end());
+  return json_reply(std::move(body), is_well ? 200 : 503);
+}
+
+/// Should it be started again?
+routed liveness(const http_query&, const http_services& services) {
+  const auto health = health_of(services);
+  return health_reply(health.is_alive, health);
+}
+
+/// Should it be sent more?
+routed readiness(const http_query&, const http_services& services) {
+  const auto health = health_of(services);
+  return health_reply(health.is_alive && health.is_ready, health);
+}
+
+routed kill_actor(const http_query& query, const http_services& services) {
+  if (!services.faults)
+    return error_reply({404, "not_found", "There is nothing at " + std::string{query.path} + ".", "", 0});
+  const std::string actor{query.path.substr(std::string_view{"/souffleur/kill/"}.size())};
+  services.faults->kill(actor);
+  return json_reply({{"killed", actor}});
 }
 
 routed metrics(const http_query&, const http_services& services) {
@@ -228,12 +259,15 @@ struct entry {
 constexpr std::array routes{
     entry{"GET", "/", page},
     entry{"GET", "/page/", page},
-    entry{"GET", "/health", health},
+    entry{"GET", "/health", readiness},
+    entry{"GET", "/ready", readiness},
+    entry{"GET", "/live", liveness},
     entry{"GET", "/metrics", metrics},
     entry{"GET", "/souffleur/kv", kv},
     entry{"DELETE", "/souffleur/cache", forget},
     entry{"POST", "/souffleur/cache/compare", compare_questions},
     entry{"GET", "/souffleur/trace/", trace_of},
+    entry{"POST", "/souffleur/kill/", kill_actor},
     entry{"GET", "/v1/models", models},
     entry{"GET", "/v1/models/", one_model},
     entry{"GET", "/v1/stream", stream_without_upgrade},
@@ -260,7 +294,8 @@ http_reply error_reply(const generation_failed& error) {
 
 bool is_open_to_all(const http_query& query) {
   return query.method == "OPTIONS" || query.path == "/" || query.path.starts_with("/page/") ||
-         query.path == "/health" || query.path == "/metrics" || query.path == "/v1/stream/schema";
+         query.path == "/health" || query.path == "/ready" || query.path == "/live" ||
+         query.path == "/metrics" || query.path == "/v1/stream/schema";
 }
 
 http_reply no_key_reply(bool is_wrong) {

@@ -61,12 +61,13 @@ http_reply trace_reply(const std::optional<request_trace>& trace, std::span<cons
 /// What there is to be asked.
 struct http_services {
   http_services(const generation_service& texts, const embedding_service* vectors = nullptr,
-                const observation_service* onlooker = nullptr)
-      : generation(texts), embedding(vectors), observation(onlooker) {}
+                const observation_service* onlooker = nullptr, fault_service* killer = nullptr)
+      : generation(texts), embedding(vectors), observation(onlooker), faults(killer) {}
 
   const generation_service& generation;
   const embedding_service* embedding;     ///< null: there is none
   const observation_service* observation; ///< likewise
+  fault_service* faults;                  ///< likewise
 };
 
 using routed_query = std::variant<http_reply, openai_call, kv_question, embedding_call, purge_order,

@@ -53,8 +53,8 @@ constexpr std::string_view unix_prefix = "unix:";
 class io_thread_server final : public server {
 public:
   io_thread_server(const server_options& options, generation_service& service, embedding_service* embedding,
-                   const observation_service* observation)
-      : context_(std::make_shared<server_context>(options, service, embedding, observation)),
+                   const observation_service* observation, fault_service* faults)
+      : context_(std::make_shared<server_context>(options, service, embedding, observation, faults)),
         tcp_(context_->io), local_(context_->io) {}
 
   ~io_thread_server() override { stop(); }
@@ -234,8 +234,8 @@ private:
 
 result<std::unique_ptr<server>> server::start(const server_options& options, generation_service& service,
                                               embedding_service* embedding,
-                                              const observation_service* observation) {
-  auto made = std::make_unique<io_thread_server>(options, service, embedding, observation);
+                                              const observation_service* observation, fault_service* faults) {
+  auto made = std::make_unique<io_thread_server>(options, service, embedding, observation, faults);
   if (auto why = made->listen(); !why.empty())
     return failure{why};
   return std::unique_ptr<server>{std::move(made)};

@@ -35,6 +35,7 @@ struct server_options {
   int max_frames_per_s = 1000; ///< of a WebSocket connection; more wait in the client's socket
   bool compress = true;        ///< WebSocket frames, for clients that offer it
   bool echo = false;           ///< for tests: a WebSocket at /echo
+  bool kills = false;          ///< for tests: POST /souffleur/kill/ACTOR
   server_access access;
   std::string tls_certificate; ///< PEM file of the chain, the server's own first; empty: no TLS
   std::string tls_key;         ///< PEM file
@@ -45,10 +46,11 @@ struct server_options {
 /// Serves on a thread of its own from start to destruction.
 class server {
 public:
-  /// The services must outlive the server; the last two may be null. Fails if the address cannot be bound.
+  /// The services must outlive the server; the last three may be null. Fails if the address cannot be bound.
   static result<std::unique_ptr<server>> start(const server_options& options, generation_service& service,
                                                embedding_service* embedding = nullptr,
-                                               const observation_service* observation = nullptr);
+                                               const observation_service* observation = nullptr,
+                                               fault_service* faults = nullptr);
   virtual ~server() = default;
   virtual std::uint16_t port() const = 0; ///< 0: it has a Unix socket
   /// From the next request on; what runs goes on.

@@ -109,6 +109,15 @@ void reload(const command_line_words& words, server& sockets) {
   spdlog::info("reloaded the API keys, the limits and the log level; other options change with a restart");
 }
 
+void log_death(const std::string& part, const std::string& why, std::chrono::milliseconds pause,
+               bool is_left_out) {
+  if (is_left_out)
+    spdlog::error("{} died too often, last with: {}; the server goes on without it for {} s", part, why,
+                  std::chrono::duration_cast<std::chrono::seconds>(pause).count());
+  else
+    spdlog::warn("{} died with: {}; it is started again after {} ms", part, why, pause.count());
+}
+
 int serve(server_settings settings, const command_line_words& words) {
   const auto started = std::chrono::steady_clock::now();
   const auto access = read_access(settings);
@@ -123,15 +132,19 @@ int serve(server_settings settings, const command_line_words& words) {
   if (!loaded)
     return fail(loaded.error());
   std::atomic<bool> gave_up{false};
-  auto system = serving_system::start(settings.serving, std::move(*loaded), [&](const std::string& why) {
-    spdlog::critical("{}", why);
-    gave_up = true;
-    kill(getpid(), SIGTERM);
-  });
+  auto system = serving_system::start(
+      settings.serving, std::move(*loaded),
+      [&](const std::string& why) {
+        spdlog::critical("{}", why);
+        gave_up = true;
+        kill(getpid(), SIGTERM);
+      },
+      log_death);
   if (!system)
     return fail(system.error());
   give_back_unused_memory();
-  auto sockets = server::start(settings.server, **system, &**system, &**system);
+  auto sockets = server::start(settings.server, **system, &**system, &**system,
+                               settings.server.kills ? &**system : nullptr);
   if (!sockets)
     return fail(sockets.error());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;

@@ -95,14 +95,14 @@ std::string shown(const server_settings& s) {
       << '|' << c.cache_eviction << '|' << c.cache_max_temperature << '|' << c.cache_threshold << '|'
       << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|' << c.cache_lookup_budget.count()
       << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|'
-      << c.window_policy << '|' << c.max_restarts << '|' << o.address << '|' << o.port << '|'
-      << o.max_body_bytes << '|' << o.max_connections << '|' << o.streams.max_streams << '|'
-      << o.max_held_tokens << '|' << o.streams.resume.count() << '|' << o.streams.keep.count() << '|'
+      << c.window_policy << '|' << c.max_restarts << '|' << c.restart_window.count() << '|' << o.address
+      << '|' << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.streams.max_streams
+      << '|' << o.max_held_tokens << '|' << o.streams.resume.count() << '|' << o.streams.keep.count() << '|'
       << o.streams.max_kept_bytes << '|' << o.streams.batch.count() << '|' << o.max_frames_per_s << '|'
-      << o.compress << '|' << o.echo << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|'
-      << s.embedding_model << '|' << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key
-      << '|' << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
-      << o.access.limits.tokens_per_day;
+      << o.compress << '|' << o.echo << '|' << o.kills << '|' << o.idle_timeout.count() << '|'
+      << o.write_timeout.count() << '|' << s.embedding_model << '|' << s.n_embedding_threads << '|'
+      << s.tls_certificate << '|' << s.tls_key << '|' << o.access.limits.requests_per_minute << '|'
+      << o.access.limits.tokens_per_minute << '|' << o.access.limits.tokens_per_day;
   return out.str();
 }
 
@@ -229,6 +229,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"cache.lookup_budget_ms", "31"},
                                                        {"cache.ttl_s", "24"},
                                                        {"supervisor.max_restarts", "25"},
+                                                       {"supervisor.window_s", "34"},
                                                        {"log.level", "debug"}};
   const auto defaults = shown(settings_of({}));
   std::set<std::string> tried;
@@ -319,6 +320,7 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"cache.lookup_budget_ms", "0"},
                                                       {"cache.ttl_s", "0"},
                                                       {"supervisor.max_restarts", "-1"},
+                                                      {"supervisor.window_s", "0"},
                                                       {"log.level", "loud"}};
   for (const auto& [name, value] : wrong) {
     EXPECT_NE(complaint_of({option(name), value}).find(name), std::string::npos) << name << " " << value;

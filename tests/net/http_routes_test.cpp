@@ -42,6 +42,9 @@ TEST_F(routes, eachPathHasItsMethod) {
   for (const auto& [method, path, status] :
        std::vector<std::tuple<std::string, std::string, int>>{{"GET", "/", 200},
                                                               {"GET", "/health", 200},
+                                                              {"GET", "/live", 200},
+                                                              {"GET", "/ready", 200},
+                                                              {"POST", "/souffleur/kill/verifier", 404},
                                                               {"GET", "/metrics", 200},
                                                               {"GET", "/souffleur/kv", -1},
                                                               {"POST", "/souffleur/kv", 405},
@@ -126,6 +129,19 @@ TEST_F(routes, theModelIsDescribed) {
   EXPECT_EQ(list.at("data").at(0), json_of("GET", "/v1/models/served"));
   EXPECT_EQ(list.at("data").at(0).at("id"), "served");
   EXPECT_EQ(list.at("data").at(0).at("max_model_len"), 2048);
+}
+
+class fake_faults final : public fault_service {
+public:
+  void kill(const std::string& actor) override { killed.push_back(actor); }
+  std::vector<std::string> killed;
+};
+
+TEST_F(routes, actorsAreKilledOnlyWhereTheServerSaysSo) {
+  fake_faults faults;
+  const auto routed = route({"POST", "/souffleur/kill/verifier", ""}, {service, nullptr, nullptr, &faults});
+  EXPECT_EQ(std::get<http_reply>(routed).status, 200);
+  EXPECT_EQ(faults.killed, std::vector<std::string>{"verifier"});
 }
 
 TEST_F(routes, healthFollowsTheService) {
