@@ -14,6 +14,7 @@
 #include <mutex>
 #include <set>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,6 +82,13 @@ inline std::vector<token_id> expected_output(const std::vector<token_id>& prompt
   return output;
 }
 
+/// Of a text that begins with '!': no other tests' prompts do, and it is computed once only.
+inline bool begins_with_poison(const sequence_rows& rows) {
+  constexpr token_id exclamation_mark = 29;
+  const auto at = static_cast<std::size_t>(1 - rows.first_position); // behind BOS
+  return rows.first_position <= 1 && at < rows.tokens.size() && rows.tokens[at] == exclamation_mark;
+}
+
 class fake_model : public language_model {
 public:
   explicit fake_model(int n_pages, int context_length = 4096)
@@ -98,6 +106,11 @@ public:
     ++n_forwards;
     if (before_forward)
       before_forward();
+    for (const auto& rows : batch)
+      if (is_poison && is_poison(rows)) {
+        forward_has_thrown();
+        throw std::runtime_error("poisoned");
+      }
     std::set<std::pair<page_id, int>> written;
     trees_.clear();
     n_scratch_ = 0;
@@ -156,6 +169,8 @@ public:
     return complaint_;
   }
 
+  /// With such a sequence the step fails.
+  std::function<bool(const sequence_rows&)> is_poison;
   /// Called in each forward pass; may throw or wait.
   std::function<void()> before_forward;
   std::atomic<int> n_forwards{0};

@@ -36,7 +36,7 @@ enum event_kind {
   kv_replaced,
   kv_late,        ///< the demand is carried out, but the scheduler has given up the answer
   step_lost,      ///< the verifier died before it computed
-  step_unanswered ///< the verifier died after it computed
+  step_unanswered ///< the model threw after it computed
 };
 
 /// What becomes of a fetch or a writing that is out.
@@ -210,7 +210,7 @@ private:
         std::max<std::size_t>(1, (plan.sequences.empty() ? 8 : 1) * config_.tier_step_bytes / page_size);
     RC_ASSERT(plan.saves.size() <= n_most);
     if (e.kind == step_lost)
-      return core_.step_failed("planted", now_);
+      return core_.step_lost();
     auto result = runner_.run(plan);
     RC_ASSERT(model_->complaint() == "");
     for (const auto& [claim, bytes] : result.saved)
@@ -220,7 +220,7 @@ private:
     if (e.a % 31 == 0)
       lose_kv();
     if (e.kind == step_unanswered)
-      core_.step_failed("planted", now_);
+      core_.step_crashed("planted", now_);
     else
       core_.commit(result, now_);
     was_disturbed_ = true;

@@ -516,16 +516,100 @@ TEST(ServingSystem, GivesUpAfterTooManyRestartsAndSaysSo) {
   door.wait_for_visitor();
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(eventually([&] {
-      serving.system->kill("drafter");
-      return metric(serving.system->metrics(), "souffleur_actor_restarts_total", "drafter") > i;
+      serving.system->kill("kv_manager");
+      return metric(serving.system->metrics(), "souffleur_actor_restarts_total", "kv_manager") > i;
     }));
   }
   EXPECT_TRUE(eventually([&] { return !serving.system->ready(); }));
+  EXPECT_FALSE(serving.system->health().is_alive);
+  EXPECT_NE(serving.system->health().why.find("kv_manager failed 3 times"), std::string::npos);
   EXPECT_TRUE(recorder->wait().failed);
   const auto late = serving.ask(request_of(2, "too late"))->wait();
   ASSERT_TRUE(late.failed);
   EXPECT_EQ(late.failed->status, 503);
   door.open();
+}
+
+TEST(ServingSystem, GoesOnWithoutAPartThatDiesTooOftenUnlessItIsVital) {
+  serving_config config;
+  config.max_restarts = 2;
+  running_system serving{config};
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(eventually([&] {
+      serving.system->kill("drafter");
+      return metric(serving.system->metrics(), "souffleur_actor_restarts_total", "drafter") > i;
+    }));
+  }
+  EXPECT_TRUE(
+      eventually([&] { return serving.system->health().parts_down == std::vector<std::string>{"drafter"}; }));
+  EXPECT_TRUE(serving.system->health().is_alive);
+  EXPECT_TRUE(serving.system->health().is_ready);
+  const auto request = request_of(1, "without drafts");
+  expect_right(request, serving.ask(request)->wait());
+  EXPECT_EQ(serving.gave_up, "");
+}
+
+/// Three of them kill the verifier more often than the budget allows, but are found guilty of it.
+TEST(ServingSystem, APoisonedRequestIsRefusedAndTheOthersOfItsBatchAreAnswered) {
+  serving_config config;
+  config.max_restarts = 12;
+  running_system serving{config};
+  serving.model->is_poison = begins_with_poison;
+  request_id id = 0;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<std::pair<generation_request, recorder_ptr>> asked;
+    for (int i = 0; i < 11; ++i) {
+      const auto text = "the cup number " + std::string(id % 9, 'y');
+      auto request = request_of(++id, i == 5 ? "!" + text : text, 50);
+      asked.emplace_back(request, serving.ask(request));
+    }
+    for (std::size_t i = 0; i < asked.size(); ++i) {
+      const auto answer = asked[i].second->wait();
+      if (i != 5) {
+        expect_right(asked[i].first, answer);
+        continue;
+      }
+      ASSERT_TRUE(answer.failed);
+      EXPECT_EQ(answer.failed->status, 500);
+      EXPECT_EQ(answer.failed->code, "step_failed");
+      EXPECT_NE(answer.failed->message.find("on this request alone"), std::string::npos);
+      EXPECT_TRUE(answer.tokens.empty());
+    }
+  }
+  EXPECT_GE(metric(serving.system->metrics(), "souffleur_actor_restarts_total", "verifier"), 9);
+  EXPECT_TRUE(serving.system->health().is_alive);
+  EXPECT_EQ(serving.gave_up, "");
+}
+
+TEST(ServingSystem, AForwardPassThatHangsIsNoticedAndRequestsEndAtTheirDeadlines) {
+  serving_config config;
+  config.step_timeout = std::chrono::milliseconds{40};
+  gate door;
+  running_system serving{config};
+  serving.model->before_forward = [&] { door.wait(); };
+  auto request = request_of(1, "stuck");
+  request.timeout = std::chrono::milliseconds{200};
+  const auto recorder = serving.ask(request);
+  EXPECT_TRUE(eventually([&] { return !serving.system->health().is_alive; }));
+  EXPECT_NE(serving.system->health().why.find("a forward pass has taken"), std::string::npos);
+  const auto answer = recorder->wait();
+  ASSERT_TRUE(answer.finished);
+  EXPECT_EQ(answer.finished->reason, finish_reason::deadline);
+  EXPECT_TRUE(
+      eventually([&] { return metric(serving.system->metrics(), "souffleur_stuck_steps_total") >= 1; }));
+  const auto patient = request_of(2, "patient");
+  const auto later = serving.ask(patient);
+  door.open();
+  expect_right(patient, later->wait());
+  EXPECT_TRUE(eventually([&] { return serving.system->health().is_alive; }));
+}
+
+TEST(ServingSystem, IsAliveButNotReadyWhileItDrains) {
+  running_system serving;
+  EXPECT_TRUE(serving.system->health().is_ready);
+  serving.system->drain();
+  EXPECT_TRUE(serving.system->health().is_alive);
+  EXPECT_FALSE(serving.system->health().is_ready);
 }
 
 TEST(ServingSystem, AModelThatFailsOnceIsAskedAgain) {
