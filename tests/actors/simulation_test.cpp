@@ -289,6 +289,11 @@ void simulate(bool with_faults) {
 
 TEST(Simulation, NobodyIsHeldUpOrAnsweredWrongInAnySchedule) { simulate(false); }
 
+/// Planted bugs that it caught: a dropped request that nobody tells; a stream that ends twice; a credit that
+/// is not given back; who joins a flight is not given what came before, or not told that it failed; a refused
+/// opening that keeps its prefix pinned; a kv manager replaced without the scheduler's knowledge; a new
+/// scheduler beside the old one's pages; a part that is not introduced, or not started after its pause, or
+/// whose successor is not noticed; an answer to a round that was given up.
 TEST(Simulation, WhateverBreaksStreamsGoOnBitIdenticallyOrEndWithTheRightError) { simulate(true); }
 
 } // namespace
