@@ -26,8 +26,14 @@ verdict acceptance_policy::decide(const verification_tree& draft, const target_r
 }
 
 std::unique_ptr<acceptance_policy> make_acceptance_policy(std::string_view name) {
-  return make_named<acceptance_policy, coupled_match, greedy_match, gumbel_match, token_rejection,
-                    block_verification, traversal_verification, typical_acceptance>(name);
+  auto ours = make_named<acceptance_policy, coupled_match, greedy_match, gumbel_match, token_rejection,
+                         block_verification, traversal_verification, typical_acceptance>(name);
+  return ours ? std::move(ours) : registered_policies<acceptance_policy>().make(name);
+}
+
+bool register_acceptance_policy(const std::string& name, policy_factory<acceptance_policy> make) {
+  return make_acceptance_policy(name) == nullptr &&
+         registered_policies<acceptance_policy>().add(name, std::move(make));
 }
 
 } // namespace souffleur

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "policies/coins.hpp"
+#include "policies/policy_registry.hpp"
 #include "policies/verification_tree.hpp"
 
 #include <functional>
@@ -45,7 +46,10 @@ public:
 
 inline constexpr std::string_view acceptance_names =
     "coupled, greedy, gumbel, token, block, traversal, typical";
-/// Null if the name is none of these.
+/// Null if the name is neither one of these nor registered.
 std::unique_ptr<acceptance_policy> make_acceptance_policy(std::string_view name);
+/// From now on this process knows the policy `name`, which a configuration may then say. False if it knew
+/// that name already. `make` may be called from any thread.
+bool register_acceptance_policy(const std::string& name, policy_factory<acceptance_policy> make);
 
 } // namespace souffleur

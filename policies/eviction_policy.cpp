@@ -169,8 +169,15 @@ private:
 } // namespace
 
 std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name) {
-  return make_named<eviction_policy, lhd_policy, lru_policy, lfu_policy, fifo_policy, slru_policy,
-                    gdsf_policy>(name);
+  auto ours =
+      make_named<eviction_policy, lhd_policy, lru_policy, lfu_policy, fifo_policy, slru_policy, gdsf_policy>(
+          name);
+  return ours ? std::move(ours) : registered_policies<eviction_policy>().make(name);
+}
+
+bool register_eviction_policy(const std::string& name, policy_factory<eviction_policy> make) {
+  return make_eviction_policy(name) == nullptr &&
+         registered_policies<eviction_policy>().add(name, std::move(make));
 }
 
 } // namespace souffleur

@@ -1,6 +1,8 @@
 // Which unpinned leaf of the radix tree goes first.
 #pragma once
 
+#include "policies/policy_registry.hpp"
+
 #include <compare>
 #include <cstdint>
 #include <memory>
@@ -62,7 +64,10 @@ public:
   virtual void evicted(const cached_node& /*node*/, page_hash /*page*/, std::uint64_t /*now*/) {}
 };
 
-/// Names: "lhd", "lru", "lfu", "fifo", "slru", "gdsf". Null if the name is unknown.
+/// Names: "lhd", "lru", "lfu", "fifo", "slru", "gdsf", and those registered. Null if the name is unknown.
 std::unique_ptr<eviction_policy> make_eviction_policy(std::string_view name);
+/// From now on this process knows the policy `name`, which a configuration may then say. False if it knew
+/// that name already. `make` may be called from any thread.
+bool register_eviction_policy(const std::string& name, policy_factory<eviction_policy> make);
 
 } // namespace souffleur

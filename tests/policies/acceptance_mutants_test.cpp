@@ -1,13 +1,15 @@
 // Mistakes that verifiers in the field have made: the law checker has to see each of them.
-#include "acceptance_law.hpp"
 #include "policies/block_verification.hpp"
 #include "policies/row_policy.hpp"
 #include "policies/token_rejection.hpp"
 #include "policies/traversal_verification.hpp"
+#include "tests/laws/acceptance_law.hpp"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 using namespace souffleur;
+using namespace souffleur::testing;
 
 namespace {
 

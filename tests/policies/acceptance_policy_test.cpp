@@ -1,10 +1,11 @@
 #include "policies/acceptance_policy.hpp"
-
-#include "acceptance_law.hpp"
+#include "tests/laws/acceptance_law.hpp"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 using namespace souffleur;
+using namespace souffleur::testing;
 
 namespace {
 

@@ -1,15 +1,17 @@
 #include "policies/block_verification.hpp"
 
-#include "acceptance_law.hpp"
 #include "policies/token_rejection.hpp"
+#include "tests/laws/acceptance_law.hpp"
 
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include <fstream>
 #include <sstream>
 
 using namespace souffleur;
+using namespace souffleur::testing;
 namespace json = boost::json;
 
 namespace {

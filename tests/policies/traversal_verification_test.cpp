@@ -1,12 +1,14 @@
 #include "policies/traversal_verification.hpp"
 
-#include "acceptance_law.hpp"
 #include "policies/block_verification.hpp"
 #include "policies/token_rejection.hpp"
+#include "tests/laws/acceptance_law.hpp"
 
 #include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 using namespace souffleur;
+using namespace souffleur::testing;
 
 namespace {
 

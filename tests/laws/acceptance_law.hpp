@@ -3,8 +3,7 @@
 
 #include "policies/acceptance_policy.hpp"
 
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
+#include <rapidcheck.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-namespace souffleur {
+namespace souffleur::testing {
 
 using sequence = std::vector<token_id>;
 using text_law = std::map<sequence, double>;
@@ -399,4 +398,4 @@ inline draft_case any_draft_case() {
   return any_below(2) == 0 ? any_chain(how) : any_tree(how);
 }
 
-} // namespace souffleur
+} // namespace souffleur::testing
