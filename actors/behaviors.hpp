@@ -210,7 +210,9 @@ struct supervisor_state {
   intake_actor intake;
   compat::watch_list watched;
   restart_policy restarts{{}};
+  int n_running = 0; ///< parts that are watched and have not ended
   bool stopping = false;
+  bool leaving = false; ///< ends when the last part has
 };
 supervisor_actor::behavior_type supervisor(supervisor_actor::stateful_pointer<supervisor_state> self,
                                            ensemble parts);

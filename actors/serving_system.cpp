@@ -1,6 +1,7 @@
 #include "actors/serving_system.hpp"
 
 #include "actors/behaviors.hpp"
+#include "actors/hosted_serving.hpp"
 #include "engine/step_times.hpp"
 #include "engine/unix_time.hpp"
 #include "policies/window_policy.hpp"
@@ -16,17 +17,13 @@ namespace {
 /// Pool handlers take microseconds; two threads are enough and leave the cores to the verifier.
 constexpr std::size_t n_pool_threads = 2;
 
-struct caf_config : caf::actor_system_config {
-  caf_config() {
-    // Work stealing lets a message wait behind its sender's computation for milliseconds.
-#ifdef SOUFFLEUR_CAF_017
-    set("scheduler.policy", caf::atom("sharing"));
-    set("scheduler.max-threads", n_pool_threads);
-#else
-    set("caf.scheduler.policy", "sharing");
-    set("caf.scheduler.max-threads", n_pool_threads);
-#endif
-  }
+struct serving_defaults : caf::actor_system_config {
+  serving_defaults() { set_serving_defaults(*this); }
+};
+
+struct own_system {
+  serving_defaults config;
+  caf::actor_system system{config};
 };
 
 constexpr std::chrono::seconds kv_inquiry_timeout{2};
@@ -35,7 +32,8 @@ constexpr std::chrono::seconds purge_timeout{15};
 
 class caf_serving_system final : public serving_system {
 public:
-  caf_serving_system(const serving_config& config, const loaded_model& loaded,
+  /// `host`: null: it has an actor system of its own.
+  caf_serving_system(caf::actor_system* host, const serving_config& config, const loaded_model& loaded,
                      std::shared_ptr<file_tier> tier,
                      const std::function<void(const std::string&)>& on_give_up,
                      const death_listener& on_death)
@@ -46,7 +44,8 @@ public:
                                                      config.max_running + config.max_waiting_per_tenant)),
         embedding_credits_(
             std::make_shared<admission_credits>(config.max_embedding_texts, config.max_embedding_texts / 2)),
-        request_timeout_(config.request_timeout), system_(caf_config_) {
+        request_timeout_(config.request_timeout), own_(host != nullptr ? nullptr : new own_system),
+        system_(host != nullptr ? *host : own_->system) {
     model_.name = config.model_name;
     model_.fingerprint = loaded.model->fingerprint();
     model_.context_length = loaded.model->context_length();
@@ -88,12 +87,21 @@ public:
   }
 
   ~caf_serving_system() override {
+    stop();
+    supervisor_ = nullptr;
+    if (own_)
+      system_.await_all_actors_done();
+  }
+
+  void stop() override {
     ready_ = false;
+    if (stopped_.exchange(true))
+      return;
     if (tier_)
       flush_tier();
     compat::anon_send(supervisor_, shutdown_order{});
-    supervisor_ = nullptr;
-    system_.await_all_actors_done();
+    caf::scoped_actor waiting{system_};
+    waiting->wait_for(supervisor_); // it ends after its parts
   }
 
   void submit(generation_request request, generation_sink sink) override {
@@ -155,8 +163,15 @@ public:
     system_.spawn([supervisor = supervisor_, owner = cache_owner(tenant),
                    sink = std::move(sink)](caf::event_based_actor* asker) {
       compat::request(asker, supervisor, purge_timeout, cache_purge{owner})
-          .then([sink](const cache_purged& purged) { sink(purged); },
-                [sink](const caf::error&) { sink(std::nullopt); });
+          .then(
+              [asker, sink](const cache_purged& purged) {
+                sink(purged);
+                asker->quit();
+              },
+              [asker, sink](const caf::error&) {
+                sink(std::nullopt);
+                asker->quit();
+              });
     });
   }
 
@@ -197,13 +212,17 @@ public:
                    sink = std::move(sink)](caf::event_based_actor* asker) {
       compat::request(asker, supervisor, kv_inquiry_timeout, kv_inquiry{n_prefixes})
           .then(
-              [sink, tier](const kv_summary_ptr& found) {
+              [asker, sink, tier](const kv_summary_ptr& found) {
                 kv_summary summary = *found;
                 if (tier)
                   summary.tier = tier->counters();
                 sink(std::move(summary));
+                asker->quit();
               },
-              [sink](const caf::error&) { sink(std::nullopt); });
+              [asker, sink](const caf::error&) {
+                sink(std::nullopt);
+                asker->quit();
+              });
     });
   }
   bool ready() const override { return ready_ && !draining_; }
@@ -227,8 +246,9 @@ private:
   std::optional<served_embedder> embedder_; ///< nothing: there is none
   std::atomic<bool> ready_{true};
   std::atomic<bool> draining_{false};
-  caf_config caf_config_;
-  caf::actor_system system_;
+  std::atomic<bool> stopped_{false};
+  std::unique_ptr<own_system> own_; ///< null: the host's is used
+  caf::actor_system& system_;
   supervisor_actor supervisor_; ///< must go before the system
 };
 
@@ -244,9 +264,10 @@ std::string first_complaint(const serving_config& config) {
        {complaint(make_scheduling_policy(config.scheduling_policy), "scheduler.policy",
                   config.scheduling_policy, "fcfs, priority, lpm, deficit_lpm, deadline"),
         complaint(make_eviction_policy(config.eviction_policy), "kv.eviction", config.eviction_policy,
-                  "lhd, gdsf, lru, lfu, fifo, slru"),
+                  "lhd, gdsf, lru, lfu, fifo, slru" + registered_policies<eviction_policy>().names()),
         complaint(make_acceptance_policy(config.acceptance_policy), "speculation.acceptance",
-                  config.acceptance_policy, std::string{acceptance_names}),
+                  config.acceptance_policy,
+                  std::string{acceptance_names} + registered_policies<acceptance_policy>().names()),
         complaint(make_draft_policy(config.draft_policy), "speculation.policy", config.draft_policy,
                   std::string{draft_policy_names}),
         complaint(make_cache_policy(config.cache_policy), "cache.policy", config.cache_policy,
@@ -301,11 +322,9 @@ result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const
   return tier ? tier : failure{"kv.tier_folder: " + tier.error()};
 }
 
-} // namespace
-
 result<std::unique_ptr<serving_system>>
-serving_system::start(const serving_config& config, loaded_model loaded,
-                      std::function<void(const std::string&)> on_give_up, const death_listener& on_death) {
+start_serving(caf::actor_system* host, const serving_config& config, const loaded_model& loaded,
+              const std::function<void(const std::string&)>& on_give_up, const death_listener& on_death) {
   if (auto why = first_complaint(config); !why.empty())
     return failure{why};
   if (auto why = first_bad_number(config, loaded.model->n_pages()); !why.empty())
@@ -317,7 +336,33 @@ serving_system::start(const serving_config& config, loaded_model loaded,
   if (!tier)
     return failure{tier.error()};
   return std::unique_ptr<serving_system>{
-      std::make_unique<caf_serving_system>(config, loaded, std::move(*tier), on_give_up, on_death)};
+      std::make_unique<caf_serving_system>(host, config, loaded, std::move(*tier), on_give_up, on_death)};
+}
+
+} // namespace
+
+result<std::unique_ptr<serving_system>>
+serving_system::start(const serving_config& config, loaded_model loaded,
+                      std::function<void(const std::string&)> on_give_up, const death_listener& on_death) {
+  return start_serving(nullptr, config, loaded, on_give_up, on_death);
+}
+
+result<std::unique_ptr<serving_system>> start_serving_in(caf::actor_system& host,
+                                                         const serving_config& config, loaded_model loaded,
+                                                         std::function<void(const std::string&)> on_give_up,
+                                                         const death_listener& on_death) {
+  return start_serving(&host, config, loaded, on_give_up, on_death);
+}
+
+void set_serving_defaults(caf::actor_system_config& config) {
+  // Work stealing lets a message wait behind its sender's computation for milliseconds.
+#ifdef SOUFFLEUR_CAF_017
+  config.set("scheduler.policy", caf::atom("sharing"));
+  config.set("scheduler.max-threads", n_pool_threads);
+#else
+  config.set("caf.scheduler.policy", "sharing");
+  config.set("caf.scheduler.max-threads", n_pool_threads);
+#endif
 }
 
 } // namespace souffleur

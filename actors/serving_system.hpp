@@ -39,8 +39,8 @@ struct loaded_model {
 using death_listener = std::function<void(const std::string& part, const std::string& why,
                                           std::chrono::milliseconds pause, bool is_left_out)>;
 
-/// A running ensemble with an actor system of its own. Destruction ends every generation with an error, waits
-/// for all actors and joins their threads.
+/// A running ensemble, with an actor system of its own unless start_serving_in() gave it another one.
+/// Destruction stops it.
 class serving_system : public generation_service,
                        public embedding_service,
                        public observation_service,
@@ -54,6 +54,10 @@ public:
                                                        const death_listener& on_death = {});
   /// From now on new requests are refused, and ready() is false; what runs goes on.
   virtual void drain() = 0;
+  /// Ends every generation with an error and waits until all of Souffleur's actors have ended; whatever is
+  /// asked afterwards fails with 503. The second call does nothing. Not to be called by an actor of the same
+  /// system, which would wait for its own thread.
+  virtual void stop() = 0;
   /// Requests that have not had their last event.
   virtual int in_flight() const = 0;
 };

@@ -49,8 +49,14 @@ void died(self_pointer self, const std::string& part, const caf::error& why) {
 
 template <class Handle>
 void watch(self_pointer self, const std::string& name, const Handle& who) {
-  compat::state_of(self).watched.watch(self, who,
-                                       [self, name](const caf::error& why) { died(self, name, why); });
+  ++compat::state_of(self).n_running;
+  compat::state_of(self).watched.watch(self, who, [self, name](const caf::error& why) {
+    auto& state = compat::state_of(self);
+    --state.n_running;
+    if (state.leaving && state.n_running == 0)
+      self->quit();
+    died(self, name, why);
+  });
 }
 
 void introduce(supervisor_state& state) {
@@ -267,7 +273,9 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
       },
       [self](shutdown_order) {
         stop_parts(self);
-        self->quit();
+        compat::state_of(self).leaving = true;
+        if (compat::state_of(self).n_running == 0)
+          self->quit();
       },
   };
 }
