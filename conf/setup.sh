@@ -4,7 +4,8 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config libboost1.81-dev libboos
   libtorch-dev libopenblas0-openmp libpcre2-dev libutf8proc-dev libsodium-dev libxxhash-dev libspdlog-dev
   libcli11-dev libjs-chart.js prometheus-cpp-dev libsqlite3-dev libssl-dev libhiredis-dev libhnswlib-dev
   python3 python3-pip)
-TEST_PACKAGES=(libgtest-dev librapidcheck-dev libvalijson-dev python3-venv git openssl clang-format redis-tools chromium chromium-driver)
+TEST_PACKAGES=(libgtest-dev librapidcheck-dev libvalijson-dev python3-venv git openssl clang-format doxygen redis-tools
+  chromium chromium-driver)
 
 say() { printf '== %s\n' "$*" >&2; }
 

@@ -32,8 +32,8 @@ inline constexpr std::size_t most_source_bytes = std::size_t{256} << 10;
 /// The error is for who wrote the source.
 result<rules> rules_of(const output_grammar& wanted);
 
-/// Calls of functions in Qwen's and Hermes' form: lines <tool_call>, a JSON object with `name` and
-/// `arguments`, </tool_call>. `source` is a JSON object:
+/// Calls of functions in Qwen's and Hermes' form: lines `<tool_call>`, a JSON object with `name` and
+/// `arguments`, `</tool_call>`. `source` is a JSON object:
 ///   functions: [{name, parameters (a schema; may be missing), strict}]
 ///   parallel: whether several calls may follow each other
 ///   required: else the answer may also be, or begin with, a text without calls; then the arguments of a

@@ -1,0 +1,38 @@
+# <souffleur/…>: what an embedding program may include (examples/embed/README.md says what each is for). What these include is
+# installed, too.
+set(public_headers
+    actors/caf_compat.hpp
+    actors/chat_request.hpp
+    actors/generation_source.hpp
+    actors/hosted_serving.hpp
+    actors/messages/embedding.hpp
+    actors/messages/generation.hpp
+    actors/messages/observation.hpp
+    actors/open_model.hpp
+    actors/serving_config.hpp
+    actors/serving_system.hpp
+    engine/cache/answer_cache.hpp
+    engine/cache/open_store.hpp
+    engine/chat_template.hpp
+    engine/drafting/prompt_lookup.hpp
+    engine/embedding/text_embedder.hpp
+    engine/greedy_sequence.hpp
+    engine/kv_manager.hpp
+    engine/language_model.hpp
+    engine/model/open_model.hpp
+    engine/result.hpp
+    engine/sampling_params.hpp
+    engine/tokenizer.hpp
+    net/client/stream_client.hpp
+    net/server.hpp
+    policies/acceptance_policy.hpp
+    policies/answer_eviction.hpp
+    policies/cache_policy.hpp
+    policies/draft_policy.hpp
+    policies/eviction_policy.hpp
+    policies/lexical_guards.hpp
+    policies/row_policy.hpp
+    policies/scheduling_policy.hpp
+    policies/window_policy.hpp
+    testing/policy_laws.hpp
+    version.hpp)

@@ -1,0 +1,1 @@
+#error "Souffleur includes a file of the program that embeds it"

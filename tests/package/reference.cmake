@@ -1,0 +1,21 @@
+# cmake -D DOXYGEN=… -D HEADERS=… -D SOURCE=… -D OUT=… -P reference.cmake: makes OUT/html of the headers that are installed in HEADERS.
+# Fails on a warning, and if the list of public headers and what the README says of them differ.
+cmake_minimum_required(VERSION 3.24)
+include(${SOURCE}/conf/cmake/public_headers.cmake)
+file(READ ${SOURCE}/examples/embed/README.md readme)
+string(REGEX MATCHALL "`[a-z_/]+\\.hpp`" named "${readme}")
+list(TRANSFORM named REPLACE "`" "")
+foreach(header ${public_headers})
+  if(NOT header IN_LIST named)
+    message(FATAL_ERROR "examples/embed/README.md does not say what ${header} is for")
+  endif()
+endforeach()
+foreach(header ${named})
+  if(NOT header IN_LIST public_headers)
+    message(FATAL_ERROR "examples/embed/README.md names ${header}, which is not in conf/cmake/public_headers.cmake")
+  endif()
+endforeach()
+
+file(READ ${SOURCE}/conf/Doxyfile settings)
+file(WRITE ${OUT}/Doxyfile "${settings}INPUT = ${HEADERS}\nSTRIP_FROM_PATH = ${HEADERS}\nOUTPUT_DIRECTORY = ${OUT}\n")
+execute_process(COMMAND ${DOXYGEN} ${OUT}/Doxyfile COMMAND_ERROR_IS_FATAL ANY)
