@@ -1,6 +1,7 @@
 #include "engine/embedding/text_embedder.hpp"
 
 #include "engine/embedding/bert_encoder.hpp"
+#include "engine/model/model_folder.hpp"
 
 #include <algorithm>
 #include <cstdio>
@@ -130,6 +131,22 @@ result<std::shared_ptr<text_embedder>> load_embedder(const embedder_files& files
     return failure{"model.safetensors: " + weights.error()};
   return std::shared_ptr<text_embedder>{
       std::make_shared<bert_embedder>(files, std::move(*weights), std::move(fingerprint), options)};
+}
+
+result<std::shared_ptr<text_embedder>> load_embedder(const std::string& model,
+                                                     const embedder_options& options) {
+  const auto folder = find_embedding_folder(model, default_model_folder());
+  if (folder.empty())
+    return failure{"\"" + model + "\" is neither a folder of an embedding model nor one in " +
+                   default_model_folder()};
+  const auto files = open_embedder(folder);
+  return files ? load_embedder(*files, options) : failure{files.error()};
+}
+
+std::vector<float> text_embedder::vector_of(std::string_view text) {
+  const auto pieces = encode(text);
+  const std::span<const token_id> one[] = {pieces.ids};
+  return embed(one).front();
 }
 
 } // namespace souffleur

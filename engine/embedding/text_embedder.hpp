@@ -39,6 +39,8 @@ public:
   /// (n_dimensions,) for each text, of length 1. A text's vector is bit-identical whatever others there are.
   /// One caller at a time. REQUIRES: texts as encode() gives them.
   virtual std::vector<std::vector<float>> embed(std::span<const std::span<const token_id>> texts) = 0;
+  /// Of one text.
+  std::vector<float> vector_of(std::string_view text);
 };
 
 /// A model's folder: model.safetensors, config.json and vocab.txt.
@@ -57,5 +59,8 @@ std::size_t embedder_bytes(const embedder_files& files);
 
 result<std::shared_ptr<text_embedder>> load_embedder(const embedder_files& files,
                                                      const embedder_options& options);
+/// Both in one call: of a model's folder, or of the fetched model of that name.
+result<std::shared_ptr<text_embedder>> load_embedder(const std::string& model,
+                                                     const embedder_options& options = {});
 
 } // namespace souffleur

@@ -1,7 +1,7 @@
 // A radix tree of shared KV pages: what one conversation computed, the next one with the same beginning
 // finds.
-#include "engine/kv_manager.hpp"
-#include "policies/eviction_policy.hpp"
+#include <souffleur/engine/kv_manager.hpp>
+#include <souffleur/policies/eviction_policy.hpp>
 
 #include <cstdio>
 #include <numeric>

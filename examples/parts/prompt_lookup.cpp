@@ -1,5 +1,5 @@
 // Drafts by prompt lookup: what followed the last few words the last time they were said.
-#include "engine/drafting/prompt_lookup.hpp"
+#include <souffleur/engine/drafting/prompt_lookup.hpp>
 
 #include <cstdio>
 #include <map>

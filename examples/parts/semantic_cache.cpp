@@ -1,35 +1,26 @@
-// Answers by meaning. usage: souffleur-part-semantic-cache [EMBEDDING_MODEL_FOLDER [STORE]]
-// STORE: a file or redis://HOST, where the answer is kept as well
-#include "engine/cache/answer_cache.hpp"
-#include "engine/cache/open_store.hpp"
-#include "engine/embedding/text_embedder.hpp"
-#include "engine/model/model_folder.hpp"
-#include "policies/lexical_guards.hpp"
+// Answers by meaning. usage: [EMBEDDING_MODEL [STORE]]; a store, a file or redis://HOST, keeps them as well.
+#include <souffleur/engine/cache/answer_cache.hpp>
+#include <souffleur/engine/cache/open_store.hpp>
+#include <souffleur/engine/embedding/text_embedder.hpp>
+#include <souffleur/policies/lexical_guards.hpp>
 
 #include <cstdio>
 
 int main(int argc, char** argv) {
   using namespace souffleur;
-  const auto files =
-      open_embedder(argc > 1 ? argv[1] : find_embedding_folder("minilm", default_model_folder()));
-  const auto embedder = files ? load_embedder(*files, {}) : failure{files.error()};
+  const auto embedder = load_embedder(argc > 1 ? argv[1] : "minilm");
   store_options where;
   where.where = argc > 2 ? argv[2] : "memory";
   const auto store = open_store(where);
   if (!embedder || !store)
     return std::fprintf(stderr, "%s\n", (embedder ? store.error() : embedder.error()).c_str()), 1;
-  const auto vector_of = [&](const std::string& text) {
-    const auto ids = (*embedder)->encode(text).ids;
-    const std::span<const token_id> one[] = {ids};
-    return (*embedder)->embed(one).front();
-  };
   answer_cache_options options;
   options.embedder = (*embedder)->fingerprint();
   answer_cache cache{options, make_answer_eviction("gdsf")};
 
   cache_entry entry;
   entry.question = "How long do I have to boil an egg?";
-  entry.embedding = vector_of(entry.question);
+  entry.embedding = (*embedder)->vector_of(entry.question);
   entry.embedder = options.embedder;
   entry.expires_s = 100;
   entry.answer = std::make_shared<const cached_answer>(cached_answer{{}, "Ten minutes.", "", 3});
@@ -38,12 +29,12 @@ int main(int argc, char** argv) {
     return std::fprintf(stderr, "the store does not answer\n"), 1;
 
   for (const char* question :
-       {"How long must I boil an egg?", "How long must I not boil an egg?", "Who wrote Faust?"})
-    for (const auto& found : cache.similar(entry.partition, vector_of(question), 1, 1)) { // get
-      const auto guard = compare(question, found.entry->question);
-      const auto& answer = found.similarity < 0.85 ? "too far"
-                           : guard.passes()        ? found.entry->answer->text()
-                                                   : guard.why;
-      std::printf("%-33s similarity %.3f: %s\n", question, found.similarity, answer.c_str());
-    }
+       {"How long must I boil an egg?", "How long must I not boil an egg?", "Who wrote Faust?"}) {
+    const auto found = cache.similar(entry.partition, (*embedder)->vector_of(question), 1, 1).at(0); // get
+    const auto guard = compare(question, found.entry->question);
+    const auto& answer = found.similarity < 0.85 ? "too far"
+                         : guard.passes()        ? found.entry->answer->text()
+                                                 : guard.why;
+    std::printf("%-33s similarity %.3f: %s\n", question, found.similarity, answer.c_str());
+  }
 }

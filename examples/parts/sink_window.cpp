@@ -1,8 +1,8 @@
 // StreamingLLM: a stream without end keeps its first positions (sinks) and its last ones (window), in whole
 // pages.
-#include "engine/kv_manager.hpp"
-#include "policies/eviction_policy.hpp"
-#include "policies/window_policy.hpp"
+#include <souffleur/engine/kv_manager.hpp>
+#include <souffleur/policies/eviction_policy.hpp>
+#include <souffleur/policies/window_policy.hpp>
 
 #include <cstdio>
 #include <vector>

@@ -1,6 +1,6 @@
 // Verifies drafted tokens against the target's distributions: whatever was drafted, what comes out follows
 // the target.
-#include "policies/acceptance_policy.hpp"
+#include <souffleur/policies/acceptance_policy.hpp>
 
 #include <array>
 #include <cmath>
