@@ -23,6 +23,7 @@ import sys
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 sys.path += [str(PROJECT / "examples/bench"), str(PROJECT / "examples/load")]
 
+from argument_types import positive, positives  # noqa: E402
 from bar_chart import bar_chart  # noqa: E402
 from load_program import run_load, texts_of, ttfts_ms  # noqa: E402
 from local_server import LocalServer  # noqa: E402
@@ -160,13 +161,6 @@ def one_of(known):
     return read
 
 
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="smollm2", help="GGUF file, or name of a fetched model")
@@ -176,7 +170,7 @@ def arguments():
     parser.add_argument("--caches", type=one_of(CACHES), default=list(CACHES))
     parser.add_argument("--radix", type=one_of(("off", "on")), default=["off", "on"])
     parser.add_argument("--speculation", type=one_of(("off", *DRAFTERS)), default=None)
-    parser.add_argument("--clients", type=lambda text: [positive(part) for part in text.split(",")], default=[1, 8])
+    parser.add_argument("--clients", type=positives, default=(1, 8))
     parser.add_argument("--requests", type=positive, default=None, help="of a cell and number of clients (default: 48)")
     parser.add_argument("--max-tokens", type=positive, default=None, help="default: 64")
     parser.add_argument("--rounds", type=positive, default=None, help="default: 3")

@@ -19,6 +19,8 @@ import statistics
 import subprocess
 import sys
 
+from argument_types import positive
+
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
 DECODE_STEPS = 64
@@ -283,13 +285,6 @@ def warn_if_busy():
         print(f"warning: other programs keep this machine busy (load {load:.1f}); these ratios will mean nothing",
               file=sys.stderr, flush=True)
     return load
-
-
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
 
 
 def arguments():

@@ -30,6 +30,7 @@ import sys
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 sys.path += [str(PROJECT / "examples/bench"), str(PROJECT / "examples/load")]
 
+from argument_types import positive, positives  # noqa: E402
 from bar_chart import bar_chart  # noqa: E402
 from load_program import run_load, ttfts_ms  # noqa: E402
 from local_server import LocalServer  # noqa: E402
@@ -280,17 +281,6 @@ def check_files(chosen):
         fail(f"--peer: there is no program {chosen.peer}; --help says how it is built")
 
 
-def positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return value
-
-
-def client_counts(text):
-    return tuple(positive(part) for part in text.split(","))
-
-
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, default=CACHE / "souffleur/models/smollm2.gguf")
@@ -302,7 +292,7 @@ def arguments():
     parser.add_argument("--souffleur-options", default="", help="as one word")
     parser.add_argument("--threads", type=positive, default=2, help="of both (default: 2)")
     parser.add_argument("--kv-tokens", type=positive, default=32768, help="positions in KV memory, of both (default: 32768)")
-    parser.add_argument("--clients", type=client_counts, default=None, help="of the chat scenario (default: 1,4,8,16,32)")
+    parser.add_argument("--clients", type=positives, default=None, help="of the chat scenario (default: 1,4,8,16,32)")
     parser.add_argument("--rounds", type=positive, default=None, help="default: 3")
     parser.add_argument("--quick", action="store_true", help="one round, 1, 8 and 32 clients, half of the requests")
     parser.add_argument("--only", default="", metavar="PATTERN", help="scenarios whose name matches")

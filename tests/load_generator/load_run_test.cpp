@@ -50,6 +50,21 @@ load_settings closed(int n_clients, int n_requests, int max_tokens = 5) {
   return how;
 }
 
+/// Answers of one token, asked for at random times.
+load_settings open_loop(double rate, int n_requests) {
+  load_settings how;
+  how.max_tokens = 1;
+  how.n_requests = n_requests;
+  how.arrivals = [rate] { return make_arrivals({rate, rate, 0, 1, 7}); };
+  return how;
+}
+
+stub_behaviour first_token_after(microseconds wait) {
+  stub_behaviour slow;
+  slow.first = wait;
+  return slow;
+}
+
 std::string last_message(const boost::json::object& request) {
   return std::string{request.at("messages").as_array().back().at("content").as_string()};
 }
@@ -112,9 +127,7 @@ TEST_P(EitherProtocol, ALaterTurnHasTheAnswerBeforeIt) {
 }
 
 TEST_P(EitherProtocol, TurnsThatFollowTheSameOneRunAtTheSameTime) {
-  stub_behaviour slow;
-  slow.first = microseconds{50'000};
-  stub_server server{slow};
+  stub_server server{first_token_after(microseconds{50'000})};
   const auto outcome = run(url(server), closed(1, 4, 1), numbered_dialogues{{-1, 0, 0, 0}});
   EXPECT_EQ(outcome.records.size(), 4U);
   EXPECT_EQ(server.most_at_once(), 3);
@@ -148,30 +161,20 @@ TEST_P(EitherProtocol, ARequestThatIsGivenUpIsCancelledAtTheServer) {
 }
 
 TEST_P(EitherProtocol, AnOpenLoopSendsWhenItIsTimeWhateverTheServerDoes) {
-  stub_behaviour slow;
-  slow.first = microseconds{150'000};
-  stub_server server{slow};
-  load_settings how;
-  how.max_tokens = 1;
-  how.n_requests = 20;
-  how.arrivals = [] { return make_arrivals({400, 400, 0, 1, 7}); };
+  stub_server server{first_token_after(microseconds{150'000})};
+  const auto how = open_loop(400, 20);
   const auto outcome = run(url(server), how);
   ASSERT_EQ(outcome.records.size(), 20U);
   EXPECT_GT(server.most_at_once(), 10) << "nobody waits for an answer";
-  auto same = make_arrivals({400, 400, 0, 1, 7});
+  const auto same = how.arrivals();
   for (const auto& record : outcome.records)
     EXPECT_EQ(record.intended_ns, static_cast<std::int64_t>(*same->next() * 1e9));
 }
 
 TEST_P(EitherProtocol, ABoundOnRequestsInFlightHoldsAndTheQueueIsReported) {
-  stub_behaviour slow;
-  slow.first = microseconds{20'000};
-  stub_server server{slow};
-  load_settings how;
-  how.max_tokens = 1;
-  how.n_requests = 12;
+  stub_server server{first_token_after(microseconds{20'000})};
+  auto how = open_loop(10'000, 12);
   how.max_in_flight = 3;
-  how.arrivals = [] { return make_arrivals({10'000, 10'000, 0, 1, 7}); };
   const auto sum = summarize(run(url(server), how), true, {});
   EXPECT_EQ(sum.n_completed, 12);
   EXPECT_LE(server.most_at_once(), 3);
