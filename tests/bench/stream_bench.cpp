@@ -5,15 +5,18 @@
 //
 // A service without a model makes one token for each stream every 50 ms. Clients are in this process, on a
 // thread of their own. "wire": from the service's call to the client's read; "gap": between two deltas of a
-// stream.
+// stream. "machine": the same through two bare sockets and nothing else, which is what no server can beat
+// here.
 #include "net/server.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
@@ -165,7 +168,35 @@ measured measure(int n_streams, int n_large, bool slow, bool compressed, int n_s
       asio::co_spawn(io, read_all(*sockets.back(), large ? ignored : seen), asio::detached);
   }
   io.run_for(std::chrono::seconds{n_seconds});
+  sockets.clear(); // else the server waits for answers to its close frames, which nobody would read
   server->stop();
+  return seen;
+}
+
+/// A thread that sleeps until each step writes a time to a socket, and this one reads it.
+measured measure_machine(int n_seconds) {
+  asio::io_context io;
+  asio::ip::tcp::acceptor acceptor{io, {asio::ip::address_v4::loopback(), 0}};
+  asio::ip::tcp::socket to{io};
+  to.connect(acceptor.local_endpoint());
+  auto from = acceptor.accept();
+  to.set_option(asio::ip::tcp::no_delay{true});
+  const auto n_steps = std::chrono::seconds{n_seconds} / step_time;
+  std::thread writer{[&] {
+    auto next = steady::now();
+    for (auto i = n_steps; i > 0; --i, next += step_time) {
+      std::this_thread::sleep_until(next);
+      const auto made_ns = now_ns();
+      asio::write(to, asio::buffer(&made_ns, sizeof made_ns));
+    }
+  }};
+  measured seen;
+  for (auto i = n_steps; i > 0; --i) {
+    std::int64_t made_ns = 0;
+    asio::read(from, asio::buffer(&made_ns, sizeof made_ns));
+    seen.wire_us.push_back(static_cast<double>(now_ns() - made_ns) / 1000);
+  }
+  writer.join();
   return seen;
 }
 
@@ -182,6 +213,9 @@ int main(int argc, char** argv) {
   using namespace souffleur;
   const auto argument = [&](int i, int otherwise) { return argc > i ? std::atoi(argv[i]) : otherwise; };
   const int n_streams = argument(1, 200), n_slow = argument(2, 20), n_seconds = argument(3, 5);
+  std::setvbuf(stdout, nullptr, _IOLBF, 0);
+  auto machine = measure_machine(n_seconds);
+  show("machine", machine);
   for (const bool compressed : {false, true}) {
     std::printf("%s\n", compressed ? "permessage-deflate" : "not compressed");
     for (const int n : {1, 32}) {
