@@ -2,6 +2,7 @@
 
 #include "net/connection.hpp"
 #include "net/http_routes.hpp"
+#include "net/short_slices.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -68,7 +69,10 @@ public:
                                                     : listen_tcp();
         !why.empty())
       return why;
-    thread_ = std::thread([context = context_] { context->io.run(); });
+    thread_ = std::thread([context = context_] {
+      ask_for_short_slices();
+      context->io.run();
+    });
     return "";
   }
 
