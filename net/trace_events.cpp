@@ -101,7 +101,8 @@ void add_step(event_list& events, const numbered_step& one, request_id generatio
                     {"accepted", share->n_accepted},
                     {"output_tokens", share->n_made},
                     {"rows_of_all", step.n_rows},
-                    {"running", step.n_running}};
+                    {"running", step.n_running},
+                    {"pages_in_use", step.kv.n_owned + step.kv.n_pinned}};
   if (share->n_drafted > 0)
     args["drafter"] = to_string(share->drafter);
   events.add(track::steps, share->n_computed < share->n_prompt ? "prefill step" : "decode step", from_us,
@@ -124,7 +125,7 @@ std::optional<request_id> request_named(std::string_view name, std::int64_t serv
   std::string_view digits;
   if (name.starts_with(in_header))
     digits = name.substr(in_header.size());
-  else if (at != std::string_view::npos && (at == 0 || name[at - 1] == '-'))
+  else if (at != std::string_view::npos && (at == 0 || name[at - 1] == '-' || name[at - 1] == '_'))
     digits = name.substr(at + prefix.size());
   request_id id = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), id);

@@ -66,6 +66,33 @@ def test_a_stream_is_told_its_request(server):
     assert len(spans(trace, "write")) >= 2
 
 
+def test_what_a_cancelled_answer_held_is_free_when_the_next_step_begins(server):
+    """As another answer's trace says, which goes on."""
+    async def play():
+        client = await StreamClient.connect(server.stream_url)
+        await client.send(type="generate", id="stays", prompt="Once", max_tokens=150, ignore_eos=True, temperature=0)
+        stays = (await client.next("stays"))["request"]
+        await client.send(type="generate", id="goes", prompt="one two " * 200, max_tokens=1000, ignore_eos=True)
+        goes = (await client.next("goes"))["request"]
+        for _ in range(5):
+            assert (await client.next("goes"))["type"] == "delta"
+        await client.send(type="cancel", id="goes")
+        while (await client.next("stays"))["type"] != "done":
+            pass
+        await client.close()
+        return stays, goes
+
+    names = asyncio.run(play())
+    wait_until(lambda: all(trace_of(server, name) for name in names))
+    stays, goes = (trace_of(server, name) for name in names)
+    last = max(step["args"]["step"] for step in spans(goes, "decode step"))
+    steps = [step["args"] for step in spans(stays, "prefill step") + spans(stays, "decode step")]
+    n_before = [step["pages_in_use"] for step in steps if step["step"] == last]
+    n_behind = [step["pages_in_use"] for step in steps if step["step"] > last]
+    assert all(n > 400 / 16 for n in n_before)
+    assert n_behind and max(n_behind) <= 1 + (1 + 150 + 16) / 16, "it has the answer that goes on, and its drafts"
+
+
 def test_other_names_have_no_trace(server):
     for name in ("1-1", "chatcmpl-1-1", "x", "%2e%2e"):
         assert trace_of(server, name) is None
