@@ -72,6 +72,7 @@ cache_sampling cached(const sampling_params& sampling, int max_tokens, const adm
   made.n_logprobs = sampling.n_logprobs;
   made.max_tokens = max_tokens;
   made.min_tokens = sampling.min_tokens;
+  made.max_thinking_tokens = sampling.max_thinking_tokens;
   made.ignore_eos = sampling.ignore_eos;
   made.stop = sampling.stop;
   made.stop_token_ids = sampling.stop_token_ids;
@@ -189,6 +190,19 @@ std::optional<generation_failed> set_grammar(const generation_request& request, 
   return std::nullopt;
 }
 
+/// An answer that has a form has no thought.
+std::optional<generation_failed> set_thoughts(const generation_request& request, const prompt_format& format,
+                                              admitted_request& admitted) {
+  if (request.sampling.max_thinking_tokens >= 0 && !format.thoughts)
+    return bad_request("unsupported_value",
+                       "max_thinking_tokens needs a model that thinks: this one's vocabulary has no mark "
+                       "such as </think>.",
+                       "souffleur.max_thinking_tokens");
+  if (!request.output)
+    admitted.thoughts = format.thoughts;
+  return std::nullopt;
+}
+
 cache_limits limits_of(const serving_config& config) {
   cache_limits limits;
   limits.mode = make_cache_policy(config.cache_policy)->mode();
@@ -292,6 +306,8 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
   if (auto failed = set_speculation(request, format, config, admitted))
     return std::move(*failed);
   if (auto failed = set_grammar(request, format, admitted))
+    return std::move(*failed);
+  if (auto failed = set_thoughts(request, format, admitted))
     return std::move(*failed);
   admitted.priority = request.priority;
   admitted.trace = request.trace;

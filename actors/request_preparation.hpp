@@ -7,6 +7,7 @@
 #include "engine/grammar/grammar_library.hpp"
 #include "engine/tokenizer.hpp"
 #include "policies/cache_policy.hpp"
+#include "policies/thought.hpp"
 
 #include <memory>
 #include <string>
@@ -21,6 +22,7 @@ struct prompt_format {
   std::string fingerprint;
   int context_length = 0;
   std::shared_ptr<grammar::grammar_library> grammars = nullptr; ///< null: no answer can be constrained
+  std::shared_ptr<const thought_marks> thoughts = nullptr;      ///< null: the model does not think
 };
 
 /// Either ready to run (without reply and times), or the error that the client gets.

@@ -124,11 +124,15 @@ void scheduler_core::amend(request_id id, const generation_change& change, stead
   if (who == nullptr)
     return;
   who->request.priority = change.priority.value_or(who->request.priority);
-  if (!change.max_tokens)
-    return;
   auto sampling = *who->request.sampling;
-  sampling.max_tokens =
-      std::clamp(*change.max_tokens, 1, std::max(who->request.most_tokens, sampling.max_tokens));
+  if (change.max_tokens)
+    sampling.max_tokens =
+        std::clamp(*change.max_tokens, 1, std::max(who->request.most_tokens, sampling.max_tokens));
+  if (change.stop_thinking && who->thought) {
+    const int n_thought = who->thought->n_tokens();
+    const bool is_bounded = sampling.max_thinking_tokens >= 0;
+    sampling.max_thinking_tokens = is_bounded ? std::min(sampling.max_thinking_tokens, n_thought) : n_thought;
+  }
   who->request.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   if (who->n_output() > 0 && who->n_remaining() <= 0)
     end_early(id, finish_reason::length, now);
@@ -825,9 +829,42 @@ bool scheduler_core::read_by_grammar(sequence& who, token_id token) {
   return !who.request.grammar || who.grammar;
 }
 
+std::optional<finish_reason> scheduler_core::append(sequence& who, generated_token token,
+                                                    generation_delta& delta) {
+  const auto& sampling = *who.request.sampling;
+  who.tokens.push_back(token.id);
+  ++report_.n_output_tokens;
+  if (who.counts)
+    ++who.counts->output[token.id];
+  if (who.thought)
+    who.thought->read(token.id);
+  if (ends_text(token.id, vocabulary_->end_tokens(), sampling))
+    return finish_reason::stop;
+  token.bytes = std::string{vocabulary_->piece(token.id)};
+  token.text = who.text.push(token.id);
+  delta.tokens.push_back(std::move(token));
+  if (who.text.stopped() || (who.grammar && who.grammar->is_over()))
+    return finish_reason::stop;
+  if (who.n_output() >= sampling.max_tokens)
+    return finish_reason::length;
+  return std::nullopt;
+}
+
+std::optional<finish_reason> scheduler_core::close_thought(sequence& who, generation_delta& delta) {
+  std::optional<finish_reason> end;
+  for (const auto token : who.thought->marks().closing) {
+    if (end)
+      break;
+    generated_token said;
+    said.id = token;
+    said.origin = token_origin::forced;
+    end = append(who, std::move(said), delta);
+  }
+  return end;
+}
+
 bool scheduler_core::append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome,
                             steady_time now) {
-  const auto& sampling = *who.request.sampling;
   if (who.n_output() == 0) {
     who.first_token_at = now;
     who.usage.prefill_ms = ms_between(who.admitted_at, now);
@@ -838,36 +875,28 @@ bool scheduler_core::append(sequence& who, const planned_rows& planned, const se
   if (who.request.trace)
     delta.step = trace_of(planned, outcome);
   std::optional<finish_reason> end;
-  for (std::size_t i = 0; i < outcome.tokens.size() && !end; ++i) {
-    const auto token = outcome.tokens[i];
-    who.tokens.push_back(token);
-    ++report_.n_output_tokens;
-    if (who.counts)
-      ++who.counts->output[token];
-    if (ends_text(token, vocabulary_->end_tokens(), sampling)) {
-      end = finish_reason::stop;
-      break;
-    }
-    if (!read_by_grammar(who, token)) {
+  for (std::size_t i = 0; i < outcome.tokens.size() && !end && !who.thinks_too_long(); ++i) {
+    generated_token made;
+    made.id = outcome.tokens[i];
+    if (!ends_text(made.id, vocabulary_->end_tokens(), *who.request.sampling) &&
+        !read_by_grammar(who, made.id)) {
       fail(who, {500, "grammar_stuck", "No token of the vocabulary fits the answer's grammar here.", "", 0},
            now);
       return false;
     }
-    generated_token made;
-    made.id = token;
     made.origin = static_cast<int>(i) < outcome.n_accepted ? planned.drafter() : token_origin::model;
-    made.bytes = std::string{vocabulary_->piece(token)};
     if (i < outcome.logprobs.size())
       made.logprobs = outcome.logprobs[i];
-    made.text = who.text.push(token);
-    delta.tokens.push_back(std::move(made));
-    if (who.text.stopped() || (who.grammar && who.grammar->is_over()))
-      end = finish_reason::stop;
-    else if (who.n_output() >= sampling.max_tokens)
-      end = finish_reason::length;
+    end = append(who, std::move(made), delta);
+  }
+  if (!end && who.thinks_too_long()) {
+    // Of the rows that were computed, those behind the thought's end are not the text's.
+    who.n_computed = std::min(who.n_computed, who.n_tokens());
+    end = close_thought(who, delta);
   }
   who.n_computed = std::min(who.n_computed, who.n_tokens() - 1);
   who.usage.n_output_tokens = who.n_output();
+  who.usage.n_thought_tokens = who.thought ? who.thought->n_tokens() : 0;
   if (end && !who.text.stopped()) {
     delta.tail = who.text.flush();
     if (who.text.stopped()) // what was held back was a shorter stop string

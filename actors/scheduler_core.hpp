@@ -50,7 +50,8 @@ public:
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
-  /// Of one whose new `max_tokens` are there already, this is the end.
+  /// Of one whose new `max_tokens` are there already, this is the end. A thought that is to stop does so with
+  /// the next step that is committed: what that sampled is dropped, and what closes the thought said instead.
   void amend(request_id id, const generation_change& change, steady_time now);
   /// It may take until `deadline` if that is later than what it was given.
   void postpone(request_id id, steady_time deadline);
@@ -170,6 +171,11 @@ private:
   planned_sequence rows_of(const sequence& who, int n_committed_rows, const planned_draft& draft) const;
   /// Reads an output token with the sequence's grammar, if it has one. False: it does not fit.
   static bool read_by_grammar(sequence& who, token_id token);
+  /// One more token of the answer, which `token.id` and `token.origin` name; what it is the end of, if of
+  /// any.
+  std::optional<finish_reason> append(sequence& who, generated_token token, generation_delta& delta);
+  /// Says what ends the thought, as if the model had.
+  std::optional<finish_reason> close_thought(sequence& who, generation_delta& delta);
   /// Returns false if the sequence ended.
   bool append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome, steady_time now);
   static void note_share(sequence& who, step_share& share, const sequence_outcome& outcome, steady_time now);

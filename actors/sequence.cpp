@@ -11,6 +11,8 @@ sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> v
   usage.similarity = request.similarity;
   if (request.grammar)
     grammar.emplace(request.grammar);
+  if (request.thoughts)
+    thought.emplace(request.thoughts, tokens);
   if (request.sampling->has_penalties()) {
     counts = std::make_shared<token_counts>();
     for (const auto token : tokens)

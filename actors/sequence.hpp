@@ -5,6 +5,7 @@
 #include "actors/messages/draft.hpp"
 #include "engine/text_stream.hpp"
 #include "policies/draft_estimate.hpp"
+#include "policies/thought.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -24,6 +25,11 @@ struct sequence {
   int n_output() const { return n_tokens() - n_prompt; }
   int n_pending() const { return n_tokens() - n_computed; }
   bool decodes() const { return n_pending() == 1 && n_output() > 0; }
+  /// Its thought is as long as it may be: what closes it comes next.
+  bool thinks_too_long() const {
+    const int n_most = request.sampling->max_thinking_tokens;
+    return thought && thought->is_open() && n_most >= 0 && thought->n_tokens() >= n_most;
+  }
   int n_remaining() const { return request.sampling->max_tokens - n_output(); }
   /// Positions from 0 that `pages` has room for, what was dropped included.
   int n_covered() const { return n_dropped + static_cast<int>(pages.size()) * page_tokens; }
@@ -43,6 +49,7 @@ struct sequence {
   admitted_request request;
   text_stream text;
   std::optional<grammar::grammar_cursor> grammar; ///< behind the output
+  std::optional<thought_reader> thought;          ///< none: it has none, whatever it says
   std::vector<token_id> tokens;                   ///< prompt, then committed output
   int n_prompt = 0;
   int n_computed = 0;

@@ -3,6 +3,7 @@
 #include "actors/behaviors.hpp"
 #include "actors/hosted_serving.hpp"
 #include "engine/step_times.hpp"
+#include "engine/thought_marks.hpp"
 #include "engine/unix_time.hpp"
 #include "policies/window_policy.hpp"
 
@@ -53,6 +54,8 @@ public:
     model_.weights_bytes = loaded.model->weights_bytes();
     model_.kv_page_bytes = loaded.model->page_bytes();
     model_.created_s = unix_now_s();
+    const auto thoughts = find_thought_marks(*vocabulary_);
+    model_.thinks = thoughts != nullptr;
     if (loaded.embedder)
       embedder_ = {config.embedder_name, loaded.embedder->fingerprint(), loaded.embedder->n_dimensions(),
                    loaded.embedder->max_ids()};
@@ -63,7 +66,7 @@ public:
     parts.config.has_draft_model = loaded.draft_model.model != nullptr;
     parts.model = loaded.model;
     parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length,
-                    std::make_shared<grammar::grammar_library>(loaded.vocabulary)};
+                    std::make_shared<grammar::grammar_library>(loaded.vocabulary), thoughts};
     parts.metrics = metrics_;
     parts.tier = tier_;
     parts.draft_model = loaded.draft_model;

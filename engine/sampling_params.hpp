@@ -22,6 +22,7 @@ struct sampling_params {
   std::uint64_t seed = 0;
   int n_logprobs = -1; ///< -1: none; n ≥ 0: the token's own and the n most likely
   int max_tokens = 256;
+  int max_thinking_tokens = -1; ///< of a model's thoughts in its answer; negative: any number
   int min_tokens = 0;
   bool ignore_eos = false;
   std::vector<std::string> stop;

@@ -9,7 +9,7 @@ namespace souffleur {
 namespace {
 
 /// Another meaning of any field, or another field, gets another version.
-constexpr std::string_view schema = "souffleur cache key 1";
+constexpr std::string_view schema = "souffleur cache key 2";
 
 template <class T>
 void sort_and_drop_repeats(std::vector<T>& values) {
@@ -45,6 +45,7 @@ void add(key_encoder& to, const cache_sampling& sampling) {
   to.add(std::int64_t{sampling.n_logprobs});
   to.add(std::int64_t{sampling.max_tokens});
   to.add(std::int64_t{sampling.min_tokens});
+  to.add(std::int64_t{sampling.max_thinking_tokens});
   to.add(std::int64_t{sampling.ignore_eos});
   add_list(to, sampling.stop, [&](const std::string& text) { to.add(text); });
   add(to, sampling.stop_token_ids);

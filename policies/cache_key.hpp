@@ -35,6 +35,7 @@ struct cache_sampling {
   int n_logprobs = -1;
   int max_tokens = 0;
   int min_tokens = 0;
+  int max_thinking_tokens = -1;
   bool ignore_eos = false;
   std::vector<std::string> stop;
   std::vector<token_id> stop_token_ids;

@@ -6,6 +6,7 @@
 #include "actors/reply_handle.hpp"
 #include "engine/grammar/token_grammar.hpp"
 #include "policies/retention.hpp"
+#include "policies/thought.hpp"
 #include "policies/window_policy.hpp"
 
 #include <chrono>
@@ -32,6 +33,7 @@ struct admitted_request {
   bool is_lossy = false;                           ///< its acceptance policy may change what is said
   std::vector<token_id> prediction;                ///< what the client expects to be answered
   std::shared_ptr<grammar::token_grammar> grammar; ///< that the answer has to fit; null: none
+  std::shared_ptr<const thought_marks> thoughts;   ///< null: the model does not think, or may not
   std::string window_policy = "full";
   window_limits window; ///< its limits
   retention_wish retention{};

@@ -165,7 +165,8 @@ struct generation_usage {
   double decode_ms = 0;
   bool lossy = false; ///< drafts may have changed what was said
   answer_source source = answer_source::model;
-  double similarity = 0; ///< of the stored question that is nearest, if one was looked for
+  double similarity = 0;    ///< of the stored question that is nearest, if one was looked for
+  int n_thought_tokens = 0; ///< of n_output_tokens
 };
 
 struct generation_finished {
@@ -190,6 +191,7 @@ using generation_event =
 struct generation_change {
   std::optional<int> max_tokens; ///< of the answer, those made included
   std::optional<int> priority;
+  bool stop_thinking = false; ///< its thought ends, now or, if it has not begun, when it begins
 };
 
 /// Called on an actor's thread, in order: [accepted, delta*, finished] or any prefix of it followed by
@@ -218,6 +220,7 @@ struct served_model {
   std::int64_t created_s = 0; ///< Unix time at which the server started
   std::size_t weights_bytes = 0;
   std::size_t kv_page_bytes = 0;
+  bool thinks = false; ///< before it answers
 };
 
 /// The serving actors as seen from outside: plain C++, callable from any thread.

@@ -242,6 +242,7 @@ cache_key key_of_request(const generation_request& request, const std::string& w
   config.cache_policy = "exact";
   auto format = format_of();
   format.fingerprint = weights;
+  format.thoughts = std::make_shared<const thought_marks>();
   const auto ready = prepare(request, format, config, fresh_seed);
   return std::get<admitted_request>(ready).cached->key;
 }
@@ -269,6 +270,7 @@ TEST(RequestPreparation, CacheKeyDiffersWithEverythingThatDecidesTheAnswer) {
       [](sampling_params& s) { s.seed = 1; },
       [](sampling_params& s) { s.max_tokens = 9; },
       [](sampling_params& s) { s.min_tokens = 9; },
+      [](sampling_params& s) { s.max_thinking_tokens = 9; },
       [](sampling_params& s) { s.ignore_eos = true; },
       [](sampling_params& s) { s.stop = {"ab"}; },
       [](sampling_params& s) {
@@ -318,6 +320,26 @@ TEST(RequestPreparation, AFormIsCompiledOrNamed) {
   EXPECT_EQ(blamed(request), "guided_regex");
   request.output = {{language::json_schema, R"({"not": {}})"}, "response_format"};
   EXPECT_EQ(blamed(request), "response_format");
+}
+
+TEST(RequestPreparation, OnlyAModelThatThinksCanBeToldForHowLong) {
+  auto request = text_request("abc");
+  request.sampling.max_thinking_tokens = 0;
+  const auto refused = prepared(request);
+  EXPECT_EQ(std::get<generation_failed>(refused).parameter, "souffleur.max_thinking_tokens");
+  auto format = format_of();
+  format.thoughts = std::make_shared<const thought_marks>();
+  const auto ready = prepare(request, format, {}, fresh_seed);
+  EXPECT_EQ(std::get<admitted_request>(ready).thoughts, format.thoughts);
+  EXPECT_EQ(std::get<admitted_request>(ready).sampling->max_thinking_tokens, 0);
+}
+
+TEST(RequestPreparation, AnAnswerThatHasAFormHasNoThought) {
+  auto request = text_request("abc");
+  request.output = {{grammar::language::regex, "a"}, ""};
+  auto format = format_of();
+  format.thoughts = std::make_shared<const thought_marks>();
+  EXPECT_EQ(std::get<admitted_request>(prepare(request, format, {}, fresh_seed)).thoughts, nullptr);
 }
 
 TEST(RequestPreparation, ToolsNeedATemplateThatShowsThem) {

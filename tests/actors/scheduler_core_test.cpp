@@ -10,6 +10,7 @@
 #include "tests/actors/fake_grammars.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
+#include "tests/actors/fake_thoughts.hpp"
 #include "tests/actors/scheduling_books.hpp"
 
 #include <gtest/gtest.h>
@@ -39,6 +40,7 @@ enum event_kind {
   quiet,
   cancelling,
   amending,
+  hushing, ///< a thought is to end
   time_passes,
   kv_replaced,     ///< the supervisor says so, whatever answers are under way
   kv_late,         ///< the demand is carried out, but the scheduler has given up the answer
@@ -68,6 +70,7 @@ rc::Gen<event> any_event() {
                                                           {4, quiet},
                                                           {2, cancelling},
                                                           {2, amending},
+                                                          {2, hushing},
                                                           {1, time_passes},
                                                           {1, kv_replaced},
                                                           {1, kv_late},
@@ -128,6 +131,8 @@ sampling_params sampling_of(unsigned number) {
   if (number % 11 == 0)
     sampling.top_k = 4;
   sampling.n_logprobs = number % 6 == 0 ? 2 : -1;
+  if (number % 5 < 2) // counts for who thinks
+    sampling.max_thinking_tokens = static_cast<int>(number % 8);
   sampling.seed = mixed(number);
   if (number % 3 == 0) // never met, but every letter could begin one and is held back
     for (const char letter : fake_tokenizer::letters)
@@ -150,7 +155,8 @@ struct client {
   int last_planned = never; ///< number of the plan
   int n_plans_beside = 0;   ///< in which its prompt had rows, and somebody who had an output had rows, too
   bool cancelled = false;
-  std::vector<token_id> untold; ///< rows whose successors its drafter is to be told of
+  std::size_t hushed_at = std::size_t(-1); ///< tokens of the answer; all: never
+  std::vector<token_id> untold;            ///< rows whose successors its drafter is to be told of
 };
 
 /// Where there is a draft model it is worth its time.
@@ -181,7 +187,7 @@ public:
     who.request.id = id;
     who.request.arrival = now_;
     who.request.most_tokens = max_output;
-    who.expected = expected_of(who.request);
+    who.expected = expected_of(who);
     RC_ASSERT(credits_->take(who.request.tenant) == admission::granted);
     who.request.reply = std::make_shared<reply_handle>(sink_of(who.recorder), credits_, who.request.tenant);
     who.request.reply->accepted({static_cast<int>(who.request.prompt.size()), who.request.sampling->seed});
@@ -248,6 +254,8 @@ public:
 
   std::size_t n_operations() const { return n_operations_; }
   std::size_t n_model_drafts() const { return n_model_drafts_; }
+  /// By the server, not by the model.
+  int n_thoughts_closed() const { return n_thoughts_closed_; }
   int n_trees() const { return model_->n_trees; }
   int most_scratch_pages() const { return model_->most_scratch_pages; }
   /// How often something other than the main line stood.
@@ -295,6 +303,10 @@ private:
         amend(std::next(clients_.begin(), e.a % clients_.size())->second,
               1 + static_cast<int>(e.b % max_output));
       break;
+    case hushing:
+      if (!clients_.empty())
+        hush(std::next(clients_.begin(), e.a % clients_.size())->second);
+      break;
     case time_passes:
       now_ += milliseconds{e.a % 40};
       core_.expire(now_);
@@ -316,7 +328,10 @@ private:
     }
   }
 
-  static std::vector<token_id> expected_of(const admitted_request& request) {
+  static std::vector<token_id> expected_of(const client& who) {
+    const auto& request = who.request;
+    if (request.thoughts)
+      return expected_output(request.prompt, *request.sampling, *request.thoughts, who.hushed_at);
     if (!request.grammar)
       return expected_output(request.prompt, *request.sampling);
     return expected_output(request.prompt, *request.sampling, grammar::grammar_cursor{request.grammar});
@@ -332,7 +347,16 @@ private:
     auto sampling = *who.request.sampling;
     sampling.max_tokens = std::max(max_tokens, n_made);
     who.request.sampling = std::make_shared<const sampling_params>(std::move(sampling));
-    who.expected = expected_of(who.request);
+    who.expected = expected_of(who);
+  }
+
+  /// A thought that has begun ends behind what was made, whatever a step under way brings; others at once.
+  void hush(client& who) {
+    if (who.recorder->ended())
+      return;
+    core_.amend(who.request.id, {{}, {}, true}, now_);
+    who.hushed_at = std::min(who.hushed_at, who.recorder->now().tokens.size());
+    who.expected = expected_of(who);
   }
 
   void admit(const event& e) {
@@ -351,6 +375,8 @@ private:
       request.prediction = request.prompt;
     if (mixed(e.b) % 3 == 0)
       request.grammar = fake_grammar(e.a % n_fake_grammars);
+    else if (e.a % 4 != 0)
+      request.thoughts = fake_thoughts();
     request.priority = static_cast<int>(e.b % 3);
     request.trace = e.a % 3 == 0;
     request.deadline = now_ + milliseconds{e.b % 8 == 0 ? 50 : 1'000'000};
@@ -478,7 +504,23 @@ private:
         for (const auto& row : result.outcomes[i].successors)
           clients_.at(rows.id).untold.push_back(row.token);
       check_told(rows, n_rows, result, result.outcomes[i], drafters_of(rows, offer), before[i]);
+      note_forced(rows.id, before[i]);
     }
+  }
+
+  /// What a step forced comes last, and stands in place of what else it made.
+  void note_forced(request_id id, const recorded_answer& before) {
+    const auto now = clients_.at(id).recorder->now();
+    const auto made = std::span{now.origins}.subspan(before.tokens.size());
+    const auto first = std::ranges::find(made, token_origin::forced);
+    if (first == made.end())
+      return;
+    ++n_thoughts_closed_;
+    RC_ASSERT(std::ranges::all_of(std::span{first, made.end()},
+                                  [](token_origin origin) { return origin == token_origin::forced; }));
+    if (!is_plan_void_)
+      books_.was_cut(id, static_cast<int>(clients_.at(id).request.prompt.size() + before.tokens.size()) +
+                             static_cast<int>(first - made.begin()));
   }
 
   /// Those whose drafts begin as the rows do.
@@ -509,6 +551,8 @@ private:
     const auto now = clients_.at(rows.id).recorder->now();
     const std::set<token_origin> only_model{token_origin::model};
     for (auto i = before.tokens.size(); i < now.tokens.size(); ++i) {
+      if (now.origins[i] == token_origin::forced)
+        break;
       const auto n_before = static_cast<int>(i - before.tokens.size());
       RC_ASSERT((n_before < outcome.n_accepted ? drafters : only_model).contains(now.origins[i]));
     }
@@ -741,6 +785,7 @@ private:
   serving_config config_;
   bool offers_trees_;
   std::uint64_t n_whims_ = 0;
+  int n_thoughts_closed_ = 0;
   std::shared_ptr<fake_model> model_;
   std::shared_ptr<const tokenizer> vocabulary_;
   std::shared_ptr<admission_credits> credits_ = std::make_shared<admission_credits>(1 << 20);
@@ -808,7 +853,8 @@ void live(simulation& world, std::size_t n_operations) {
       const auto dice = below(100);
       const auto kind = dice < 40   ? (world.n_waiting() < 40 ? arrival : quiet)
                         : dice < 47 ? cancelling
-                        : dice < 50 ? amending
+                        : dice < 49 ? amending
+                        : dice < 51 ? hushing
                         : dice < 55 ? time_passes
                         : dice < 60 ? static_cast<event_kind>(kv_replaced + below(8))
                                     : quiet;
@@ -831,6 +877,7 @@ TEST(SchedulerCore, LivesThroughAMillionOperations) {
   live(world, n_operations_of_a_long_life);
   EXPECT_GT(world.n_trees(), 1000);
   EXPECT_GT(world.n_kept_side_lines(), 300);
+  EXPECT_GT(world.n_thoughts_closed(), 1000);
 }
 
 /// Planted bugs that it caught: who has ended is not told of; texts told with a gap; others than those that

@@ -214,6 +214,12 @@ public:
     }
   }
 
+  /// Within commit(), the text turned out not to go on behind so many tokens as was computed.
+  void was_cut(sequence_id id, int n_tokens) {
+    auto& account = accounts_[id];
+    account.n_computed = std::min(account.n_computed, n_tokens);
+  }
+
   /// After commit().
   void committed() const { RC_ASSERT(record_->n_served == n_served_); }
 

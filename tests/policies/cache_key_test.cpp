@@ -51,6 +51,7 @@ const std::vector<field>& fields() {
       {"n_logprobs", [](auto& s) { change(s.sampling.n_logprobs); }},
       {"max_tokens", [](auto& s) { change(s.sampling.max_tokens); }},
       {"min_tokens", [](auto& s) { change(s.sampling.min_tokens); }},
+      {"max_thinking_tokens", [](auto& s) { change(s.sampling.max_thinking_tokens); }},
       {"ignore_eos", [](auto& s) { s.sampling.ignore_eos = !s.sampling.ignore_eos; }},
       {"stop", [](auto& s) { s.sampling.stop.push_back(any_text() + "new"); }},
       {"stop_token_ids", [](auto& s) { change(s.sampling.stop_token_ids); }},
