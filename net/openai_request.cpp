@@ -311,6 +311,8 @@ void read_own_options(json_fields& fields, generation_request& request) {
     request.attention.n_window = static_cast<int>(*n);
   request.priority = static_cast<int>(ours.integer("priority", -100, 100).value_or(0));
   request.trace = ours.boolean("trace").value_or(false);
+  if (const auto n = ours.integer("max_thinking_tokens", 0, std::numeric_limits<int>::max()))
+    request.sampling.max_thinking_tokens = static_cast<int>(*n);
   if (const auto timeout = ours.integer("timeout_ms", 1, 86'400'000))
     request.timeout = std::chrono::milliseconds{*timeout};
   if (ours.error())

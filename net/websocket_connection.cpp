@@ -69,6 +69,7 @@ public:
   std::string name_of(request_id id) const override {
     return request_name(id, context_->service.model().created_s);
   }
+  bool thinks() const override { return context_->service.model().thinks; }
   bool can_be_watched() const override { return context_->observation != nullptr; }
   std::string look(stream_watch& by) override {
     auto frame = by.frame(context_->observation->snapshot(by.last_step(), most_watched_steps),

@@ -8,6 +8,7 @@ export const origins = {
   recycling: "recycled candidates",
   draft_model: "draft model",
   grammar: "grammar",
+  forced: "said for the model",
   cache: "cached answer",
 };
 

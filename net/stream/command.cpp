@@ -48,10 +48,12 @@ parsed_command read_update(std::string stream, json_fields& fields) {
     change.max_tokens = static_cast<int>(*n);
   if (const auto n = fields.integer("priority", -100, 100))
     change.priority = static_cast<int>(*n);
-  if (!change.max_tokens && !change.priority)
-    return refused_command{
-        std::move(stream),
-        bad_parameter("max_tokens", "'max_tokens' or 'priority' is required.", "missing_required_parameter")};
+  change.stop_thinking = fields.boolean("stop_thinking").value_or(false);
+  if (!change.max_tokens && !change.priority && !change.stop_thinking)
+    return refused_command{std::move(stream),
+                           bad_parameter("max_tokens",
+                                         "'max_tokens', 'priority' or 'stop_thinking' is required.",
+                                         "missing_required_parameter")};
   return stream_command{update_command{std::move(stream), change}};
 }
 

@@ -90,7 +90,9 @@ constexpr std::array update_fields{
     stream_id,
     frame_field{"max_tokens", integer, "of the answer, with those made already; within the server's bounds",
                 false, 1, most_int},
-    frame_field{"priority", integer, "against other generations", false, -100, 100}};
+    frame_field{"priority", integer, "against other generations", false, -100, 100},
+    frame_field{"stop_thinking", boolean,
+                "true: what ends a thought is said for the model, now or as soon as it thinks"}};
 
 constexpr std::array resume_fields{
     stream_id, frame_field{"token", text, "`resume_token` of the accepted frame", true, 1, 128},
@@ -129,7 +131,7 @@ constexpr std::array accepted_fields{
 constexpr std::string_view tokens_schema =
     R"({"type":"array","items":{"type":"object","required":["id","origin"],"additionalProperties":false,"properties":{
       "id":{"type":"integer","minimum":0},
-      "origin":{"enum":["model","prompt_lookup","suffix","answers","prediction","recycling","draft_model","grammar","cache"]},
+      "origin":{"enum":["model","prompt_lookup","suffix","answers","prediction","recycling","draft_model","grammar","cache","forced"]},
       "text":{"type":"string","description":"with souffleur.trace"},
       "logprob":{"type":"number"},
       "top_logprobs":{"type":"array","items":{"type":"object","required":["id","logprob"],"additionalProperties":false,

@@ -100,8 +100,15 @@ void stream_session::obey(const cancel_command& command) {
 }
 
 void stream_session::obey(const update_command& command) {
-  if (const auto changed = find_running(command.stream))
-    host_.change(changed->request(), command.change);
+  const auto changed = find_running(command.stream);
+  if (!changed)
+    return;
+  if (command.change.stop_thinking && !host_.thinks())
+    return refuse(command.stream,
+                  bad_parameter("stop_thinking",
+                                "This model does not think: its vocabulary has no mark such as </think>.",
+                                "unsupported_value"));
+  host_.change(changed->request(), command.change);
 }
 
 void stream_session::obey(const resume_command& command) {

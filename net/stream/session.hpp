@@ -28,6 +28,9 @@ public:
   /// What its client is to call it; empty: nothing.
   virtual std::string name_of(request_id) const { return {}; }
 
+  /// Whether its model thinks before it answers.
+  virtual bool thinks() const { return false; }
+
   virtual bool can_be_watched() const { return false; }
   /// The watch's next frame. REQUIRES: can_be_watched().
   virtual std::string look(stream_watch&) { return {}; }

@@ -73,6 +73,10 @@ TEST(stream_commands, haveTheirFields) {
       command_of<update_command>(R"({"type":"update","id":"c","max_tokens":4,"priority":-5})");
   EXPECT_EQ(update.change.max_tokens, 4);
   EXPECT_EQ(update.change.priority, -5);
+  EXPECT_FALSE(update.change.stop_thinking);
+  const auto hush = command_of<update_command>(R"({"type":"update","id":"c","stop_thinking":true})");
+  EXPECT_TRUE(hush.change.stop_thinking);
+  EXPECT_EQ(hush.change.max_tokens, std::nullopt);
   const auto resume = command_of<resume_command>(R"({"type":"resume","id":"d","token":"t","after":-1})");
   EXPECT_EQ(resume.token, "t");
   EXPECT_EQ(resume.after, -1);
@@ -104,6 +108,8 @@ TEST(stream_commands, aRefusalNamesStreamAndParameter) {
       {R"({"type":"append","id":"a","prompt":"x","credit":-1})", "a", "credit"},
       {R"({"type":"update","id":"a"})", "a", "max_tokens"},
       {R"({"type":"update","id":"a","max_tokens":0})", "a", "max_tokens"},
+      {R"({"type":"update","id":"a","stop_thinking":1})", "a", "stop_thinking"},
+      {R"({"type":"update","id":"a","stop_thinking":false})", "a", "max_tokens"},
       {R"({"type":"update","id":"a","priority":101})", "a", "priority"},
       {R"({"type":"resume","id":"a","after":1})", "a", "token"},
       {R"({"type":"resume","id":"a","token":"t"})", "a", "after"},

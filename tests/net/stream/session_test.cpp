@@ -43,6 +43,7 @@ public:
   }
   void change(request_id id, const generation_change& change) override { changes.emplace_back(id, change); }
   std::string name_of(request_id id) const override { return "request-" + std::to_string(id); }
+  bool thinks() const override { return is_thinker; }
   bool can_be_watched() const override { return is_watchable; }
   std::string look(stream_watch& by) override {
     serving_snapshot seen;
@@ -85,6 +86,7 @@ public:
   std::vector<std::pair<request_id, generation_change>> changes;
   request_id n_submitted = 0;
   bool is_watchable = true;
+  bool is_thinker = false;
 };
 
 class one_session : public ::testing::Test {
@@ -273,6 +275,18 @@ TEST_F(one_session, updateReachesTheGenerationThatRuns) {
   host.answer("two");
   all_frames();
   EXPECT_EQ(code_of(R"({"type":"update","id":"a","max_tokens":5})"), "unknown_stream");
+}
+
+TEST_F(one_session, onlyAModelThatThinksCanBeToldToStop) {
+  obey(chat_a);
+  const std::string stop = R"({"type":"update","id":"a","stop_thinking":true,"max_tokens":5})";
+  EXPECT_EQ(code_of(stop), "unsupported_value");
+  EXPECT_TRUE(host.changes.empty()) << "what is refused changes nothing";
+  host.is_thinker = true;
+  obey(stop);
+  ASSERT_EQ(host.changes.size(), 1U);
+  EXPECT_TRUE(host.changes[0].second.stop_thinking);
+  EXPECT_EQ(host.changes[0].second.max_tokens, 5);
 }
 
 TEST_F(one_session, aStreamThatWasResumedElsewhereIsGone) {
