@@ -1,6 +1,7 @@
 // One stream's frames against a model of what was pushed, granted and sent again.
 #include "net/stream/outbox.hpp"
 
+#include "net/stream/frame_forms.hpp"
 #include "tests/net/random_json.hpp"
 
 #include <boost/json/parse.hpp>
@@ -217,6 +218,14 @@ TEST(stream_outbox, aBatchBeginsWithTheFirstTokenAtOnce) {
   EXPECT_TRUE(outbox.finished());
 }
 
+TEST(stream_outbox, creditHasABound) {
+  stream_outbox outbox{"a", "m", {.credit = 5}};
+  for (int i = 0; i < 3; ++i) {
+    outbox.grant(max_stream_credit);
+    EXPECT_EQ(outbox.credit(), max_stream_credit);
+  }
+}
+
 TEST(stream_outbox, withoutCreditNoBatchIsDue) {
   outbox_options options;
   options.batch = std::chrono::milliseconds{100};
@@ -352,6 +361,60 @@ TEST(stream_outbox, aTurnGoesOnWithTheNextNumber) {
     EXPECT_EQ(got.frames[i].at("seq"), i);
 }
 
+TEST(stream_outbox, aTurnAddsToTheCreditThatIsLeftAndKeepsTheBatch) {
+  using std::chrono::milliseconds;
+  stream_outbox outbox{"s", "m", {.credit = 5, .batch = milliseconds{10}}};
+  frames_so_far got;
+  outbox.push(generation_accepted{1, 2});
+  outbox.push(delta_of({"one"}));
+  outbox.push(generation_finished{});
+  got.take_all(outbox);
+  turn_wishes wishes;
+  wishes.credit = 3;
+  outbox.begin_turn(wishes);
+  EXPECT_EQ(outbox.credit(), 7);
+  outbox.push(generation_accepted{1, 2});
+  outbox.push(delta_of({"two"}));
+  got.take_all(outbox);
+  outbox.push(delta_of({"three"}));
+  got.take_all(outbox);
+  EXPECT_EQ(got.text, "onetwo") << "the first token of a turn does not wait, the second one does";
+  EXPECT_EQ(outbox.due(), stream_time{} + milliseconds{10});
+}
+
+TEST(stream_outbox, whatATurnSaidBeforeItFailedIsNotOfTheNextAnswer) {
+  stream_outbox outbox{"s", "m", {.credit = std::nullopt, .collects_answer = true}};
+  frames_so_far got;
+  outbox.push(generation_accepted{1, 2});
+  outbox.push(delta_of({"part"}));
+  outbox.push(generation_failed{500, "step_failed", "", "", 0});
+  got.take_all(outbox);
+  outbox.begin_turn({});
+  outbox.push(generation_accepted{1, 2});
+  outbox.push(delta_of({"whole"}));
+  outbox.push(generation_finished{});
+  got.take_all(outbox);
+  EXPECT_EQ(outbox.take_answer(), "whole");
+  for (std::size_t i = 0; i < got.frames.size(); ++i)
+    EXPECT_EQ(got.frames[i].at("seq"), i);
+}
+
+TEST(stream_outbox, eachDeltaWaitsForTheOneBefore) {
+  using std::chrono::milliseconds;
+  stream_outbox outbox{"s", "m", {.credit = std::nullopt, .batch = milliseconds{10}}};
+  frames_so_far got;
+  const auto at = [](int ms) { return stream_time{} + milliseconds{ms}; };
+  outbox.push(generation_accepted{1, 2});
+  for (const auto& [word, ms] : {std::pair{"a", 0}, {"b", 10}, {"c", 12}}) {
+    outbox.push(delta_of({word}));
+    got.take_all(outbox, at(ms));
+  }
+  EXPECT_EQ(got.text, "ab");
+  EXPECT_EQ(outbox.due(), at(20));
+  got.take_all(outbox, at(20));
+  EXPECT_EQ(got.text, "abc");
+}
+
 TEST(stream_outbox, theTailGoesWithTheLastTokenOfItsDelta) {
   auto outbox = outbox_with(1);
   outbox.push(delta_of({"a", "b"}, "tail"));
@@ -439,7 +502,7 @@ TEST(stream_outbox, originsHaveTheNamesOfTheProtocol) {
   for (std::size_t i = 0; i < n_token_origins; ++i)
     names.emplace_back(to_string(static_cast<token_origin>(i)));
   EXPECT_EQ(names, (std::vector<std::string>{"model", "prompt_lookup", "suffix", "answers", "prediction",
-                                             "recycling", "draft_model", "grammar", "cache"}));
+                                             "recycling", "draft_model", "grammar", "cache", "forced"}));
 }
 
 } // namespace
