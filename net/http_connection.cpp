@@ -3,6 +3,7 @@
 #include "net/http_routes.hpp"
 #include "net/openai_embeddings.hpp"
 #include "net/openai_response.hpp"
+#include "net/responses_answer.hpp"
 #include "net/stream/subprotocol.hpp"
 #include "net/websocket_connection.hpp"
 #include "net/websocket_echo.hpp"
@@ -369,8 +370,7 @@ private:
     const auto mailbox = std::make_shared<event_mailbox>(context_);
     mailbox->on_overflow = [this] { stream_.close(); };
     asio::co_spawn(context_->io, watch_peer(stream_, mailbox), asio::detached);
-    openai_response response{call, identity(call.chat),
-                             [this](token_id token) { return context_->service.detokenize({token}); }};
+    const auto response = answer_for(call);
     first_id_ = 0;
     const auto tenant = call.generations.front().tenant;
     for (auto& generation : call.generations) {
@@ -379,8 +379,8 @@ private:
         first_id_ = id;
     }
     limit_fields_ = limit_fields(*context_, tenant);
-    const bool keep = call.stream ? co_await stream_events(response, *mailbox, request)
-                                  : co_await collect_events(response, *mailbox, request);
+    const bool keep = call.stream ? co_await stream_events(*response, *mailbox, request)
+                                  : co_await collect_events(*response, *mailbox, request);
     mailbox->retire();
     stream_.cancel_wait(); // ends watch_peer
     co_return keep;
@@ -390,13 +390,19 @@ private:
     return static_cast<int>(delivered.from - first_id_);
   }
 
-  response_identity identity(bool chat) {
-    return {(chat ? "chatcmpl-" : "cmpl-") +
-                request_name(context_->next_request, context_->service.model().created_s),
+  std::unique_ptr<call_answer> answer_for(const openai_call& call) const {
+    const auto bytes_of = [this](token_id token) { return context_->service.detokenize({token}); };
+    if (call.responses)
+      return std::make_unique<responses_answer>(call, identity("resp_"), bytes_of);
+    return std::make_unique<openai_response>(call, identity(call.chat ? "chatcmpl-" : "cmpl-"), bytes_of);
+  }
+
+  response_identity identity(const char* prefix) const {
+    return {prefix + request_name(context_->next_request, context_->service.model().created_s),
             context_->service.model().name, "fp_" + context_->service.model().fingerprint, unix_now_s()};
   }
 
-  asio::awaitable<bool> collect_events(openai_response& response, event_mailbox& mailbox,
+  asio::awaitable<bool> collect_events(call_answer& response, event_mailbox& mailbox,
                                        const request_message& request) {
     while (!response.ended() && !response.failure()) {
       co_await mailbox.wait();
@@ -419,7 +425,7 @@ private:
     return error_reply({503, "shutting_down", "The server is shutting down.", "", 1});
   }
 
-  asio::awaitable<bool> stream_events(openai_response& response, event_mailbox& mailbox,
+  asio::awaitable<bool> stream_events(call_answer& response, event_mailbox& mailbox,
                                       const request_message& request) {
     bool begun = false;
     const bool chunked = request.version() >= 11;

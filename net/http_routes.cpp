@@ -3,6 +3,7 @@
 #include "net/json_fields.hpp"
 #include "net/openai_response.hpp"
 #include "net/page.hpp"
+#include "net/responses_request.hpp"
 #include "net/stream/frame_forms.hpp"
 
 #include <boost/json/serialize.hpp>
@@ -22,22 +23,33 @@ http_reply json_reply(const json::object& body, int status = 200) {
   return {status, "application/json", json::serialize(body), "", 0};
 }
 
-routed generate(openai_endpoint endpoint, const http_query& query, const http_services& services) {
+template <class Parse>
+routed generate(const Parse& parse, const http_query& query, const http_services& services) {
   const auto body = parse_json(query.body);
   if (const auto* failed = std::get_if<generation_failed>(&body))
     return error_reply(*failed);
-  auto call = parse_openai_request(endpoint, std::get<json::value>(body), services.generation.model().name);
+  auto call = parse(std::get<json::value>(body), services.generation.model().name);
   if (const auto* failed = std::get_if<generation_failed>(&call))
     return error_reply(*failed);
   return std::move(std::get<openai_call>(call));
 }
 
+auto parser_of(openai_endpoint endpoint) {
+  return [endpoint](const json::value& body, std::string_view model_name) {
+    return parse_openai_request(endpoint, body, model_name);
+  };
+}
+
 routed chat_completions(const http_query& query, const http_services& services) {
-  return generate(openai_endpoint::chat_completions, query, services);
+  return generate(parser_of(openai_endpoint::chat_completions), query, services);
 }
 
 routed completions(const http_query& query, const http_services& services) {
-  return generate(openai_endpoint::completions, query, services);
+  return generate(parser_of(openai_endpoint::completions), query, services);
+}
+
+routed responses(const http_query& query, const http_services& services) {
+  return generate(parse_responses_request, query, services);
 }
 
 /// Null: there is none.
@@ -277,6 +289,7 @@ constexpr std::array routes{
     entry{"POST", "/v1/chat/completions", chat_completions},
     entry{"POST", "/v1/completions", completions},
     entry{"POST", "/v1/embeddings", embeddings_of},
+    entry{"POST", "/v1/responses", responses},
 };
 
 bool matches(const entry& route, std::string_view path) {

@@ -3,8 +3,10 @@
 
 #include "actors/messages/generation.hpp"
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -20,8 +22,9 @@ struct openai_call {
   bool has_tools = false;          ///< answers may call functions
   bool parallel_tool_calls = true; ///< more than one in an answer
   int n_per_prompt = 1;
-  std::vector<generation_request> generations; ///< their `id`s are still to be given
-  std::vector<std::string> echoes;             ///< per choice, with `echo`: the prompt's text; else empty
+  std::optional<boost::json::object> responses; ///< of /v1/responses: what the answer repeats of it
+  std::vector<generation_request> generations;  ///< their `id`s are still to be given
+  std::vector<std::string> echoes;              ///< per choice, with `echo`: the prompt's text; else empty
   std::vector<std::vector<token_id>> echoed_tokens; ///< instead, where the prompt came as ids
 };
 

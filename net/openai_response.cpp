@@ -66,13 +66,15 @@ json::object error_object(const generation_failed& error) {
 json::object error_body(const generation_failed& error) { return {{"error", error_object(error)}}; }
 
 json::object usage_object(const generation_usage& usage) {
+  json::object details{{"accepted_prediction_tokens", usage.n_accepted_tokens},
+                       {"rejected_prediction_tokens", usage.n_drafted_tokens - usage.n_accepted_tokens}};
+  if (usage.n_thought_tokens > 0)
+    details["reasoning_tokens"] = usage.n_thought_tokens;
   return {{"prompt_tokens", usage.n_prompt_tokens},
           {"completion_tokens", usage.n_output_tokens},
           {"total_tokens", usage.n_prompt_tokens + usage.n_output_tokens},
           {"prompt_tokens_details", json::object{{"cached_tokens", usage.n_cached_tokens}}},
-          {"completion_tokens_details",
-           json::object{{"accepted_prediction_tokens", usage.n_accepted_tokens},
-                        {"rejected_prediction_tokens", usage.n_drafted_tokens - usage.n_accepted_tokens}}}};
+          {"completion_tokens_details", std::move(details)}};
 }
 
 json::object timings_object(const generation_usage& usage) {
@@ -185,6 +187,7 @@ void openai_response::note_end(int choice, const generation_event& event) {
     usage_.n_drafted_tokens += end->usage.n_drafted_tokens;
     usage_.n_accepted_tokens += end->usage.n_accepted_tokens;
     usage_.n_steps += end->usage.n_steps;
+    usage_.n_thought_tokens += end->usage.n_thought_tokens;
     usage_.lossy |= end->usage.lossy;
     if (choice % n_per_prompt_ == 0) { // a prompt counts once, whatever n is
       usage_.n_prompt_tokens += end->usage.n_prompt_tokens;

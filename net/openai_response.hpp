@@ -2,6 +2,7 @@
 #pragma once
 
 #include "actors/messages/generation.hpp"
+#include "net/call_answer.hpp"
 #include "net/openai_request.hpp"
 #include "net/tool_call_reader.hpp"
 
@@ -50,27 +51,26 @@ struct response_identity {
 /// A token's own bytes, also for tokens that were only candidates.
 using token_bytes = std::function<std::string(token_id)>;
 
-/// Turns the events of one call's choices into what is sent. Plain state, no I/O.
+/// Of the endpoints for chats and texts. Plain state, no I/O.
 ///
 /// A choice whose time ran out has what was made, OpenAI's finish_reason "length" (it knows no other word for
 /// a part of an answer) and "deadline" in `souffleur`. If no choice has anything, the call has failed: 408
 /// where it brought its own timeout, else 504.
-class openai_response {
+class openai_response final : public call_answer {
 public:
   openai_response(const openai_call& call, response_identity identity, token_bytes bytes_of);
 
-  /// Server-sent events for one event of a choice; empty if it shows nothing. After the last choice has ended
-  /// this includes the usage chunk, if asked for, and [DONE].
-  std::string stream(int choice, const generation_event& event);
+  /// After the last choice has ended this includes the usage chunk, if asked for, and [DONE].
+  std::string stream(int choice, const generation_event& event) override;
+  void collect(int choice, const generation_event& event) override;
+  boost::json::object body() const override;
+  bool ended() const override { return n_open_ == 0; }
+  const std::optional<generation_failed>& failure() const override { return failure_; }
 
-  /// Takes an event of a call that is answered at once.
-  void collect(int choice, const generation_event& event);
-  /// REQUIRES: every choice has ended.
-  boost::json::object body() const;
-
-  bool ended() const { return n_open_ == 0; }
-  /// The first failure among the choices, if any.
-  const std::optional<generation_failed>& failure() const { return failure_; }
+  /// Of all choices that have ended.
+  const generation_usage& usage() const { return usage_; }
+  /// `souffleur` of an answer.
+  boost::json::object own_object() const;
 
 private:
   struct choice_state {
@@ -102,7 +102,6 @@ private:
   boost::json::value legacy_logprobs(std::size_t& text_offset,
                                      const std::vector<generated_token>& tokens) const;
   boost::json::value logprobs(std::size_t& text_offset, const std::vector<generated_token>& tokens) const;
-  boost::json::object own_object() const;
 
   bool chat_;
   bool include_usage_;
