@@ -128,11 +128,8 @@ void scheduler_core::amend(request_id id, const generation_change& change, stead
   if (change.max_tokens)
     sampling.max_tokens =
         std::clamp(*change.max_tokens, 1, std::max(who->request.most_tokens, sampling.max_tokens));
-  if (change.stop_thinking && who->thought) {
-    const int n_thought = who->thought->n_tokens();
-    const bool is_bounded = sampling.max_thinking_tokens >= 0;
-    sampling.max_thinking_tokens = is_bounded ? std::min(sampling.max_thinking_tokens, n_thought) : n_thought;
-  }
+  if (change.stop_thinking && who->thought) // no more than it was allowed: else it would have been closed
+    sampling.max_thinking_tokens = who->thought->n_tokens();
   who->request.sampling = std::make_shared<const sampling_params>(std::move(sampling));
   if (who->n_output() > 0 && who->n_remaining() <= 0)
     end_early(id, finish_reason::length, now);

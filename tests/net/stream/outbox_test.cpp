@@ -316,18 +316,38 @@ TEST(stream_outbox, keepsTheNewestFramesOnly) {
   options.max_replay_bytes = 200;
   stream_outbox outbox{"s", "m", options};
   frames_so_far got;
-  for (int i = 0; i < 10; ++i) {
-    outbox.push(delta_of({"word"}));
+  for (int i = 0; i < 40; ++i) {
+    outbox.push(delta_of({std::string(static_cast<std::size_t>(1 + i % 20), 'x')}));
     got.take_all(outbox);
+    EXPECT_LE(outbox.n_kept_bytes(), 200U);
   }
-  EXPECT_LE(outbox.n_kept_bytes(), 200U);
   EXPECT_EQ(outbox.rewind(-1), stream_outbox::rewound::gone);
   EXPECT_EQ(outbox.rewind(outbox.oldest_kept() - 2), stream_outbox::rewound::gone);
   EXPECT_EQ(outbox.rewind(outbox.oldest_kept() - 1), stream_outbox::rewound::yes);
   frames_so_far again;
   again.take_all(outbox);
   EXPECT_EQ(again.frames.back(), got.frames.back());
-  EXPECT_EQ(again.frames.size(), static_cast<std::size_t>(10 - outbox.oldest_kept()));
+  EXPECT_EQ(again.frames.size(), static_cast<std::size_t>(40 - outbox.oldest_kept()));
+}
+
+TEST(stream_outbox, whatCreditDoesNotAllowIsNotForTheConnection) {
+  stream_outbox outbox{"s", "m", {.credit = 2}};
+  outbox.push(delta_of({"a", "b", "c"}));
+  EXPECT_EQ(outbox.n_held_tokens(), 3U);
+  EXPECT_EQ(outbox.n_sendable_tokens(), 2U);
+}
+
+TEST(stream_outbox, isNotFinishedWhileFramesAreSentAgain) {
+  stream_outbox outbox{"s", "m", {.credit = std::nullopt, .max_replay_bytes = 1000}};
+  frames_so_far got;
+  outbox.push(generation_accepted{1, 2});
+  outbox.push(generation_finished{});
+  got.take_all(outbox);
+  EXPECT_TRUE(outbox.finished());
+  EXPECT_EQ(outbox.rewind(0), stream_outbox::rewound::yes);
+  EXPECT_FALSE(outbox.finished());
+  got.take_all(outbox);
+  EXPECT_TRUE(outbox.finished());
 }
 
 TEST(stream_outbox, aTurnGoesOnWithTheNextNumber) {

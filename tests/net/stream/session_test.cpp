@@ -289,6 +289,38 @@ TEST_F(one_session, onlyAModelThatThinksCanBeToldToStop) {
   EXPECT_EQ(host.changes[0].second.max_tokens, 5);
 }
 
+TEST_F(one_session, aStreamThatIsBackDoesNotExpire) {
+  obey(R"({"type":"generate","id":"a","prompt":"x","resumable":true})");
+  host.tell(host.running[0], generation_accepted{1, 2});
+  const std::string token{next().at("resume_token").as_string()};
+  session.leave(true);
+  EXPECT_EQ(host.all.n_parked(), 1U);
+  stream_session other{host, limits, "served", "t", [] {}};
+  other.obey(R"({"type":"resume","id":"a","after":0,"token":")" + token + "\"}", host.now);
+  EXPECT_EQ(host.all.n_parked(), 0U);
+  EXPECT_TRUE(host.all.expire(host.now + 1h).empty());
+}
+
+TEST(stream_session_limits, aTurnMoreIsAStreamMore) {
+  fake_host host;
+  stream_limits limits;
+  limits.max_streams = 1;
+  stream_session session{host, limits, "served", "t", [] {}};
+  const auto code_of = [&](const std::string& frame) {
+    session.obey(frame, host.now);
+    const auto said = session.next(host.now);
+    const auto read = said ? json::parse(*said).as_object() : json::object{};
+    return read.contains("error") ? std::string{read.at("error").at("code").as_string()} : "";
+  };
+  session.obey(chat_a, host.now);
+  host.answer("two");
+  while (session.next(host.now))
+    ;
+  session.obey(R"({"type":"generate","id":"b","prompt":"x"})", host.now);
+  EXPECT_EQ(code_of(more_a), "too_many_streams");
+  EXPECT_EQ(host.n_submitted, 2U);
+}
+
 TEST_F(one_session, aStreamThatWasResumedElsewhereIsGone) {
   obey(R"({"type":"generate","id":"a","prompt":"x","resumable":true})");
   host.tell(host.running[0], generation_accepted{1, 2});
