@@ -168,7 +168,9 @@ measured measure(int n_streams, int n_large, bool slow, bool compressed, int n_s
       asio::co_spawn(io, read_all(*sockets.back(), large ? ignored : seen), asio::detached);
   }
   io.run_for(std::chrono::seconds{n_seconds});
-  sockets.clear(); // else the server waits for answers to its close frames, which nobody would read
+  for (auto& socket :
+       sockets) // else the server waits for answers to its close frames, which nobody would read
+    socket->next_layer().close();
   server->stop();
   return seen;
 }
