@@ -59,7 +59,9 @@ struct plain_values {
   int memory_budget_mib = 0;
   int tier_max_mib = 4096;
   int max_body_mib = 8;
+  std::size_t max_header_kib = 16;
   int idle_timeout_s = 75;
+  int header_timeout_s = 10;
   int write_timeout_s = 30;
   int resume_s = 30;
   int keep_s = 600;
@@ -172,9 +174,23 @@ void add_server_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, many))
       ->capture_default_str()
       ->group("server");
+  app.add_option("--server.max_connections_per_address", s.server.max_connections_per_address,
+                 "of them, from one IP address (IPv6: one /64); more get 503; 0: no limit")
+      ->check(CLI::Range(0, many))
+      ->capture_default_str()
+      ->group("server");
   app.add_option("--server.max_streams", s.server.streams.max_streams,
                  "live streams of one WebSocket connection")
       ->check(CLI::Range(1, many))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.max_header_kib", v.max_header_kib, "of a request; more get 431")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str()
+      ->group("server");
+  app.add_option("--server.header_timeout_s", v.header_timeout_s,
+                 "a request whose header takes longer is cut off")
+      ->check(CLI::Range(1, 86400))
       ->capture_default_str()
       ->group("server");
   app.add_option("--server.idle_timeout_s", v.idle_timeout_s, "a silent connection is closed")
@@ -435,6 +451,8 @@ void take(const plain_values& v, server_settings& s) {
   s.serving.cache_max_bytes = static_cast<std::size_t>(v.cache_max_mib) << 20;
   s.memory_budget_bytes = static_cast<std::size_t>(v.memory_budget_mib) << 20;
   s.server.max_body_bytes = static_cast<std::size_t>(v.max_body_mib) << 20;
+  s.server.max_header_bytes = v.max_header_kib << 10;
+  s.server.header_timeout = std::chrono::seconds{v.header_timeout_s};
   s.server.idle_timeout = std::chrono::seconds{v.idle_timeout_s};
   s.server.write_timeout = std::chrono::seconds{v.write_timeout_s};
   s.server.streams.resume = std::chrono::seconds{v.resume_s};

@@ -3,6 +3,7 @@
 
 #include "actors/messages/generation.hpp"
 #include "net/client_stream.hpp"
+#include "net/connection_counts.hpp"
 #include "net/server.hpp"
 #include "net/stream_parking.hpp"
 #include "net/write_log.hpp"
@@ -69,6 +70,7 @@ struct server_context {
   request_id next_request = first_request_id();
   limit_ledger ledger; ///< of what tenants asked for
   int n_connections = 0;
+  connection_counts connections_by_address;
   bool stopping = false;
   std::set<stop_listener*> stop_listeners;
   stream_parking parking;

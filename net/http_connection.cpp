@@ -31,8 +31,6 @@ using boost::system::error_code;
 using request_parser = http::request_parser<http::string_body>;
 using request_message = http::request<http::string_body>;
 
-constexpr std::uint32_t max_header_bytes = 16384;
-
 /// Notices that the client left while its request runs. A client that shuts its sending side down counts as
 /// gone. `waiter`: an event_mailbox or an embedding_wait.
 template <class Waiter>
@@ -218,11 +216,13 @@ private:
   /// Nothing if the connection is over.
   asio::awaitable<std::optional<request_message>> read() {
     request_parser parser;
-    parser.header_limit(max_header_bytes);
+    parser.header_limit(static_cast<std::uint32_t>(context_->options.max_header_bytes));
     parser.body_limit(context_->options.max_body_bytes);
     error_code error;
-    stream_.expires_after(context_->options.idle_timeout);
-    co_await http::async_read_header(stream_, buffer_, parser, result_in(error));
+    co_await read_first_bytes(error);
+    stream_.expires_after(context_->options.header_timeout);
+    if (!error)
+      co_await http::async_read_header(stream_, buffer_, parser, result_in(error));
     if (!error && !parser.is_done()) {
       if (beast::iequals(parser.get()[http::field::expect], "100-continue"))
         co_await send_continue(error);
@@ -235,6 +235,15 @@ private:
       co_return std::nullopt;
     }
     co_return parser.release();
+  }
+
+  /// A header's time begins with its first byte: who sends it drop by drop is cut off, who is silent may be.
+  asio::awaitable<void> read_first_bytes(error_code& error) {
+    constexpr std::size_t most = 4096;
+    if (buffer_.size() > 0)
+      co_return;
+    stream_.expires_after(context_->options.idle_timeout);
+    buffer_.commit(co_await stream_.async_read_some(buffer_.prepare(most), result_in(error)));
   }
 
   asio::awaitable<void> send_continue(error_code& error) {
@@ -254,7 +263,8 @@ private:
              "The body has more than " + std::to_string(context_->options.max_body_bytes) + " bytes.", "", 0};
     else if (error == http::error::header_limit)
       why = {431, "header_too_large",
-             "The header has more than " + std::to_string(max_header_bytes) + " bytes.", "", 0};
+             "The header has more than " + std::to_string(context_->options.max_header_bytes) + " bytes.", "",
+             0};
     const auto reply = error_reply(why);
     co_await send(reply, 11, false, false);
     co_await drain();

@@ -20,6 +20,7 @@ constexpr int max_stop_strings = 16;
 constexpr int max_stop_bytes = 1024;
 constexpr int max_top_logprobs = 20;
 constexpr int max_bias_entries = 1024;
+constexpr int max_stop_tokens = 1024;
 
 /// `content` of a message: a string, null, or an array of text parts, which become one string.
 void check_content(json_fields& fields, json::object& message, const std::string& where) {
@@ -163,8 +164,12 @@ sampling_params read_sampling(json_fields& fields, bool chat) {
     sampling.top_k = *top_k < 0 ? 0 : static_cast<int>(*top_k); // vLLM writes "off" as -1
   set(sampling.ignore_eos, fields.boolean("ignore_eos"));
   set(sampling.min_tokens, fields.integer("min_tokens", 0, std::numeric_limits<int>::max()));
-  if (const auto* ids = fields.array("stop_token_ids"))
-    sampling.stop_token_ids = read_token_ids(fields, "stop_token_ids", *ids);
+  if (const auto* ids = fields.array("stop_token_ids")) {
+    if (ids->size() > max_stop_tokens)
+      fields.complain("stop_token_ids", "may have at most " + std::to_string(max_stop_tokens) + " ids");
+    else
+      sampling.stop_token_ids = read_token_ids(fields, "stop_token_ids", *ids);
+  }
   sampling.logit_bias = read_logit_bias(fields);
   sampling.stop = read_stop(fields);
   read_logprobs(fields, chat, sampling);

@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 
 #include <future>
+#include <optional>
 #include <sys/un.h>
 #include <thread>
 #include <tuple>
@@ -33,7 +34,9 @@ asio::awaitable<void> pause(asio::io_context& io, std::chrono::milliseconds time
   co_await timer.async_wait(asio::use_awaitable);
 }
 
-asio::awaitable<void> serve_counted(client_stream stream, context_ptr context) {
+/// `from`: whose connection it is; nobody's over a Unix socket.
+asio::awaitable<void> serve_counted(client_stream stream, std::optional<asio::ip::address> from,
+                                    context_ptr context) {
   ++context->n_connections;
   try {
     co_await serve_http(std::move(stream), context);
@@ -41,6 +44,8 @@ asio::awaitable<void> serve_counted(client_stream stream, context_ptr context) {
     spdlog::error("a connection ended with an unexpected error: {}", error.what());
   }
   --context->n_connections;
+  if (from)
+    context->connections_by_address.leave(*from);
 }
 
 void send_at_once(tcp::socket& socket) {
@@ -48,6 +53,29 @@ void send_at_once(tcp::socket& socket) {
   socket.set_option(tcp::no_delay{true}, ignored);
 }
 void send_at_once(local::socket&) {}
+
+/// Nothing: over a Unix socket, or the client is gone already.
+std::optional<asio::ip::address> address_of(const tcp::socket& socket) {
+  error_code error;
+  const auto peer = socket.remote_endpoint(error);
+  return error ? std::nullopt : std::optional{peer.address()};
+}
+std::optional<asio::ip::address> address_of(const local::socket&) { return std::nullopt; }
+
+/// Says what is wrong once a while, however often it is.
+class rare_complaint {
+public:
+  void say(const error_code& error) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_)
+      return;
+    next_ = now + std::chrono::minutes{1};
+    spdlog::warn("cannot accept connections: {}; they wait until others have ended", error.message());
+  }
+
+private:
+  std::chrono::steady_clock::time_point next_{};
+};
 
 constexpr std::string_view unix_prefix = "unix:";
 
@@ -160,6 +188,7 @@ private:
 
   template <class Acceptor>
   asio::awaitable<void> accept(Acceptor& acceptor) {
+    rare_complaint complaint;
     while (!context_->stopping) {
       error_code error;
       typename Acceptor::protocol_type::socket socket{context_->io};
@@ -167,19 +196,25 @@ private:
       if (error == asio::error::operation_aborted)
         co_return;
       if (error) { // out of descriptors, as a rule: those who are here may leave
-        spdlog::warn("cannot accept a connection: {}", error.message());
+        complaint.say(error);
         co_await pause(context_->io, std::chrono::milliseconds{100});
         continue;
       }
       if (context_->n_connections >= context_->options.max_connections) {
-        refuse(socket);
+        refuse(socket, "The server has too many connections.");
+        continue;
+      }
+      const auto from = address_of(socket);
+      if (from &&
+          !context_->connections_by_address.enter(*from, context_->options.max_connections_per_address)) {
+        refuse(socket, "Your address has too many connections.");
         continue;
       }
       send_at_once(socket);
       client_stream::socket_type taken{std::move(socket)};
       asio::co_spawn(
           context_->io,
-          serve_counted(tls_ ? client_stream{std::move(taken), *tls_} : client_stream{std::move(taken)},
+          serve_counted(tls_ ? client_stream{std::move(taken), *tls_} : client_stream{std::move(taken)}, from,
                         context_),
           asio::detached);
     }
@@ -187,13 +222,13 @@ private:
 
   /// Under TLS it is cut off without a word: a handshake would cost what is short.
   template <class Socket>
-  void refuse(Socket& socket) {
+  void refuse(Socket& socket, const char* why) {
     error_code ignored;
     if (tls_) {
       socket.close(ignored);
       return;
     }
-    const auto body = error_reply({503, "busy", "The server has too many connections.", "", 1}).body;
+    const auto body = error_reply({503, "busy", why, "", 1}).body;
     const auto answer = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
                         "Content-Type: application/json\r\nContent-Length: " +
                         std::to_string(body.size()) + "\r\n\r\n" + body;

@@ -28,7 +28,9 @@ struct server_options {
   std::string address = "127.0.0.1"; ///< an IP address, or "unix:PATH" of a socket that is made
   std::uint16_t port = 8080;         ///< 0: any free one
   std::size_t max_body_bytes = 8 << 20;
+  std::size_t max_header_bytes = 16 << 10; ///< of a request
   int max_connections = 1024;
+  int max_connections_per_address = 0; ///< of those; an IPv6 address is its /64 network; 0: no limit
   std::size_t max_held_tokens =
       65536;                   ///< made but not taken by the client, per connection; past it, it is cut off
   stream_limits streams;       ///< of WebSocket connections
@@ -37,9 +39,10 @@ struct server_options {
   bool echo = false;           ///< for tests: a WebSocket at /echo
   bool kills = false;          ///< for tests: POST /souffleur/kill/ACTOR
   server_access access;
-  std::string tls_certificate; ///< PEM file of the chain, the server's own first; empty: no TLS
-  std::string tls_key;         ///< PEM file
-  std::chrono::seconds idle_timeout{75};
+  std::string tls_certificate;           ///< PEM file of the chain, the server's own first; empty: no TLS
+  std::string tls_key;                   ///< PEM file
+  std::chrono::seconds idle_timeout{75}; ///< to a request's first byte, and from its header to its body's end
+  std::chrono::seconds header_timeout{10}; ///< from a request's first byte to the end of its header
   std::chrono::seconds write_timeout{30};
 };
 

@@ -54,9 +54,25 @@ generation_failed error_of(bool chat, const json::object& extra) {
 
 struct wrong_field {
   const char* name;  ///< also of the error's parameter, unless `parameter` is given
-  const char* value; ///< JSON
+  std::string value; ///< JSON
   const char* parameter = nullptr;
 };
+
+/// `n` times the same, with commas between them.
+std::string many(const std::string& one, int n) {
+  std::string all = one;
+  for (int i = 1; i < n; ++i)
+    all += "," + one;
+  return all;
+}
+
+/// A bias of each of so many tokens.
+std::string biases(int n) {
+  std::string all = "{";
+  for (int i = 0; i < n; ++i)
+    all += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":1";
+  return all + "}";
+}
 
 void expect_complaints(bool chat, const std::vector<wrong_field>& fields) {
   for (const auto& [name, value, parameter] : fields) {
@@ -112,6 +128,9 @@ TEST(openai_request, aWrongFieldIsNamed) {
       {"stop_token_ids", "[-1]"},
       {"stop_token_ids", "[\"1\"]"},
       {"stop_token_ids", "[4294967296]"},
+      {"stop_token_ids", "[" + many("1", 1025) + "]"},
+      {"stop", "\"" + std::string(1025, 'x') + "\""},
+      {"logit_bias", biases(1025)},
       {"logit_bias", "[]"},
       {"logit_bias", R"({"x":1})"},
       {"logit_bias", R"({"":1})"},

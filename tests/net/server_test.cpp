@@ -283,6 +283,58 @@ TEST_F(served, aSilentConnectionIsClosed) {
   client.read_to_end(); // returns
 }
 
+TEST_F(served, aHeaderThatComesDropByDropIsCutOff) {
+  server_options options;
+  options.header_timeout = 1s;
+  start(options);
+  http_client client{port()};
+  client.send("GET /health HTTP/1.1\r\n");
+  const auto drop = [&] {
+    try {
+      client.send("X: y\r\n");
+      return true;
+    } catch (const boost::system::system_error&) {
+      return false;
+    }
+  };
+  while (drop()) // every drop comes long before the connection would count as silent
+    std::this_thread::sleep_for(100ms);
+}
+
+TEST_F(served, theTimeOfAHeaderBeginsWithItsFirstByte) {
+  server_options options;
+  options.header_timeout = 1s;
+  start(options);
+  http_client client{port()};
+  client.send(get("/health"));
+  client.read();
+  std::this_thread::sleep_for(1500ms);
+  client.send(get("/health"));
+  EXPECT_EQ(client.read().status, 200);
+}
+
+TEST_F(served, anAddressHasAsManyConnectionsAsItMay) {
+  server_options options;
+  options.max_connections_per_address = 1;
+  start(options);
+  auto first = std::make_unique<http_client>(port());
+  first->send(get("/health"));
+  first->read();
+  http_client second{port()};
+  const auto refused = second.read();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.json().at("error").at("message"), "Your address has too many connections.");
+  first.reset();
+  for (int tries = 0; tries < 1000; ++tries) {
+    http_client third{port()};
+    third.send(get("/health"));
+    if (third.read().status == 200)
+      return;
+    std::this_thread::sleep_for(10ms);
+  }
+  FAIL() << "the place of a connection that left was not given to another";
+}
+
 TEST_F(served, connectionsBeyondTheLimitGet503) {
   server_options options;
   options.max_connections = 2;
