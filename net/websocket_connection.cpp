@@ -6,6 +6,8 @@
 #include "net/trace_events.hpp"
 #include "net/websocket_socket.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -42,7 +44,7 @@ public:
   websocket_connection& operator=(const websocket_connection&) = delete;
 
   void on_stop() override {} // the writer hears of it through news_
-  void on_stop_overdue() override { beast::get_lowest_layer(socket_).close(); }
+  void on_stop_overdue() override { cut_off(); }
 
   asio::awaitable<void> run(upgrade_request upgrade) {
     if (!co_await accept(std::move(upgrade)))
@@ -110,7 +112,7 @@ private:
     asio::steady_timer pause{context_->io};
     error_code error;
     for (;;) {
-      co_await socket_.async_read(buffer, result_in(error));
+      co_await socket_.async_read(buffer, asio::bind_cancellation_slot(abort_read_.slot(), result_in(error)));
       if (error)
         co_return error;
       if (!socket_.got_text())
@@ -179,8 +181,17 @@ private:
     write_guard_.expires_after(context_->options.write_timeout);
     write_guard_.async_wait([weak = weak_from_this()](const error_code& error) {
       if (const auto self = weak.lock(); self && !error)
-        beast::get_lowest_layer(self->socket_).close();
+        self->cut_off();
     });
+  }
+
+  /// Ends reading and closing also where they wait for each other and not for the socket: Beast's close waits
+  /// for the reader to step aside, and a reader that has met a breach of the protocol for the end of the
+  /// close.
+  void cut_off() {
+    beast::get_lowest_layer(socket_).close();
+    abort_close_.emit(asio::cancellation_type::terminal);
+    abort_read_.emit(asio::cancellation_type::terminal);
   }
 
   void close_with(websocket::close_code code, const char* why) {
@@ -194,7 +205,8 @@ private:
       co_return;
     error_code ignored;
     guard();
-    co_await socket_.async_close(*close_reason_, result_in(ignored));
+    co_await socket_.async_close(*close_reason_,
+                                 asio::bind_cancellation_slot(abort_close_.slot(), result_in(ignored)));
     write_guard_.cancel();
   }
 
@@ -204,6 +216,8 @@ private:
   context_ptr context_;
   io_signal news_;
   asio::steady_timer write_guard_;
+  asio::cancellation_signal abort_read_;
+  asio::cancellation_signal abort_close_;
   stream_session session_;
   std::optional<websocket::close_reason> close_reason_;
   bool is_writing_ = false;

@@ -732,6 +732,40 @@ std::string resume_frame(const std::string& token, int after) {
   return R"({"type":"resume","id":"a","token":")" + token + R"(","after":)" + std::to_string(after) + "}";
 }
 
+/// What a client sends that breaks the protocol while the server closes for another reason.
+/// `n_good`: frames before that are obeyed or refused.
+std::string frames_of_a_vandal(int n_good) {
+  const auto masked = [](char opcode, std::string_view text) {
+    return std::string{opcode} + static_cast<char>(0x80 | text.size()) + std::string(4, '\0') +
+           std::string{text};
+  };
+  std::string frames;
+  for (int i = 0; i < n_good; ++i)
+    frames += masked('\x81', "no JSON");
+  frames += masked('\x82', "binary"); // the server closes: 1003
+  frames += masked('\x02', "a part");
+  return frames + masked('\x02', "no continuation"); // the reader fails: 1002
+}
+
+TEST_F(served, breachesOfTheProtocolWhileASocketIsClosedCostNoConnection) {
+  server_options options;
+  options.max_connections = 1;
+  options.write_timeout = 1s;
+  start(options);
+  for (int i = 0; i < 6; ++i) {
+    http_client client{port()};
+    client.send("GET /v1/stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n");
+    if (client.read_head().find(" 503 ") != std::string::npos) {
+      --i; // the one before is still there
+      std::this_thread::sleep_for(10ms);
+      continue;
+    }
+    client.send(frames_of_a_vandal(i % 3));
+    client.read_to_end();
+  }
+}
+
 TEST_F(served, aStreamOutlivesItsConnection) {
   start();
   auto socket = std::make_unique<ws_client>(port());
