@@ -121,6 +121,8 @@ tenant_limits api_keys::limits_of(std::string_view tenant, const tenant_limits& 
           day.value_or(usual.tokens_per_day)};
 }
 
+std::string hashed_key(std::string_view key) { return std::string{hashed} + to_hex(hash_of(key)); }
+
 std::string_view bearer_key(std::string_view authorization) {
   constexpr std::string_view scheme = "bearer ";
   const bool is_bearer = authorization.size() > scheme.size() &&

@@ -47,6 +47,9 @@ private:
   std::map<std::string, own_limits, std::less<>> limits_; ///< by tenant
 };
 
+/// As what a key may stand in the file.
+std::string hashed_key(std::string_view key);
+
 /// KEY of "Bearer KEY"; empty if it is something else.
 std::string_view bearer_key(std::string_view authorization);
 

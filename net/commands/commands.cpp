@@ -3,6 +3,7 @@
 #include "net/cache_tools.hpp"
 #include "net/commands/bench.hpp"
 #include "net/commands/doctor.hpp"
+#include "net/commands/key.hpp"
 #include "net/commands/models.hpp"
 #include "net/commands/reference.hpp"
 #include "net/commands/serve.hpp"
@@ -29,6 +30,7 @@ constexpr std::array commands{
     program_command{"models", "which models are here, and what they need", run_models},
     program_command{"bench", "how fast a model answers on this machine", run_bench},
     program_command{"cache", "stored answers: stats, list, forget, export, import, calibrate", run_cache},
+    program_command{"key", "makes a key for a client (server.api_keys)", run_key},
     program_command{"doctor", "whether this machine and these settings will do, and what to do about it",
                     run_doctor},
     program_command{"completion", "what bash, zsh or fish need to complete these words", run_completion},

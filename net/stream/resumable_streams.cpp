@@ -1,22 +1,15 @@
 #include "net/stream/resumable_streams.hpp"
 
+#include "net/random_hex.hpp"
+
 #include <algorithm>
-#include <random>
 
 namespace souffleur {
 
 namespace {
 
-/// From the operating system's generator: nobody guesses it.
-std::string fresh_token() {
-  constexpr std::string_view digits = "0123456789abcdef";
-  thread_local std::random_device device{"/dev/urandom"};
-  std::string token;
-  for (int i = 0; i < 4; ++i)
-    for (auto bits = device(), n = 8U; n > 0; --n, bits >>= 4)
-      token += digits[bits & 15];
-  return token;
-}
+/// 128 bits: nobody guesses it.
+std::string fresh_token() { return random_hex(16); }
 
 } // namespace
 

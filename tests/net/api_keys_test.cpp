@@ -28,6 +28,15 @@ TEST(api_keys, aKeyBelongsToItsTenant) {
     EXPECT_FALSE(keys->tenant_of(wrong)) << wrong;
 }
 
+TEST(api_keys, aHashStandsForItsKey) {
+  const std::string key = "a-key-of-16-letters";
+  std::istringstream lines{"alice " + hashed_key(key) + "\n"};
+  const auto keys = api_keys::read(lines);
+  ASSERT_TRUE(keys.ok()) << keys.error();
+  EXPECT_EQ(keys->tenant_of(key), "alice");
+  EXPECT_FALSE(keys->tenant_of(hashed_key(key))) << "who has read the file has no key";
+}
+
 TEST(api_keys, aLineThatIsWrongIsNamedAndItsKeyIsNot) {
   EXPECT_TRUE(complaint("alice a-key-of-16-letters").empty());
   for (const auto& [line, what] : std::map<std::string, std::string>{
