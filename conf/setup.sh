@@ -4,6 +4,7 @@ BUILD_PACKAGES=(g++ cmake ninja-build ccache pkg-config libboost1.81-dev libboos
   libtorch-dev libopenblas0-openmp libpcre2-dev libutf8proc-dev libsodium-dev libxxhash-dev libspdlog-dev
   libcli11-dev libjs-chart.js prometheus-cpp-dev libsqlite3-dev libssl-dev libhiredis-dev libhnswlib-dev
   python3 python3-pip)
+FUZZ_PACKAGES=(clang-16 libclang-rt-16-dev) # tests/fuzz/run; Debian's clang 14 does not compile our coroutines
 TEST_PACKAGES=(libgtest-dev librapidcheck-dev libvalijson-dev python3-venv git openssl clang-format doxygen redis-tools
   chromium chromium-driver)
 
