@@ -181,6 +181,7 @@ int run_serve(int argc, const char* const* argv) {
   sigaddset(&signals, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN); // a file at its limit (ulimit -f) is a write that fails, not the end
   return serve(settings, command_line_words(argv, argv + argc));
 }
 
