@@ -6,12 +6,13 @@ import pathlib
 import resource
 import socket
 import subprocess
+import sys
 import urllib.error
 
 import pytest
 
 from conftest import MODEL_FOLDER, started
-from local_server import BINARY
+from local_server import BINARY, PROJECT
 from waiting import wait_until
 
 
@@ -141,6 +142,15 @@ def test_a_request_that_no_memory_is_there_for_is_refused_and_others_are_not(sta
     error = json.load(refused.value)["error"]
     assert refused.value.code in (400, 413, 503) and error["message"]
     assert answer_to(server, "One")[0]
+
+
+def test_of_five_times_too_many_requests_the_rest_is_refused():
+    """What it still answers, and how soon it refuses, is printed; examples/bench/overload.py measures it."""
+    done = subprocess.run([sys.executable, str(PROJECT / "examples/bench/overload.py"), "--model",
+                           str(MODEL_FOLDER / "smollm2.gguf"), "--duration", "2"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert "refused with 429, other outcomes: none" in done.stdout and "a refusal took" in done.stdout
 
 
 SECRETS = ("sk-0123456789abcdef", "hunter2-hunter2")
