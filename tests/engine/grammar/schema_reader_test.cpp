@@ -116,6 +116,18 @@ RC_GTEST_PROP(schema_property, bounds_hold_for_every_number, ()) {
   }
 }
 
+TEST(schema, bounds_may_be_far_from_one_and_two_at_a_time) {
+  EXPECT_TRUE(fits(R"({"type": "number", "minimum": 1e-7})", "0.0000002"));
+  EXPECT_FALSE(fits(R"({"type": "number", "minimum": 1e-7})", "0.00000002"));
+  EXPECT_TRUE(fits(R"({"type": "integer", "maximum": 2.5e15})", "2500000000000000"));
+  EXPECT_FALSE(fits(R"({"type": "integer", "maximum": 2.5e15})", "2500000000000001"));
+  for (const auto* both : {R"({"type": "integer", "minimum": 3, "exclusiveMinimum": 5})",
+                           R"({"type": "integer", "minimum": 6, "exclusiveMinimum": 2})"}) {
+    EXPECT_FALSE(fits(both, "5")) << both;
+    EXPECT_TRUE(fits(both, "6")) << both;
+  }
+}
+
 TEST(schema, text_is_counted_in_characters) {
   const std::string schema = R"({"type": "string", "minLength": 2, "maxLength": 3})";
   for (const auto* text : {R"("ab")", R"("äöü")", R"("\n\u00e9")", R"("\ud83d\ude00a")"})
