@@ -65,8 +65,12 @@ public:
     parts.config = config;
     parts.config.has_draft_model = loaded.draft_model.model != nullptr;
     parts.model = loaded.model;
-    parts.format = {loaded.vocabulary, loaded.chat, model_.fingerprint, model_.context_length,
-                    std::make_shared<grammar::grammar_library>(loaded.vocabulary), thoughts};
+    parts.format = {loaded.vocabulary,
+                    loaded.chat,
+                    model_.fingerprint,
+                    model_.context_length,
+                    std::make_shared<grammar::grammar_library>(loaded.vocabulary),
+                    thoughts};
     parts.metrics = metrics_;
     parts.tier = tier_;
     parts.draft_model = loaded.draft_model;
