@@ -31,6 +31,7 @@ public:
     parts.embedder = embedder;
     parts.detached = false;
     parts.give_up = [](const std::string&) {};
+    parts.vitals = vitals_;
     supervisor_ = system_.spawn(supervisor, std::move(parts));
     scheduler_.run();
   }
@@ -62,7 +63,11 @@ public:
   }
   /// Whoever got something to do last handles one message.
   void step_newest() { step(static_cast<unsigned>(scheduler_.jobs.size()) - 1); }
-  void run() { scheduler_.run(); }
+  /// Until nobody has a message, and nobody is dead.
+  void run() {
+    for (scheduler_.run(); !vitals_->health(system_.clock().now()).parts_down.empty(); scheduler_.run())
+      scheduler_.trigger_timeout();
+  }
   std::string metrics() const { return metrics_->text(); }
 
   std::shared_ptr<fake_embedder> embedder = std::make_shared<fake_embedder>();
@@ -70,6 +75,7 @@ public:
 
 private:
   std::shared_ptr<serving_metrics> metrics_ = std::make_shared<serving_metrics>("test");
+  std::shared_ptr<vital_signs> vitals_ = std::make_shared<vital_signs>(std::chrono::hours{1});
   testing_config config_;
   caf::actor_system system_{config_};
   caf::scheduler::test_coordinator& scheduler_ =

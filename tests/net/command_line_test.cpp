@@ -96,13 +96,15 @@ std::string shown(const server_settings& s) {
       << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|' << c.cache_lookup_budget.count()
       << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|'
       << c.window_policy << '|' << c.max_restarts << '|' << c.restart_window.count() << '|' << o.address
-      << '|' << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.streams.max_streams
-      << '|' << o.max_held_tokens << '|' << o.streams.resume.count() << '|' << o.streams.keep.count() << '|'
-      << o.streams.max_kept_bytes << '|' << o.streams.batch.count() << '|' << o.max_frames_per_s << '|'
-      << o.compress << '|' << o.echo << '|' << o.kills << '|' << o.idle_timeout.count() << '|'
-      << o.write_timeout.count() << '|' << s.embedding_model << '|' << s.n_embedding_threads << '|'
-      << s.tls_certificate << '|' << s.tls_key << '|' << o.access.limits.requests_per_minute << '|'
-      << o.access.limits.tokens_per_minute << '|' << o.access.limits.tokens_per_day;
+      << '|' << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_header_bytes
+      << '|' << o.max_connections_per_address << '|' << o.header_timeout.count() << '|'
+      << o.streams.max_streams << '|' << o.max_held_tokens << '|' << o.streams.resume.count() << '|'
+      << o.streams.keep.count() << '|' << o.streams.max_kept_bytes << '|' << o.streams.batch.count() << '|'
+      << o.max_frames_per_s << '|' << o.compress << '|' << o.echo << '|' << o.kills << '|'
+      << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
+      << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key << '|'
+      << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
+      << o.access.limits.tokens_per_day;
   return out.str();
 }
 
@@ -175,6 +177,9 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"server.port", "81"},
                                                        {"server.max_body_mib", "9"},
                                                        {"server.max_connections", "10"},
+                                                       {"server.max_header_kib", "37"},
+                                                       {"server.max_connections_per_address", "38"},
+                                                       {"server.header_timeout_s", "39"},
                                                        {"server.max_streams", "11"},
                                                        {"server.resume_s", "8"},
                                                        {"server.keep_s", "21"},
