@@ -34,6 +34,8 @@ responses_answer::responses_answer(const openai_call& call, response_identity id
       parallel_tool_calls_(call.parallel_tool_calls) {}
 
 void responses_answer::show(const char* type, json::object fields) {
+  if (!is_streamed_)
+    return;
   fields["type"] = type;
   fields["sequence_number"] = n_events_++;
   events_ += std::string{"event: "} + type + "\ndata: " + json::serialize(fields) + "\n\n";
@@ -76,13 +78,13 @@ const char* responses_answer::status() const {
   return *reason_ == finish_reason::stop ? "completed" : "incomplete";
 }
 
-json::object responses_answer::response(const char* status) const {
+json::object responses_answer::body() const {
   auto object = repeated_;
   object["id"] = identity_.id;
   object["object"] = "response";
   object["created_at"] = identity_.created_s;
   object["model"] = identity_.model;
-  object["status"] = status;
+  object["status"] = status();
   object["background"] = false;
   object["error"] = nullptr;
   if (failure())
@@ -101,8 +103,6 @@ json::object responses_answer::response(const char* status) const {
   }
   return object;
 }
-
-json::object responses_answer::body() const { return response(status()); }
 
 void responses_answer::begin_message() {
   if (message_)
@@ -159,6 +159,11 @@ void responses_answer::end(finish_reason reason) {
        : reason == finish_reason::stop ? "response.completed"
                                        : "response.incomplete",
        {{"response", body()}});
+}
+
+void responses_answer::collect(int choice, const generation_event& event) {
+  is_streamed_ = false;
+  stream(choice, event);
 }
 
 std::string responses_answer::stream(int choice, const generation_event& told) {

@@ -20,7 +20,7 @@ public:
   responses_answer(const openai_call& call, response_identity identity, token_bytes bytes_of);
 
   std::string stream(int choice, const generation_event& event) override;
-  void collect(int choice, const generation_event& event) override { stream(choice, event); }
+  void collect(int choice, const generation_event& event) override;
   boost::json::object body() const override;
   bool ended() const override { return chat_.ended(); }
   const std::optional<generation_failed>& failure() const override { return chat_.failure(); }
@@ -45,7 +45,6 @@ private:
   void end(finish_reason reason);
   boost::json::object item_object(const item& shown) const;
   boost::json::array part_list(const item& message) const;
-  boost::json::object response(const char* status) const;
   const char* status() const;
 
   openai_response chat_; ///< keeps the accounts
@@ -53,6 +52,7 @@ private:
   response_identity identity_;
   bool has_tools_;
   bool parallel_tool_calls_;
+  bool is_streamed_ = true; ///< else nobody sees the events
   tool_call_reader reader_;
   std::vector<item> items_;
   std::optional<std::size_t> message_; ///< index of the one, once it has begun
