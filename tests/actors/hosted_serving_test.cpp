@@ -52,6 +52,15 @@ caf::behavior recording(caf::event_based_actor* self, std::shared_ptr<answer_rec
   }};
 }
 
+/// A reader that takes all that comes.
+std::shared_ptr<answer_recorder> asked(host& here, const std::weak_ptr<generation_service>& souffleur,
+                                       generation_request request) {
+  auto recorder = std::make_shared<answer_recorder>();
+  spawn_generation(here.system, souffleur, std::move(request), here.system.spawn(recording, recorder),
+                   std::nullopt);
+  return recorder;
+}
+
 /// Whether one generation ended because nobody wanted it any longer.
 bool one_was_cancelled(const serving_system& souffleur) {
   return souffleur.metrics().find("finished_reason=\"cancelled\"") != std::string::npos;
@@ -68,9 +77,7 @@ bool soon(const std::function<bool()>& holds) {
 TEST(HostedServing, AnswersAnActorOfTheHostAndLeavesTheHostsActorsAlone) {
   host here;
   auto souffleur = here.start();
-  const auto recorder = std::make_shared<answer_recorder>();
-  const auto reader = here.system.spawn(recording, recorder);
-  spawn_generation(here.system, souffleur, request_of("abc", 12), reader, std::nullopt);
+  const auto recorder = asked(here, souffleur, request_of("abc", 12));
   ASSERT_TRUE(soon([&] { return recorder->ended(); }));
   EXPECT_EQ(recorder->now().tokens.size(), 12U);
   EXPECT_EQ(recorder->now().breach, "");
@@ -142,16 +149,12 @@ TEST(HostedServing, AReaderThatWantsNoMoreSaysStop) {
 TEST(HostedServing, AReaderHearsWhenAnActorOfSouffleurDiesAndMayAskAgain) {
   host here;
   const auto souffleur = here.start();
-  const auto first = std::make_shared<answer_recorder>();
-  spawn_generation(here.system, souffleur, request_of("abc", 4000), here.system.spawn(recording, first),
-                   std::nullopt);
+  const auto first = asked(here, souffleur, request_of("abc", 4000));
   first->wait_for_token();
   souffleur->kill("scheduler");
   ASSERT_TRUE(soon([&] { return first->ended(); }));
   EXPECT_EQ(first->now().failed->status, 503);
-  const auto second = std::make_shared<answer_recorder>();
-  spawn_generation(here.system, souffleur, request_of("abc", 12), here.system.spawn(recording, second),
-                   std::nullopt);
+  const auto second = asked(here, souffleur, request_of("abc", 12));
   ASSERT_TRUE(soon([&] { return second->ended(); }));
   EXPECT_EQ(second->now().tokens.size(), 12U);
 }
@@ -159,9 +162,7 @@ TEST(HostedServing, AReaderHearsWhenAnActorOfSouffleurDiesAndMayAskAgain) {
 TEST(HostedServing, AReaderHearsWhenSouffleurStops) {
   host here;
   const auto souffleur = here.start();
-  const auto recorder = std::make_shared<answer_recorder>();
-  spawn_generation(here.system, souffleur, request_of("abc", 4000), here.system.spawn(recording, recorder),
-                   std::nullopt);
+  const auto recorder = asked(here, souffleur, request_of("abc", 4000));
   recorder->wait_for_token();
   souffleur->stop();
   ASSERT_TRUE(soon([&] { return recorder->ended(); }));
@@ -193,9 +194,7 @@ TEST(HostedServing, WhoeverAsksOneThatHasStoppedOrIsGoneIsRefused) {
   EXPECT_FALSE(souffleur->ready());
   const std::weak_ptr<generation_service> known{souffleur};
   const auto ask = [&] {
-    const auto recorder = std::make_shared<answer_recorder>();
-    spawn_generation(here.system, known, request_of("abc", 4), here.system.spawn(recording, recorder),
-                     std::nullopt);
+    const auto recorder = asked(here, known, request_of("abc", 4));
     EXPECT_TRUE(soon([&] { return recorder->ended(); }));
     return recorder->now();
   };
@@ -211,9 +210,7 @@ TEST(HostedServing, TwoOfThemShareAHost) {
   auto other = here.start();
   other->stop();
   other.reset();
-  const auto recorder = std::make_shared<answer_recorder>();
-  spawn_generation(here.system, one, request_of("abc", 12), here.system.spawn(recording, recorder),
-                   std::nullopt);
+  const auto recorder = asked(here, one, request_of("abc", 12));
   ASSERT_TRUE(soon([&] { return recorder->ended(); }));
   EXPECT_EQ(recorder->now().tokens.size(), 12U);
 }

@@ -32,6 +32,14 @@ def server():
     assert running.stop() == 0, "".join(running.log)
 
 
+@pytest.fixture(scope="module")
+def qwen():
+    """A server of a model that knows tools."""
+    running = started("qwen-0.5b")
+    yield running
+    assert running.stop() == 0, "".join(running.log)
+
+
 @pytest.fixture
 def start_server():
     """Starts servers with options of their own; they are stopped after the test."""

@@ -9,14 +9,6 @@ SUM = "What is 2 plus 2?"
 FUNCTION = {"type": "function"} | WEATHER["function"]
 
 
-@pytest.fixture(scope="module")
-def qwen():
-    from conftest import started
-    running = started("qwen-0.5b")
-    yield running
-    assert running.stop() == 0, "".join(running.log)
-
-
 def ask(server, **options):
     options = {"model": server.model, "input": SUM, "max_output_tokens": 24, "temperature": 0} | options
     return server.client().responses.create(**options)

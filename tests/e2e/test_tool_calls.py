@@ -15,14 +15,6 @@ TIME = {"type": "function", "function": {
 QUESTION = [{"role": "user", "content": "What is the weather in Paris, in celsius?"}]
 
 
-@pytest.fixture(scope="module")
-def qwen():
-    from conftest import started
-    running = started("qwen-0.5b")
-    yield running
-    assert running.stop() == 0, "".join(running.log)
-
-
 def ask(server, **options):
     options = {"model": server.model, "messages": QUESTION, "tools": [WEATHER, TIME], "max_tokens": 120,
                "temperature": 0} | options

@@ -15,15 +15,23 @@ std::uint8_t ends_of(std::span<const std::byte> data) {
   return data.empty() ? 0 : static_cast<std::uint8_t>(data.front() ^ data.back());
 }
 
+/// Tensors lie in the file, and are found by their names.
+template <class File>
+void look_at_tensors(const File& file) {
+  volatile std::uint8_t seen = 0;
+  for (const auto& tensor : file.tensors()) {
+    seen = seen ^ ends_of(tensor.data);
+    require(file.find_tensor(tensor.name) == &tensor, "a tensor is found by its name");
+  }
+}
+
 void take_gguf(std::string_view input) {
   const exact_bytes bytes{input};
   const auto file = gguf_file::parse(bytes.span());
   if (!file)
     return;
-  volatile std::uint8_t seen = 0;
+  look_at_tensors(**file);
   for (const auto& tensor : (*file)->tensors()) {
-    seen = seen ^ ends_of(tensor.data);
-    require((*file)->find_tensor(tensor.name) == &tensor, "a tensor is found by its name");
     const auto shape = block_shape_of(tensor.type);
     require(tensor.data.size() == static_cast<std::size_t>(tensor.n_values() / shape.n_values) *
                                       static_cast<std::size_t>(shape.n_bytes),
@@ -63,11 +71,7 @@ void take_safetensors(std::string_view input) {
   const auto file = safetensors_file::parse(bytes.span());
   if (!file)
     return;
-  volatile std::uint8_t seen = 0;
-  for (const auto& tensor : (*file)->tensors()) {
-    seen = seen ^ ends_of(tensor.data);
-    require((*file)->find_tensor(tensor.name) == &tensor, "a tensor is found by its name");
-  }
+  look_at_tensors(**file);
 }
 
 std::vector<std::string> safetensors_seeds() {

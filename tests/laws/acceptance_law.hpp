@@ -393,6 +393,17 @@ inline draft_case any_tree(drafting how) {
   return any_case(parents, how, 3);
 }
 
+/// One draft of a drafter; the coins of drawn tokens are generated.
+inline verification_tree any_draft(const test_drafter& drafter) {
+  const std::uint64_t seed = any_salt();
+  const uniform_coins from{[seed](const coin& which) {
+    return (static_cast<double>(hash_of({which.offset, static_cast<token_id>(which.index)}, seed) >> 12) +
+            0.5) *
+           0x1p-52;
+  }};
+  return drafter.draft({}, from);
+}
+
 inline draft_case any_draft_case() {
   const auto how = *rc::gen::element(drafting::chosen, drafting::drawn);
   return any_below(2) == 0 ? any_chain(how) : any_tree(how);

@@ -12,17 +12,6 @@ namespace {
 const std::vector<std::string> lossless{"coupled", "gumbel", "token", "block", "traversal"};
 const std::vector<std::string> all{"greedy", "coupled", "gumbel", "token", "block", "traversal", "typical"};
 
-/// One draft of a drafter; the coins of drawn tokens are generated.
-verification_tree any_draft(const test_drafter& drafter) {
-  const std::uint64_t seed = any_salt();
-  const uniform_coins from{[seed](const coin& which) {
-    return (static_cast<double>(hash_of({which.offset, static_cast<token_id>(which.index)}, seed) >> 12) +
-            0.5) *
-           0x1p-52;
-  }};
-  return drafter.draft({}, from);
-}
-
 bool is_chain(const verification_tree& draft) {
   return draft.path(draft.n_rows() - 1).size() == static_cast<std::size_t>(draft.n_rows());
 }
