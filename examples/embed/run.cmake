@@ -1,14 +1,7 @@
 # cmake -D PREFIX=… -D SOURCE=… -D SCRATCH=… [-D MODEL=…] -P run.cmake: builds the examples against the Souffleur that is installed in
 # PREFIX, and runs them; with a model, also those that need one.
-function(run)
-  execute_process(COMMAND ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
-endfunction()
-find_program(CCACHE ccache)
-if(CCACHE)
-  set(launcher -DCMAKE_CXX_COMPILER_LAUNCHER=${CCACHE})
-endif()
-run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE} -B ${SCRATCH} -DCMAKE_BUILD_TYPE=Release -DCMAKE_PREFIX_PATH=${PREFIX} ${launcher})
-run(${CMAKE_COMMAND} --build ${SCRATCH})
+include(${CMAKE_CURRENT_LIST_DIR}/../../tests/package/outside_build.cmake)
+build_outside(${SOURCE} ${PREFIX} ${SCRATCH} -DCMAKE_BUILD_TYPE=Release)
 foreach(test own_eviction_policy own_policies_test summary_job_test)
   if(EXISTS ${SCRATCH}/${test}) # there is RapidCheck
     run(${SCRATCH}/${test})
