@@ -8,7 +8,7 @@
 #include "engine/operators/execution.hpp"
 #include "engine/operators/model_operators.hpp"
 #include "engine/process_memory.hpp"
-#include "engine/tree_lines.hpp"
+#include "engine/step_rows.hpp"
 
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
@@ -16,7 +16,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 namespace souffleur {
@@ -164,7 +163,8 @@ public:
       : config_(config), fingerprint_(std::move(fingerprint)), n_pages_(options.n_kv_pages),
         team_(options.n_threads), level_(options.level), operators_(default_operator_set()),
         page_format_(page_format_of(fingerprint_, level_)),
-        pool_(config, options.kv, options.n_kv_pages + n_scratch_pages), weights_bytes_(bytes_of(weights)) {
+        pool_(config, options.kv, options.n_kv_pages + n_scratch_pages), weights_bytes_(bytes_of(weights)),
+        rows_(options.n_kv_pages) {
     // The kernels run on team_; a second pool of threads would only be in its way.
     at::set_num_threads(default_operator_set() == operator_set::reference ? options.n_threads : 1);
     const c10::InferenceMode no_gradients;
@@ -191,7 +191,7 @@ public:
     project(0, n_sampled(), logits.data());
   }
 
-  void forward_each(std::span<const sequence_rows> batch, const logits_reader& read) override {
+  void forward_each(std::span<const sequence_rows> batch, const output_reader& read) override {
     const c10::InferenceMode no_gradients;
     const execution_scope scope{{&team_, level_}};
     compute(batch);
@@ -207,7 +207,7 @@ public:
       project(std::exchange(first, first + n), n, logits.data());
       for (auto j = begin; j < i; ++j) {
         const auto size = static_cast<std::size_t>(batch[j].n_logit_rows) * vocabulary;
-        read(j, logits.first(size));
+        read(j, {logits.first(size)});
         logits = logits.subspan(size);
       }
     }
@@ -222,24 +222,14 @@ public:
     give_back_unused_memory();
   }
 
-  void keep(std::size_t sequence, int row) override {
-    const auto tree = std::ranges::find(trees_, sequence, &placed_tree::sequence);
-    if (tree == trees_.end())
-      return;
-    const auto line = static_cast<std::size_t>(tree->lines.line_of(row));
-    const auto& from = tree->lines.lines()[line];
-    const int last_page = (tree->first_place + tree->lines.depth(row)) / page_tokens;
-    const auto* pages = tree->pages.data() + from.first_own_page;
-    for (int i = 0; i < from.n_own_pages && from.first_own_page + i <= last_page; ++i)
-      std::ranges::copy(pool_.page(tree->scratch[line] + i), pool_.page(pages[i]).begin());
-  }
+  void keep(std::size_t sequence, int row) override { copy(rows_.copies_to_keep(sequence, row)); }
 
   void turn(std::span<const page_turn> turns) override {
     const c10::InferenceMode no_gradients;
     const execution_scope scope{{&team_, level_}};
     for (const auto& one : turns) {
       if (one.n_positions == 0) {
-        std::ranges::copy(pool_.page(one.from), pool_.page(one.to).begin());
+        copy(std::span{&one, 1});
         continue;
       }
       for (auto& rope : ropes_)
@@ -264,12 +254,11 @@ private:
   void compute(std::span<const sequence_rows> batch) {
     collect(batch);
     sampled_.clear();
-    if (tokens_.empty())
+    if (rows_.n_rows() == 0)
       return;
-    use_rows(static_cast<std::int64_t>(tokens_.size()));
-    for (const auto& tree : trees_)
-      begin_side_lines(tree);
-    operators_.embedding(int_view(tokens_), embedding_, step_.x);
+    use_rows(rows_.n_rows());
+    copy(rows_.side_beginnings());
+    operators_.embedding(int_view(rows_.tokens), embedding_, step_.x);
     if (config_.embedding_scale != 1)
       step_.x.mul_(config_.embedding_scale);
     for (auto& layer : layers_) {
@@ -292,87 +281,24 @@ private:
     return at::from_blob(values.data(), {static_cast<std::int64_t>(values.size())}, at::kInt);
   }
 
-  /// A sequence whose rows are a tree, in the step under way or the last one.
-  struct placed_tree {
-    std::size_t sequence; ///< in the batch
-    tree_lines lines;
-    int first_place;
-    std::vector<page_id> pages;
-    std::vector<page_id> scratch; ///< by line, the first of its own pages; of the main line none
-  };
-
   void collect(std::span<const sequence_rows> batch) {
-    for (auto* list : {&tokens_, &places_, &positions_, &sequences_, &page_table_, &owners_, &copies_})
-      list->clear();
-    trees_.clear();
-    next_scratch_ = n_pages_;
-    std::size_t width = 0;
-    for (const auto& sequence : batch)
-      width = std::max(width, sequence.pages.size());
-    for (std::size_t s = 0; s < batch.size(); ++s) {
-      const auto& sequence = batch[s];
-      const auto first_line = static_cast<std::int32_t>(owners_.size());
-      add_line(s, sequence.pages, width);
-      const tree_lines* tree = sequence.parents.empty() ? nullptr : &add_tree(s, sequence, width).lines;
-      for (int i = 0; i < static_cast<int>(sequence.tokens.size()); ++i) {
-        tokens_.push_back(sequence.tokens[static_cast<std::size_t>(i)]);
-        positions_.push_back(sequence.first_position + (tree ? tree->depth(i) : i));
-        places_.push_back(positions_.back() - sequence.n_dropped);
-        sequences_.push_back(first_line + (tree ? tree->line_of(i) : 0));
-      }
-    }
+    rows_.collect(batch);
     for (auto& rope : ropes_)
-      rope.set(positions_);
-    const auto n_lines = static_cast<std::int64_t>(owners_.size());
-    layout_ = {int_view(sequences_), int_view(places_),
-               at::from_blob(page_table_.data(), {n_lines, static_cast<std::int64_t>(width)}, at::kInt)};
-    if (trees_.empty())
+      rope.set(rows_.positions);
+    const auto n_lines = static_cast<std::int64_t>(rows_.owners.size());
+    layout_ = {int_view(rows_.lines), int_view(rows_.places),
+               at::from_blob(rows_.page_table.data(), {n_lines, static_cast<std::int64_t>(rows_.table_width)},
+                             at::kInt)};
+    if (!rows_.has_trees())
       return;
-    layout_.owners = int_view(owners_);
+    layout_.owners = int_view(rows_.owners);
     layout_.copies =
-        at::from_blob(copies_.data(), {static_cast<std::int64_t>(copies_.size()) / 2, 2}, at::kInt);
+        at::from_blob(rows_.copies.data(), {static_cast<std::int64_t>(rows_.copies.size()) / 2, 2}, at::kInt);
   }
 
-  void add_line(std::size_t sequence, std::span<const page_id> pages, std::size_t width) {
-    owners_.push_back(static_cast<std::int32_t>(sequence));
-    page_table_.insert(page_table_.end(), pages.begin(), pages.end());
-    page_table_.resize(owners_.size() * width, 0);
-  }
-
-  /// The side lines, and the copies of rows in them that have another line. Called before the sequence's rows
-  /// are collected.
-  placed_tree& add_tree(std::size_t s, const sequence_rows& sequence, std::size_t width) {
-    const int first_place = sequence.first_position - sequence.n_dropped;
-    auto& tree = trees_.emplace_back(placed_tree{s,
-                                                 tree_lines{sequence.parents, first_place},
-                                                 first_place,
-                                                 {sequence.pages.begin(), sequence.pages.end()},
-                                                 {-1}});
-    const auto& lines = tree.lines.lines();
-    for (std::size_t l = 1; l < lines.size(); ++l) {
-      const auto& line = lines[l];
-      const auto index = static_cast<std::int32_t>(owners_.size());
-      add_line(s, sequence.pages, width);
-      auto* pages = page_table_.data() + page_table_.size() - width;
-      std::iota(pages + line.first_own_page, pages + line.first_own_page + line.n_own_pages, next_scratch_);
-      tree.scratch.push_back(next_scratch_);
-      next_scratch_ += line.n_own_pages;
-      for (const int row : line.rows)
-        if (tree.lines.line_of(row) != static_cast<int>(l) &&
-            first_place + tree.lines.depth(row) >= line.first_own_page * page_tokens)
-          copies_.insert(copies_.end(), {static_cast<std::int32_t>(tokens_.size()) + row, index});
-    }
-    TORCH_CHECK(next_scratch_ <= n_pages_ + n_scratch_pages, "the step's trees take too many pages");
-    return tree;
-  }
-
-  /// What is before the tree in the first of their own pages.
-  void begin_side_lines(const placed_tree& tree) {
-    const auto& lines = tree.lines.lines();
-    for (std::size_t l = 1; l < lines.size(); ++l)
-      if (lines[l].first_own_page * page_tokens < tree.first_place)
-        std::ranges::copy(pool_.page(tree.pages[static_cast<std::size_t>(lines[l].first_own_page)]),
-                          pool_.page(tree.scratch[l]).begin());
+  void copy(std::span<const page_turn> turns) {
+    for (const auto& one : turns)
+      std::ranges::copy(pool_.page(one.from), pool_.page(one.to).begin());
   }
 
   /// Makes step_ tensors of `n` rows.
@@ -465,11 +391,7 @@ private:
   at::Tensor nothing_ = at::empty({0}, at::kFloat);
   std::vector<rope_angles> ropes_;
   std::vector<layer_state> layers_; ///< their KV views pool_'s memory
-  std::vector<std::int32_t> positions_;
-  std::vector<std::int32_t> tokens_, places_, sequences_, page_table_, owners_,
-      copies_; ///< layout_ views them
-  std::vector<placed_tree> trees_;
-  page_id next_scratch_ = 0; ///< pages after the pool's own
+  step_rows rows_;                  ///< of the step under way or the last one; layout_ views it
   batch_layout layout_;
   lazy_floats storage_; ///< of step_
   step_tensors step_;
