@@ -16,6 +16,17 @@ int n_committed_rows(const planned_sequence& rows) {
   return static_cast<int>(rows.tokens.size()) - rows.n_draft;
 }
 
+/// Whether verify() asks for nothing but the most likely token of each row as the model has it.
+bool wants_choices(const planned_sequence& rows) {
+  if (!rows.samples)
+    return true;
+  const auto& sampling = *rows.sampling;
+  const bool is_plain =
+      sampling.temperature == 0 && sampling.logit_bias.empty() && !rows.counts && !rows.grammar;
+  return is_plain && sampling.n_logprobs < 0 && rows.n_successors == 0 &&
+         rows.n_output >= sampling.min_tokens;
+}
+
 /// As sequence_rows has them.
 std::vector<int> parents_of_rows(const planned_sequence& rows) {
   const int n_committed = n_committed_rows(rows);
@@ -95,6 +106,7 @@ step_runner::step_runner(std::shared_ptr<language_model> model, std::vector<toke
 void step_runner::collect(const planned_sequence& rows) {
   auto& of_model = batch_.emplace_back();
   of_model = {rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows), rows.n_dropped};
+  of_model.wants_choices = wants_choices(rows);
   if (!rows.draft_parents.empty())
     of_model.parents = parents_.emplace_back(parents_of_rows(rows));
 }
@@ -115,10 +127,10 @@ step_result step_runner::run(const step_plan& plan) {
     if (!rows.turns.empty())
       model_->turn(rows.turns);
   if (!batch_.empty())
-    model_->forward_each(batch_, [&](std::size_t sequence, std::span<const float> logits) {
+    model_->forward_each(batch_, [&](std::size_t sequence, const row_outputs& outputs) {
       const auto read = std::chrono::steady_clock::now();
       const auto& rows = plan.sequences[sequence];
-      const auto& outcome = result.outcomes.emplace_back(verify(rows, logits));
+      const auto& outcome = result.outcomes.emplace_back(verify(rows, outputs));
       if (!rows.draft_parents.empty())
         model_->keep(sequence, n_committed_rows(rows) - 1 + outcome.rows.back());
       result.sampling_us += us_since(read);
@@ -149,7 +161,7 @@ const acceptance_policy& step_runner::policy_for(const planned_sequence& rows) {
   return *policy;
 }
 
-sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<const float> logits) {
+sequence_outcome step_runner::verify(const planned_sequence& rows, const row_outputs& outputs) {
   sequence_outcome outcome;
   outcome.id = rows.id;
   if (!rows.samples)
@@ -158,7 +170,7 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
   const auto vocabulary = static_cast<std::size_t>(model_->vocabulary_size());
   const auto draft = tree_of(rows);
   const auto row_logits = [&](int row) {
-    return logits.subspan(static_cast<std::size_t>(row) * vocabulary, vocabulary);
+    return outputs.logits.subspan(static_cast<std::size_t>(row) * vocabulary, vocabulary);
   };
 
   std::optional<path_counts> counts;
@@ -172,6 +184,8 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, std::span<con
     return std::span{scratch_};
   };
   const auto target_row = [&](int row) {
+    if (!outputs.choices.empty())
+      return point_mass(outputs.choices[static_cast<std::size_t>(row)]);
     const auto path = draft.tokens_to(row);
     auto forbidden = ends_too_early(rows.n_output + static_cast<int>(path.size()), end_tokens_, sampling);
     if (rows.grammar && sampling.ignore_eos) // an end that does not end would be read by the grammar

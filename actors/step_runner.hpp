@@ -29,7 +29,7 @@ private:
   saved_page save(const page_save& wish) const;
   const acceptance_policy& policy_for(const planned_sequence& rows);
   void collect(const planned_sequence& rows);
-  sequence_outcome verify(const planned_sequence& rows, std::span<const float> logits);
+  sequence_outcome verify(const planned_sequence& rows, const row_outputs& outputs);
 
   std::shared_ptr<language_model> model_;
   std::vector<token_id> end_tokens_;

@@ -4,7 +4,7 @@
 
 namespace souffleur {
 
-void language_model::forward_each(std::span<const sequence_rows> batch, const logits_reader& read) {
+void language_model::forward_each(std::span<const sequence_rows> batch, const output_reader& read) {
   const auto size_of = [&](const sequence_rows& rows) {
     return static_cast<std::size_t>(rows.n_logit_rows) * static_cast<std::size_t>(vocabulary_size());
   };
@@ -15,7 +15,7 @@ void language_model::forward_each(std::span<const sequence_rows> batch, const lo
   forward(batch, logits);
   std::span<const float> rest = logits;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    read(i, rest.first(size_of(batch[i])));
+    read(i, {rest.first(size_of(batch[i]))});
     rest = rest.subspan(size_of(batch[i]));
   }
 }

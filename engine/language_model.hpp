@@ -27,6 +27,7 @@ struct sequence_rows {
   int n_logit_rows = 0;              ///< the last n rows get logits
   int n_dropped = 0;                 ///< positions between the sinks and what follows; whole pages
   std::span<const int> parents = {}; ///< (n_rows,): an earlier row, -1: what is before; empty: a chain
+  bool wants_choices = false; ///< the reader of its logits asks for nothing but the largest of each row
 };
 
 /// Pages that all trees of a step may take beside their sequences' own: tree_lines says how many one takes.
@@ -43,8 +44,16 @@ struct page_turn {
 /// Logits that forward_each has room for, unless one sequence has more rows.
 constexpr int logit_rows_at_once = 36;
 
-/// Is told batch[sequence]'s logits, (n_logit_rows, vocabulary_size); they are gone after the call.
-using logits_reader = std::function<void(std::size_t sequence, std::span<const float> logits)>;
+/// What the rows of a sequence that get logits gave.
+struct row_outputs {
+  std::span<const float> logits; ///< (n_logit_rows, vocabulary_size)
+  /// (n_logit_rows,): the lowest of the most likely tokens of each, as argmax() has it. Instead of logits, if
+  /// a sequence wants no more and the model finds them sooner itself.
+  std::span<const token_id> choices = {};
+};
+
+/// Is told batch[sequence]'s outputs; they are gone after the call.
+using output_reader = std::function<void(std::size_t sequence, const row_outputs& outputs)>;
 
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
 ///
@@ -61,9 +70,9 @@ public:
   virtual const std::string& fingerprint() const = 0;
   /// `logits` is (sum of n_logit_rows, vocabulary_size), row-major, in batch order.
   virtual void forward(std::span<const sequence_rows> batch, std::span<float> logits) = 0;
-  /// The same logits for `read`, of one sequence after the other. What a model overrides this for is memory:
-  /// room for some sequences' logits instead of all.
-  virtual void forward_each(std::span<const sequence_rows> batch, const logits_reader& read);
+  /// The same for `read`, of one sequence after the other. What a model overrides this for is memory, room
+  /// for some sequences' logits instead of all, and what need not leave a device.
+  virtual void forward_each(std::span<const sequence_rows> batch, const output_reader& read);
   /// Gives back the memory that only steps need; the next one makes it again.
   virtual void rest() {}
   /// In the pages of the last call's sequence `sequence`, whose rows were a tree, the keys and values of the

@@ -100,6 +100,18 @@ public:
   int n_pages() const override { return n_pages_; }
   const std::string& fingerprint() const override { return fingerprint_; }
 
+  /// Who wants only choices gets nothing else.
+  void forward_each(std::span<const sequence_rows> batch, const output_reader& read) override {
+    language_model::forward_each(batch, [&](std::size_t sequence, const row_outputs& outputs) {
+      if (!batch[sequence].wants_choices)
+        return read(sequence, outputs);
+      std::vector<token_id> choices;
+      for (std::size_t at = 0; at < outputs.logits.size(); at += fake_vocabulary)
+        choices.push_back(argmax(outputs.logits.subspan(at, fake_vocabulary)));
+      read(sequence, {{}, choices});
+    });
+  }
+
   void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
     if (busy_.exchange(true))
       complain("two threads are in forward at once");
