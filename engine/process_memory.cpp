@@ -1,9 +1,11 @@
 #include "engine/process_memory.hpp"
 
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include <malloc.h>
@@ -21,6 +23,12 @@ struct mapping {
   bool is_clean = false; ///< no page differs from the file
 };
 
+/// Not a device, whose mapping could not be brought back.
+bool is_file(const std::string& path) {
+  std::error_code error;
+  return path.starts_with('/') && std::filesystem::is_regular_file(path, error);
+}
+
 std::vector<mapping> mappings_of_this_process() {
   std::vector<mapping> all;
   std::ifstream smaps{"/proc/self/smaps"};
@@ -36,7 +44,7 @@ std::vector<mapping> mappings_of_this_process() {
       const auto dash = first.find('-');
       all.push_back({std::stoull(first.substr(0, dash), nullptr, 16),
                      std::stoull(first.substr(dash + 1), nullptr, 16),
-                     permissions.find('w') == std::string::npos && path.starts_with('/')});
+                     permissions.find('w') == std::string::npos && is_file(path)});
     }
   }
   return all;
