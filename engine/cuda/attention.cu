@@ -32,7 +32,7 @@ struct visible_range {
 };
 
 __device__ inline visible_range range_of(const attention_call& call, int row) {
-  const int end = call.rows.positions[row] + 1;
+  const int end = call.rows.places[row] + 1;
   return {call.window > 0 ? max(0, end - call.window) : 0, end};
 }
 
@@ -109,11 +109,10 @@ private:
       halves[i] = {0, 0, 0, 0};
       if (j < from_ || j >= to_)
         continue;
-      const int position = first_ + j;
-      const std::ptrdiff_t of_head =
-          static_cast<std::ptrdiff_t>(line_[position / page_tokens]) * call_.kv.n_kv_heads + kv_head_;
-      const std::ptrdiff_t place = (of_head * page_tokens + position % page_tokens) * dim;
-      halves[i] = *reinterpret_cast<const uint4*>(pages + place + chunk_ * 8);
+      const int place = first_ + j;
+      const auto* head = pages + line_[place / page_tokens] * call_.kv.page_stride +
+                         (kv_head_ * page_tokens + place % page_tokens) * dim;
+      halves[i] = *reinterpret_cast<const uint4*>(head + chunk_ * 8);
     }
   }
 
@@ -138,10 +137,10 @@ private:
         }
         const float sum = add_up(sums);
         const int j = group_ + groups * (batch + chunk_ * at_once / chunks);
-        const int position = first_ + j;
+        const int place = first_ + j;
         const auto& range = memory_.ranges[query];
         if (chunk_ % (chunks / at_once) == 0)
-          memory_.weights[query][j] = position >= range.begin && position < range.end ? sum : -INFINITY;
+          memory_.weights[query][j] = place >= range.begin && place < range.end ? sum : -INFINITY;
       }
     }
   }

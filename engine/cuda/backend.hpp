@@ -62,10 +62,12 @@ struct norm_call {
   activation_rows out{}; ///< (n_rows, n)
 };
 
-/// One layer's keys and values, both (n_pages, n_kv_heads, page_tokens, head_dim) halves.
+/// One layer's keys and values, of a page both (n_kv_heads, page_tokens, head_dim) halves. A page is one
+/// piece with all layers' parts of it, so that it is copied, saved and loaded as one.
 struct kv_pages {
   std::uint16_t* keys = nullptr;
   std::uint16_t* values = nullptr;
+  std::ptrdiff_t page_stride = 0; ///< in halves
   int n_kv_heads = 0;
   int head_dim = 0; ///< 32, 64, 128 or 256
 };
@@ -77,11 +79,11 @@ struct row_tile {
 };
 
 /// Where rows stand. A drafted tree is several lines, as in tree_lines: a row sees its line up to its own
-/// position, which is a tree mask without a mask.
-struct row_positions {
+/// place, which is a tree mask without a mask.
+struct row_places {
   const std::int32_t* lines = nullptr;      ///< (n_rows,): of page_table
-  const std::int32_t* positions = nullptr;  ///< (n_rows,)
-  const std::int32_t* page_table = nullptr; ///< page of position p is [line][p / page_tokens]
+  const std::int32_t* places = nullptr;     ///< (n_rows,): positions less those that the line has dropped
+  const std::int32_t* page_table = nullptr; ///< page of place p is [line][p / page_tokens]
   int table_width = 0;
   int n_rows = 0;
 };
@@ -92,22 +94,31 @@ struct row_positions {
 struct store_call {
   float* qkv = nullptr;
   int n_heads = 0;
-  const float* cosines = nullptr; ///< (positions, head_dim / 2)
+  const float* cosines = nullptr; ///< (angles, head_dim / 2)
   const float* sines = nullptr;
-  row_positions rows{};
+  const std::int32_t* angles = nullptr; ///< (n_rows,): by which each is turned; null: those of their places
+  row_places rows{};
   const std::int32_t* copies = nullptr; ///< (n_copies, 2): rows, and other lines where they are stored, too
   int n_copies = 0;
   kv_pages kv{};
 };
 
-/// out (n_rows, n_heads * head_dim) = softmax(q K * scale) V over the positions (position - window, position]
-/// of each row's line; 0: all. Parts of part_tokens positions, at fixed places, are put together in order.
+/// The keys of a page are turned on by one angle. Source: StreamingLLM (arXiv 2309.17453), its sinks.
+struct turn_call {
+  kv_pages kv{};
+  page_id page = 0;
+  const float* cosines = nullptr; ///< (head_dim / 2,)
+  const float* sines = nullptr;
+};
+
+/// out (n_rows, n_heads * head_dim) = softmax(q K * scale) V over the places (place - window, place]
+/// of each row's line; 0: all. Parts of part_tokens places, at fixed ones, are put together in order.
 struct attention_call {
   const float* qkv = nullptr; ///< as store_call leaves it
   int n_heads = 0;
   float scale = 1;
   int window = 0;
-  row_positions rows{};
+  row_places rows{};
   const row_tile* tiles = nullptr;
   int n_tiles = 0;
   int n_parts = 0; ///< that the longest line has, at least
@@ -116,7 +127,7 @@ struct attention_call {
   activation_rows out{};
 };
 
-/// choices[i] = the most likely token of logits row i; of several the first.
+/// choices[i] = the most likely token of logits row i; of several the first, as argmax() has it.
 struct argmax_call {
   const float* logits = nullptr; ///< (n_rows, n_vocabulary)
   int n_rows = 0;
@@ -141,32 +152,39 @@ struct acceptance_call {
   std::int32_t* last_rows = nullptr; ///< (n_sequences,), in the sequence: where the path that stands ends
 };
 
-/// The next step of sequences of one row each: their tokens become the choices, their positions one more.
+/// The next step of sequences of one row each: their tokens become the choices, their places one more.
 struct advance_call {
   const std::int32_t* choices = nullptr;
   std::int32_t* tokens = nullptr;
-  std::int32_t* positions = nullptr;
-  std::int32_t* history = nullptr; ///< (n_rows, history_width): the choice made at each position
+  std::int32_t* places = nullptr;
+  std::int32_t* history = nullptr; ///< (n_rows, history_width): the choice made at each place
   int history_width = 0;
   int n_rows = 0;
 };
 
-/// Memory and operations of a device. Operations are queued and run in order; only download() waits. Pointers
-/// in calls are the device's. A row's result never depends on other rows or on how many there are, bit by
-/// bit, and all backends give the same bits.
+/// Memory and operations of a device. Operations are queued and run in order; upload(), download() and
+/// take_error() wait. Pointers in calls are the device's. A row's result never depends on other rows or on
+/// how many there are, bit by bit, and all backends give the same bits.
 class backend {
 public:
   virtual ~backend() = default;
   virtual std::string name() const = 0;
 
+  /// To be called in a thread before anything else.
+  virtual void enter() {}
   /// Zeroed. Null if there is no memory left.
   virtual std::shared_ptr<std::byte> allocate(std::size_t size_bytes) = 0;
+  /// Memory of the host that the device reaches by itself: queue_upload()'s source, and soonest to copy to.
+  virtual std::shared_ptr<std::byte> allocate_on_host(std::size_t size_bytes) = 0;
+  /// `from` is of allocate_on_host(), and stays as it is until the next wait.
+  virtual void queue_upload(const void* from, void* to, std::size_t size_bytes) = 0;
   virtual void upload(const void* from, void* to, std::size_t size_bytes) = 0;
   /// Waits for all that was queued.
   virtual void download(const void* from, void* to, std::size_t size_bytes) = 0;
   /// From one place of the device's memory to another.
   virtual void copy(const void* from, void* to, std::size_t size_bytes) = 0;
-  /// What went wrong since the last call; empty: nothing.
+  virtual void wait() {}
+  /// Waits, too. What went wrong since the last call; empty: nothing.
   virtual std::string take_error() = 0;
 
   /// x (n_rows, n_in) = rows `tokens` of the weights.
@@ -174,6 +192,7 @@ public:
   virtual void normalise(const norm_call& call) = 0;
   virtual void multiply(const matmul_call& call) = 0;
   virtual void rotate_and_store(const store_call& call) = 0;
+  virtual void turn(const turn_call& call) = 0;
   virtual void attend(const attention_call& call) = 0;
   virtual void choose(const argmax_call& call) = 0;
   virtual void accept(const acceptance_call& call) = 0;

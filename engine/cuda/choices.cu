@@ -9,6 +9,8 @@ constexpr int choice_threads = 256;
 
 /// Keys that are ordered as (logit, -token).
 __device__ inline std::uint64_t key_of(float logit, int token) {
+  if (isnan(logit))
+    logit = -INFINITY;
   const std::uint32_t bits = bits_of(logit + 0.0F); // -0 is as likely as 0
   const std::uint32_t ordered = bits & 0x80000000U ? ~bits : bits | 0x80000000U;
   return static_cast<std::uint64_t>(ordered) << 32 | (0xFFFFFFFFU - static_cast<std::uint32_t>(token));
@@ -85,10 +87,9 @@ __global__ void advance_rows(const advance_call call) {
   const int row = static_cast<int>(blockIdx.x * blockDim.x + threadIdx.x);
   if (row >= call.n_rows)
     return;
-  call.history[static_cast<std::ptrdiff_t>(row) * call.history_width + call.positions[row]] =
-      call.choices[row];
+  call.history[static_cast<std::ptrdiff_t>(row) * call.history_width + call.places[row]] = call.choices[row];
   call.tokens[row] = call.choices[row];
-  ++call.positions[row];
+  ++call.places[row];
 }
 
 } // namespace

@@ -26,13 +26,15 @@ std::string name_and_capability(const cudaDeviceProp& properties) {
 
 class cuda_backend final : public backend {
 public:
-  cuda_backend(const cudaDeviceProp& properties, const cuda_options& options) : name_(properties.name) {
+  cuda_backend(const cudaDeviceProp& properties, const cuda_options& options)
+      : name_(properties.name), device_(options.device) {
     cudaStreamCreateWithFlags(&queue_.stream, cudaStreamNonBlocking);
     queue_.overlaps = options.overlaps_launches;
   }
   ~cuda_backend() override { cudaStreamDestroy(queue_.stream); }
 
   std::string name() const override { return name_; }
+  void enter() override { cudaSetDevice(device_); }
 
   std::shared_ptr<std::byte> allocate(std::size_t size_bytes) override {
     void* memory = nullptr;
@@ -42,6 +44,16 @@ public:
     return {static_cast<std::byte*>(memory), [](std::byte* at) { cudaFree(at); }};
   }
 
+  std::shared_ptr<std::byte> allocate_on_host(std::size_t size_bytes) override {
+    void* memory = nullptr;
+    if (cudaMallocHost(&memory, size_bytes) != cudaSuccess)
+      return nullptr;
+    return {static_cast<std::byte*>(memory), [](std::byte* at) { cudaFreeHost(at); }};
+  }
+
+  void queue_upload(const void* from, void* to, std::size_t size_bytes) override {
+    cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, queue_.stream);
+  }
   void upload(const void* from, void* to, std::size_t size_bytes) override {
     cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyHostToDevice, queue_.stream);
     cudaStreamSynchronize(queue_.stream); // `from` may go
@@ -55,6 +67,7 @@ public:
     cudaMemcpyAsync(to, from, size_bytes, cudaMemcpyDeviceToDevice, queue_.stream);
   }
 
+  void wait() override { cudaStreamSynchronize(queue_.stream); }
   std::string take_error() override {
     auto code = cudaStreamSynchronize(queue_.stream);
     const auto last = cudaGetLastError();
@@ -70,6 +83,7 @@ public:
   void normalise(const norm_call& call) override { launch_normalise(queue_, call); }
   void multiply(const matmul_call& call) override { launch_multiply(queue_, call); }
   void rotate_and_store(const store_call& call) override { launch_rotate_and_store(queue_, call); }
+  void turn(const turn_call& call) override { launch_turn(queue_, call); }
   void attend(const attention_call& call) override { launch_attend(queue_, call); }
   void choose(const argmax_call& call) override { launch_choose(queue_, call); }
   void accept(const acceptance_call& call) override { launch_accept(queue_, call); }
@@ -87,6 +101,7 @@ public:
 
 private:
   std::string name_;
+  int device_;
   launch_queue queue_;
 };
 
@@ -100,6 +115,9 @@ result<std::unique_ptr<backend>> make_cuda_backend(const cuda_options& options) 
   auto code = cudaGetDeviceProperties(&properties, options.device);
   if (code == cudaSuccess)
     code = cudaSetDevice(options.device);
+  if (code == cudaErrorInsufficientDriver || code == cudaErrorNoDevice)
+    return complaint("there is no device, or its driver knows no CUDA " +
+                     std::to_string(CUDART_VERSION / 1000));
   if (code != cudaSuccess)
     return complaint(cudaGetErrorString(code));
   if (properties.major < 9)

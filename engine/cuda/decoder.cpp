@@ -17,11 +17,28 @@ T* decoder::allocate(std::size_t n) {
   return reinterpret_cast<T*>(memory_.back().get());
 }
 
-template <class T>
-void decoder::put(const std::vector<T>& values, T* to) {
-  if (!values.empty())
-    device_.upload(values.data(), to, values.size() * sizeof(T));
+namespace {
+
+/// Steps of more rows are not recorded: they come in too many shapes, and have enough to do.
+constexpr int most_recorded_rows = 64;
+constexpr std::size_t most_known_steps = 256;
+/// Of a line that a block of attention takes: a long prompt is many blocks' work.
+constexpr int most_tile_rows = 16;
+
+struct angle_values {
+  std::vector<float> cosines, sines; ///< (positions, head_dim / 2)
+};
+
+/// In double precision before they are rounded.
+void add_angles(const rope_config& rope, int head_dim, int position, angle_values& to) {
+  for (int k = 0; k < head_dim / 2; ++k) {
+    const double angle = position * (std::pow(rope.base, -2.0 * k / head_dim) / rope.position_scale);
+    to.cosines.push_back(static_cast<float>(std::cos(angle)));
+    to.sines.push_back(static_cast<float>(std::sin(angle)));
+  }
 }
+
+} // namespace
 
 /// Brings tensors to the device; the first complaint sticks.
 class decoder::loader {
@@ -85,8 +102,8 @@ public:
 
   const float* floats(const std::vector<float>& values) {
     auto* at = target_.allocate<float>(values.size());
-    if (at)
-      target_.put(values, at);
+    if (at && !values.empty())
+      target_.device_.upload(values.data(), at, values.size() * sizeof(float));
     return at;
   }
 
@@ -123,7 +140,7 @@ private:
     auto* at = target_.allocate<std::uint8_t>(packed.size());
     if (!at)
       return;
-    target_.put(packed, at);
+    target_.device_.upload(packed.data(), at, packed.size());
     result.parts.emplace_back(matrix_at(at, type, n_out, n_in), first_output);
     target_.weight_bytes_ += packed.size();
     (packed_format_of(type).is_real ? result.reads_real : result.reads_rounded) = true;
@@ -183,8 +200,10 @@ result<std::unique_ptr<decoder>> decoder::load(const transformer_config& config,
   result->output_norm_ = in.vector("output_norm.weight", c.n_hidden);
   const int q_size = c.n_heads * c.head_dim;
   const int kv_size = c.n_kv_heads * c.head_dim;
-  const auto kv_values =
-      static_cast<std::size_t>(limits.n_pages) * page_tokens * static_cast<std::size_t>(kv_size);
+  const std::ptrdiff_t layer_halves = std::ptrdiff_t{kv_size} * page_tokens; // of keys, or values
+  const std::ptrdiff_t page_stride = 2 * layer_halves * c.n_layers;
+  result->pages_ = result->allocate<std::uint16_t>(static_cast<std::size_t>(limits.n_pages) *
+                                                   static_cast<std::size_t>(page_stride));
   for (int i = 0; i < c.n_layers && in.complaint().empty(); ++i) {
     const auto name = [&](const char* part) { return "blk." + std::to_string(i) + "." + part; };
     const bool is_paired = c.rope_interleaved;
@@ -201,25 +220,14 @@ result<std::unique_ptr<decoder>> decoder::load(const transformer_config& config,
     one.attention_output = in.matrices({{name("attn_output.weight"), c.n_hidden}}, q_size);
     one.gate_up = in.gated(name("ffn_gate.weight"), name("ffn_up.weight"), c.n_feed_forward, c.n_hidden);
     one.down = in.matrices({{name("ffn_down.weight"), c.n_hidden}}, c.n_feed_forward);
-    one.kv = {result->allocate<std::uint16_t>(kv_values), result->allocate<std::uint16_t>(kv_values),
-              c.n_kv_heads, c.head_dim};
+    auto* kv = result->pages_ + 2 * layer_halves * i;
+    one.kv = {kv, kv + layer_halves, page_stride, c.n_kv_heads, c.head_dim};
     const auto& own = c.layers[static_cast<std::size_t>(i)];
     one.window = own.window;
     const auto known = std::ranges::find(result->ropes_, own.rope, &rope_table::config);
     one.rope = static_cast<std::size_t>(known - result->ropes_.begin());
-    if (known == result->ropes_.end()) {
-      const int half = c.head_dim / 2;
-      std::vector<float> cosines;
-      std::vector<float> sines;
-      for (int position = 0; position < limits.n_positions; ++position)
-        for (int k = 0; k < half; ++k) {
-          const double angle =
-              position * (std::pow(own.rope.base, -2.0 * k / c.head_dim) / own.rope.position_scale);
-          cosines.push_back(static_cast<float>(std::cos(angle)));
-          sines.push_back(static_cast<float>(std::sin(angle)));
-        }
-      result->ropes_.push_back({own.rope, in.floats(cosines), in.floats(sines)});
-    }
+    if (known == result->ropes_.end())
+      result->add_rope(own.rope);
     result->layers_.push_back(std::move(one));
   }
   if (!in.complaint().empty())
@@ -231,19 +239,54 @@ result<std::unique_ptr<decoder>> decoder::load(const transformer_config& config,
   return result;
 }
 
+void decoder::add_rope(const rope_config& rope) {
+  const auto n = static_cast<std::size_t>(limits_.n_places + limits_.n_rows) *
+                 static_cast<std::size_t>(config_.head_dim / 2);
+  ropes_.push_back({rope, allocate<float>(n), allocate<float>(n)});
+  if (is_out_of_memory_)
+    return;
+  angle_values values;
+  for (int position = 0; position < limits_.n_places; ++position)
+    add_angles(rope, config_.head_dim, position, values);
+  device_.upload(values.cosines.data(), ropes_.back().cosines, values.cosines.size() * sizeof(float));
+  device_.upload(values.sines.data(), ropes_.back().sines, values.sines.size() * sizeof(float));
+}
+
+void decoder::put_angles(std::span<const std::int32_t> positions, int first_slot) {
+  for (const auto& rope : ropes_) {
+    angle_values values;
+    for (const int position : positions)
+      add_angles(rope.config, config_.head_dim, position, values);
+    const auto first = static_cast<std::ptrdiff_t>(first_slot) * (config_.head_dim / 2);
+    device_.upload(values.cosines.data(), rope.cosines + first, values.cosines.size() * sizeof(float));
+    device_.upload(values.sines.data(), rope.sines + first, values.sines.size() * sizeof(float));
+  }
+}
+
+std::vector<std::int32_t> decoder::angles_of(std::span<const std::int32_t> positions) {
+  std::vector<std::int32_t> angles{positions.begin(), positions.end()};
+  std::vector<std::int32_t> far;
+  for (auto& angle : angles)
+    if (angle >= limits_.n_places) {
+      far.push_back(angle);
+      angle = limits_.n_places + static_cast<std::int32_t>(far.size()) - 1;
+    }
+  if (!far.empty())
+    put_angles(far, limits_.n_places);
+  return angles;
+}
+
 void decoder::allocate_step() {
-  const auto n_rows = static_cast<std::size_t>(limits_.n_rows);
-  const auto n_lines = static_cast<std::size_t>(limits_.n_lines);
   const auto size = [](int n) { return static_cast<std::size_t>(n); };
-  tokens_ = allocate<std::int32_t>(n_rows);
-  positions_ = allocate<std::int32_t>(n_rows);
-  lines_ = allocate<std::int32_t>(n_rows);
-  page_table_ = allocate<std::int32_t>(n_lines * size(pages_for(limits_.n_positions)));
-  copies_ = allocate<std::int32_t>(2 * n_rows * n_lines);
-  sampled_ = allocate<std::int32_t>(n_rows);
+  const auto n_rows = size(limits_.n_rows);
+  const auto n_lines = size(limits_.n_lines);
+  n_inputs_ = 7 * n_rows + 2 * n_rows * n_lines + n_lines * size(pages_for(limits_.n_places));
+  inputs_ = allocate<std::int32_t>(n_inputs_);
+  staging_ = device_.allocate_on_host(n_inputs_ * sizeof(std::int32_t));
+  is_out_of_memory_ |= !staging_;
   choices_ = allocate<std::int32_t>(n_rows);
-  history_ = allocate<std::int32_t>(n_rows * size(limits_.n_positions));
-  tiles_ = allocate<row_tile>(n_rows);
+  if (limits_.keeps_history)
+    history_ = allocate<std::int32_t>(n_rows * size(limits_.n_places));
   const int q_size = config_.n_heads * config_.head_dim;
   const auto widest = size(std::max({config_.n_hidden, q_size, config_.n_feed_forward}));
   x_ = allocate<float>(n_rows * size(config_.n_hidden));
@@ -251,7 +294,7 @@ void decoder::allocate_step() {
   qkv_ = allocate<float>(n_rows * size(q_size + 2 * config_.n_kv_heads * config_.head_dim));
   attended_ = allocate<float>(n_rows * size(q_size));
   activated_ = allocate<float>(n_rows * size(config_.n_feed_forward));
-  const auto n_parts = size((limits_.n_positions + part_tokens - 1) / part_tokens);
+  const auto n_parts = size((limits_.n_places + part_tokens - 1) / part_tokens);
   workspace_ = allocate<float>(n_rows * size(config_.n_heads) * n_parts * size(config_.head_dim + 2));
   logits_ = allocate<float>(n_rows * size(config_.n_vocabulary));
   const auto n_padded = size(padded_rows(limits_.n_rows));
@@ -262,26 +305,56 @@ void decoder::allocate_step() {
 
 void decoder::set_batch(const row_batch& batch) {
   batch_ = batch;
-  put(batch.tokens, tokens_);
-  put(batch.positions, positions_);
-  put(batch.lines, lines_);
-  put(batch.page_table, page_table_);
-  put(batch.copies, copies_);
-  put(batch.sampled, sampled_);
-  std::vector<row_tile> tiles;
+  std::vector<std::int32_t> tiles; // row_tile's
   for (int row = 0; row < batch.n_rows(); ++row) {
     const auto at = static_cast<std::size_t>(row);
-    if (row > 0 && batch.lines[at] == batch.lines[at - 1])
-      ++tiles.back().n_rows;
+    if (row > 0 && batch.lines[at] == batch.lines[at - 1] && tiles.back() < most_tile_rows)
+      ++tiles.back();
     else
-      tiles.push_back({row, 1});
+      tiles.insert(tiles.end(), {row, 1});
   }
-  put(tiles, tiles_);
-  n_tiles_ = static_cast<int>(tiles.size());
+  n_tiles_ = static_cast<int>(tiles.size() / 2);
+  const auto angles = angles_of(batch.positions);
+  device_.wait(); // the last batch may be on its way
+  auto* const staged = reinterpret_cast<std::int32_t*>(staging_.get());
+  std::size_t n = 0;
+  const auto put = [&](const std::vector<std::int32_t>& values) {
+    std::ranges::copy(values, staged + n);
+    return inputs_ + std::exchange(n, n + values.size());
+  };
+  tiles_ = reinterpret_cast<const row_tile*>(put(tiles));
+  tokens_ = put(batch.tokens);
+  places_ = put(batch.places);
+  lines_ = put(batch.lines);
+  angles_ = angles.empty() ? nullptr : put(angles);
+  sampled_ = put(batch.sampled);
+  copies_ = put(batch.copies);
+  page_table_ = put(batch.page_table);
+  device_.queue_upload(staged, inputs_, n * sizeof(std::int32_t));
 }
 
-row_positions decoder::places() const {
-  return {lines_, positions_, page_table_, batch_.table_width, batch_.n_rows()};
+decoder::step_shape decoder::shape() const {
+  return {batch_.n_rows(),    static_cast<int>(batch_.sampled.size()),
+          n_tiles_,           static_cast<int>(batch_.copies.size() / 2),
+          batch_.table_width, n_parts(),
+          angles_ != nullptr};
+}
+
+void decoder::queue_known_step() {
+  if (batch_.n_rows() > most_recorded_rows)
+    return queue_step();
+  if (known_steps_.size() >= most_known_steps)
+    known_steps_.clear();
+  auto& known = known_steps_[shape()];
+  if (++known.n_times == 1)
+    return queue_step();
+  if (!known.replay)
+    known.replay = device_.record([this] { queue_step(); });
+  known.replay();
+}
+
+row_places decoder::places() const {
+  return {lines_, places_, page_table_, batch_.table_width, batch_.n_rows()};
 }
 
 activation_rows decoder::input_of(const linear& weights, float* rows) const {
@@ -313,6 +386,7 @@ void decoder::attention_block(const layer& layer) {
                             .n_heads = config_.n_heads,
                             .cosines = rope.cosines,
                             .sines = rope.sines,
+                            .angles = angles_,
                             .rows = places(),
                             .copies = copies_,
                             .n_copies = static_cast<int>(batch_.copies.size() / 2),
@@ -325,7 +399,7 @@ void decoder::attention_block(const layer& layer) {
                   .rows = places(),
                   .tiles = tiles_,
                   .n_tiles = n_tiles_,
-                  .n_parts = (batch_.n_positions + part_tokens - 1) / part_tokens,
+                  .n_parts = n_parts(),
                   .kv = layer.kv,
                   .workspace = workspace_,
                   .out = attended});
@@ -368,7 +442,7 @@ void decoder::multiply(const linear& weights, const activation_rows& x, matmul_c
 }
 
 void decoder::queue_advance() {
-  device_.advance({choices_, tokens_, positions_, history_, limits_.n_positions, batch_.n_rows()});
+  device_.advance({choices_, tokens_, places_, history_, limits_.n_places, batch_.n_rows()});
 }
 
 std::vector<std::int32_t> decoder::choices() {
@@ -379,15 +453,43 @@ std::vector<std::int32_t> decoder::choices() {
 
 std::vector<float> decoder::logits() {
   std::vector<float> values(batch_.sampled.size() * static_cast<std::size_t>(config_.n_vocabulary));
-  device_.download(logits_, values.data(), values.size() * sizeof(float));
+  logits(values);
   return values;
 }
 
+void decoder::logits(std::span<float> out) { device_.download(logits_, out.data(), out.size_bytes()); }
+
 std::vector<std::int32_t> decoder::history(int row, int begin, int end) {
   std::vector<std::int32_t> values(static_cast<std::size_t>(end - begin));
-  device_.download(history_ + std::ptrdiff_t{row} * limits_.n_positions + begin, values.data(),
+  device_.download(history_ + std::ptrdiff_t{row} * limits_.n_places + begin, values.data(),
                    values.size() * sizeof(std::int32_t));
   return values;
+}
+
+std::size_t decoder::page_bytes() const {
+  return static_cast<std::size_t>(layers_.front().kv.page_stride) * sizeof(std::uint16_t);
+}
+
+std::byte* decoder::page_at(page_id page) const {
+  return reinterpret_cast<std::byte*>(pages_) + static_cast<std::ptrdiff_t>(page_bytes()) * page;
+}
+
+void decoder::copy_page(page_id from, page_id to) { device_.copy(page_at(from), page_at(to), page_bytes()); }
+
+void decoder::turn_page(page_id page, int n_positions) {
+  const auto angle = std::ptrdiff_t{angles_of(std::span{&n_positions, 1}).front()} * (config_.head_dim / 2);
+  for (const auto& layer : layers_) {
+    const auto& rope = ropes_[layer.rope];
+    device_.turn({layer.kv, page, rope.cosines + angle, rope.sines + angle});
+  }
+}
+
+void decoder::save_page(page_id page, std::span<std::byte> bytes) const {
+  device_.download(page_at(page), bytes.data(), bytes.size());
+}
+
+void decoder::load_page(page_id page, std::span<const std::byte> bytes) {
+  device_.upload(bytes.data(), page_at(page), bytes.size());
 }
 
 } // namespace souffleur::cuda

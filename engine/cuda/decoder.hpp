@@ -4,6 +4,8 @@
 #include "engine/cuda/backend.hpp"
 #include "engine/model/transformer_config.hpp"
 
+#include <compare>
+#include <map>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -13,14 +15,15 @@ namespace souffleur::cuda {
 /// Rows that are computed together, as the host describes them.
 struct row_batch {
   std::vector<std::int32_t> tokens;
-  std::vector<std::int32_t> positions;
+  std::vector<std::int32_t> places;     ///< where in their lines
+  std::vector<std::int32_t> positions;  ///< by which rope turns them; empty: their places
   std::vector<std::int32_t> lines;      ///< rows of the same line stand next to each other
   std::vector<std::int32_t> page_table; ///< (lines, table_width)
   int table_width = 0;
   std::vector<std::int32_t> copies;  ///< (n, 2): rows, and other lines where they are stored, too
   std::vector<std::int32_t> sampled; ///< rows whose next token is wanted, ascending
-  /// Positions that no row sees more of; of a recorded step also in later replays.
-  int n_positions = 0;
+  /// Places that no row sees more of; of a recorded step also in later replays.
+  int n_places = 0;
 
   int n_rows() const { return static_cast<int>(tokens.size()); }
 };
@@ -29,8 +32,9 @@ struct row_batch {
 struct decoder_limits {
   int n_rows = 16;
   int n_lines = 16;
-  int n_positions = 2048; ///< of a line
+  int n_places = 2048; ///< of a line
   int n_pages = 128;
+  bool keeps_history = false; ///< as queue_advance() needs
 };
 
 /// Of a name the tensor; null: there is none.
@@ -52,14 +56,27 @@ public:
   void set_batch(const row_batch& batch);
   /// Queues the batch's step: keys and values are stored, choices() are made.
   void queue_step();
-  /// Queues the next step's tokens and positions: the choices, one further. REQUIRES: all rows are sampled.
+  /// The same; few rows in a shape that was there before are replayed as one recorded step.
+  void queue_known_step();
+  /// Queues the next step's tokens and places: the choices, one further. REQUIRES: all rows are sampled and
+  /// have no other positions; limits.keeps_history.
   void queue_advance();
 
   /// (sampled,), after the queued steps.
   std::vector<std::int32_t> choices();
   std::vector<float> logits(); ///< (sampled, n_vocabulary)
-  /// What row `row` chose at the positions [begin, end).
+  void logits(std::span<float> out);
+  /// What row `row` chose at the places [begin, end).
   std::vector<std::int32_t> history(int row, int begin, int end);
+
+  std::size_t page_bytes() const;
+  /// Queues it.
+  void copy_page(page_id from, page_id to);
+  /// Queues that the page's keys are turned on.
+  void turn_page(page_id page, int n_positions);
+  /// `bytes` is (page_bytes,).
+  void save_page(page_id page, std::span<std::byte> bytes) const;
+  void load_page(page_id page, std::span<const std::byte> bytes);
 
 private:
   /// Matrices that read the same input, side by side: one, where their types agree.
@@ -77,10 +94,21 @@ private:
     std::size_t rope; ///< which of ropes_
     int window;
   };
+  /// Angles of the positions [0, limits.n_places), then of those rows of the batch that are further on.
   struct rope_table {
     rope_config config;
-    const float* cosines;
-    const float* sines;
+    float* cosines;
+    float* sines;
+  };
+  /// All that a recorded step hangs on.
+  struct step_shape {
+    int n_rows, n_sampled, n_tiles, n_copies, table_width, n_parts;
+    bool has_angles;
+    auto operator<=>(const step_shape&) const = default;
+  };
+  struct known_step {
+    int n_times = 0;
+    backend::step replay;
   };
   class loader;
 
@@ -89,10 +117,14 @@ private:
 
   template <class T>
   T* allocate(std::size_t n);
-  template <class T>
-  void put(const std::vector<T>& values, T* to);
   void allocate_step();
-  row_positions places() const;
+  void add_rope(const rope_config& rope);
+  void put_angles(std::span<const std::int32_t> positions, int first_slot);
+  std::vector<std::int32_t> angles_of(std::span<const std::int32_t> positions);
+  step_shape shape() const;
+  int n_parts() const { return (batch_.n_places + part_tokens - 1) / part_tokens; }
+  std::byte* page_at(page_id page) const;
+  row_places places() const;
   activation_rows input_of(const linear& weights, float* rows) const;
   void attention_block(const layer& layer);
   void feed_forward_block(const layer& layer);
@@ -114,9 +146,15 @@ private:
 
   row_batch batch_;
   int n_tiles_ = 0;
-  // On the device.
-  std::int32_t *tokens_, *positions_, *lines_, *page_table_, *copies_, *sampled_, *choices_, *history_;
-  row_tile* tiles_;
+  std::map<step_shape, known_step> known_steps_;
+  std::shared_ptr<std::byte> staging_; ///< the host's copy of inputs_, on its way
+  // On the device. All up to page_table_ lies in inputs_.
+  std::int32_t* inputs_;
+  std::size_t n_inputs_ = 0;
+  std::int32_t *tokens_, *places_, *lines_, *angles_, *sampled_, *copies_, *page_table_;
+  const row_tile* tiles_;
+  std::int32_t *choices_, *history_ = nullptr;
+  std::uint16_t* pages_;
   float *x_, *normed_, *qkv_, *attended_, *activated_, *workspace_, *logits_;
   rounded_rows rounded_;
   std::uint64_t* choice_keys_;

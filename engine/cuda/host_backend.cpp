@@ -162,16 +162,15 @@ public:
   }
 
 private:
-  const std::uint16_t* place_of(const std::uint16_t* pages, int row, int head, int position) const {
+  const std::uint16_t* head_at(const std::uint16_t* pages, int row, int head, int place) const {
     const auto* line = call_.rows.page_table + std::ptrdiff_t{call_.rows.lines[row]} * call_.rows.table_width;
     const int kv_head = head / (call_.n_heads / call_.kv.n_kv_heads);
-    const std::ptrdiff_t of_head =
-        std::ptrdiff_t{line[position / page_tokens]} * call_.kv.n_kv_heads + kv_head;
-    return pages + (of_head * page_tokens + position % page_tokens) * dim_;
+    return pages + line[place / page_tokens] * call_.kv.page_stride +
+           (std::ptrdiff_t{kv_head} * page_tokens + place % page_tokens) * dim_;
   }
 
   void attend_head(int row, int head, float* out) const {
-    const int end = call_.rows.positions[row] + 1;
+    const int end = call_.rows.places[row] + 1;
     const int begin = call_.window > 0 ? std::max(0, end - call_.window) : 0;
     std::vector<attention_part> parts;
     for (int first = begin / part_tokens * part_tokens; first < end; first += part_tokens)
@@ -191,10 +190,10 @@ private:
       out[d] /= mass;
   }
 
-  float score_of(int row, int head, int position) const {
+  float score_of(int row, int head, int place) const {
     const int heads = call_.n_heads + 2 * call_.kv.n_kv_heads;
     const float* q = call_.qkv + (std::ptrdiff_t{row} * heads + head) * dim_;
-    const auto* k = place_of(call_.kv.keys, row, head, position);
+    const auto* k = head_at(call_.kv.keys, row, head, place);
     float sums[warp_lanes] = {};
     for (int d = 0; d < dim_; ++d)
       sums[d / 8] = fmaf(q[d] * call_.scale, float_of_half(k[d]), sums[d / 8]);
@@ -230,7 +229,7 @@ private:
       std::vector<float> sums(static_cast<std::size_t>(groups_));
       for (int j = from; j < to; ++j) {
         auto& sum = sums[static_cast<std::size_t>(j % groups_)];
-        sum = fmaf(weights[j], float_of_half(place_of(call_.kv.values, row, head, first + j)[d]), sum);
+        sum = fmaf(weights[j], float_of_half(head_at(call_.kv.values, row, head, first + j)[d]), sum);
       }
       float total = 0;
       for (int warp = 0; warp < n_warps; ++warp)
@@ -254,7 +253,13 @@ public:
   std::shared_ptr<std::byte> allocate(std::size_t size_bytes) override {
     return {static_cast<std::byte*>(std::calloc(size_bytes, 1)), std::free};
   }
+  std::shared_ptr<std::byte> allocate_on_host(std::size_t size_bytes) override {
+    return allocate(size_bytes);
+  }
   void upload(const void* from, void* to, std::size_t size_bytes) override {
+    std::memcpy(to, from, size_bytes);
+  }
+  void queue_upload(const void* from, void* to, std::size_t size_bytes) override {
     std::memcpy(to, from, size_bytes);
   }
   void download(const void* from, void* to, std::size_t size_bytes) override {
@@ -308,13 +313,29 @@ public:
     }
   }
 
+  void turn(const turn_call& call) override {
+    const int dim = call.kv.head_dim;
+    auto* keys = call.kv.keys + call.page * call.kv.page_stride;
+    std::vector<float> key(static_cast<std::size_t>(dim));
+    for (int i = 0; i < call.kv.n_kv_heads * page_tokens; ++i, keys += dim) {
+      std::transform(keys, keys + dim, key.begin(), float_of_half);
+      for (int k = 0; k < dim / 2; ++k) {
+        const auto pair = turned(key.data(), k, dim / 2, call.cosines[k], call.sines[k]);
+        keys[k] = half_of(pair.first);
+        keys[k + dim / 2] = half_of(pair.second);
+      }
+    }
+  }
+
   void attend(const attention_call& call) override { attention{call}.run(); }
 
   void choose(const argmax_call& call) override {
     for (int row = 0; row < call.n_rows; ++row) {
       const float* logits = call.logits + std::ptrdiff_t{row} * call.n_vocabulary;
-      call.choices[row] =
-          static_cast<std::int32_t>(std::max_element(logits, logits + call.n_vocabulary) - logits);
+      call.choices[row] = 0;
+      for (int token = 1; token < call.n_vocabulary; ++token)
+        if (logits[token] > logits[call.choices[row]] || std::isnan(logits[call.choices[row]]))
+          call.choices[row] = std::isnan(logits[token]) ? call.choices[row] : token;
     }
   }
 
@@ -337,9 +358,9 @@ public:
 
   void advance(const advance_call& call) override {
     for (int row = 0; row < call.n_rows; ++row) {
-      call.history[row * call.history_width + call.positions[row]] = call.choices[row];
+      call.history[row * call.history_width + call.places[row]] = call.choices[row];
       call.tokens[row] = call.choices[row];
-      ++call.positions[row];
+      ++call.places[row];
     }
   }
 
@@ -349,12 +370,16 @@ private:
   static void turn(const store_call& call, int row, int head) {
     const int half = call.kv.head_dim / 2;
     float* at = head_of(call, row, head);
-    const std::ptrdiff_t angle = std::ptrdiff_t{call.rows.positions[row]} * half;
+    const std::ptrdiff_t angle = angle_of(call, row);
     for (int i = 0; i < half; ++i) {
       const auto pair = turned(at, i, half, call.cosines[angle + i], call.sines[angle + i]);
       at[i] = pair.first;
       at[i + half] = pair.second;
     }
+  }
+
+  static std::ptrdiff_t angle_of(const store_call& call, int row) {
+    return std::ptrdiff_t{call.angles ? call.angles[row] : call.rows.places[row]} * (call.kv.head_dim / 2);
   }
 
   static float* head_of(const store_call& call, int row, int head) {
@@ -364,14 +389,12 @@ private:
 
   static void store(const store_call& call, int row, int line) {
     const int half = call.kv.head_dim / 2;
-    const int position = call.rows.positions[row];
-    const int page =
-        call.rows.page_table[std::ptrdiff_t{line} * call.rows.table_width + position / page_tokens];
-    const std::ptrdiff_t angle = std::ptrdiff_t{position} * half;
+    const int place = call.rows.places[row];
+    const int page = call.rows.page_table[std::ptrdiff_t{line} * call.rows.table_width + place / page_tokens];
+    const std::ptrdiff_t angle = angle_of(call, row);
     for (int head = 0; head < call.kv.n_kv_heads; ++head) {
-      const std::ptrdiff_t to =
-          ((std::ptrdiff_t{page} * call.kv.n_kv_heads + head) * page_tokens + position % page_tokens) *
-          call.kv.head_dim;
+      const std::ptrdiff_t to = page * call.kv.page_stride +
+                                (std::ptrdiff_t{head} * page_tokens + place % page_tokens) * call.kv.head_dim;
       const float* key = head_of(call, row, call.n_heads + head);
       const float* value = head_of(call, row, call.n_heads + call.kv.n_kv_heads + head);
       for (int i = 0; i < half; ++i) {

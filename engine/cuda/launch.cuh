@@ -85,6 +85,7 @@ void launch_embed(const launch_queue& queue, const device_matrix& weights, const
 void launch_normalise(const launch_queue& queue, const norm_call& call);
 void launch_multiply(const launch_queue& queue, const matmul_call& call);
 void launch_rotate_and_store(const launch_queue& queue, const store_call& call);
+void launch_turn(const launch_queue& queue, const turn_call& call);
 void launch_attend(const launch_queue& queue, const attention_call& call);
 void launch_choose(const launch_queue& queue, const argmax_call& call);
 void launch_accept(const launch_queue& queue, const acceptance_call& call);

@@ -111,13 +111,14 @@ __global__ void rotate_and_store(const __grid_constant__ store_call call) {
   const int half = dim / 2;
   const int n_kv = call.kv.n_kv_heads;
   const int i = static_cast<int>(threadIdx.x);
-  const int position = call.rows.positions[row];
+  const int place = call.rows.places[row];
   float* at = call.qkv + (static_cast<std::ptrdiff_t>(row) * (call.n_heads + 2 * n_kv) + head) * dim;
   float first = at[i];
   float second = at[i + half];
   if (head < call.n_heads + n_kv) {
-    const float cosine = call.cosines[static_cast<std::ptrdiff_t>(position) * half + i];
-    const float sine = call.sines[static_cast<std::ptrdiff_t>(position) * half + i];
+    const int angle = call.angles ? call.angles[row] : place;
+    const float cosine = call.cosines[static_cast<std::ptrdiff_t>(angle) * half + i];
+    const float sine = call.sines[static_cast<std::ptrdiff_t>(angle) * half + i];
     const float a = first;
     const float b = second;
     first = fmaf(a, cosine, -(b * sine));
@@ -130,14 +131,27 @@ __global__ void rotate_and_store(const __grid_constant__ store_call call) {
   }
   const bool is_key = head < call.n_heads + n_kv;
   const int page =
-      call.rows
-          .page_table[static_cast<std::ptrdiff_t>(line) * call.rows.table_width + position / page_tokens];
+      call.rows.page_table[static_cast<std::ptrdiff_t>(line) * call.rows.table_width + place / page_tokens];
   const int kv_head = head - call.n_heads - (is_key ? 0 : n_kv);
-  auto* to =
-      (is_key ? call.kv.keys : call.kv.values) +
-      ((static_cast<std::ptrdiff_t>(page) * n_kv + kv_head) * page_tokens + position % page_tokens) * dim;
+  auto* to = (is_key ? call.kv.keys : call.kv.values) + page * call.kv.page_stride +
+             (kv_head * page_tokens + place % page_tokens) * dim;
   to[i] = half_of(first);
   to[i + half] = half_of(second);
+}
+
+/// A block has a head's keys of one place, a thread the pair (i, i + half).
+__global__ void turn_keys(const __grid_constant__ turn_call call) {
+  wait_for_inputs();
+  const int dim = call.kv.head_dim;
+  const int half = dim / 2;
+  const int i = static_cast<int>(threadIdx.x);
+  auto* keys = call.kv.keys + call.page * call.kv.page_stride + static_cast<std::ptrdiff_t>(blockIdx.x) * dim;
+  const float a = float_of_half(keys[i]);
+  const float b = float_of_half(keys[i + half]);
+  const float cosine = call.cosines[i];
+  const float sine = call.sines[i];
+  keys[i] = half_of(fmaf(a, cosine, -(b * sine)));
+  keys[i + half] = half_of(fmaf(a, sine, b * cosine));
 }
 
 } // namespace
@@ -170,6 +184,11 @@ void launch_rotate_and_store(const launch_queue& queue, const store_call& call) 
   const dim3 grid(static_cast<unsigned>(call.n_heads + 2 * call.kv.n_kv_heads),
                   static_cast<unsigned>(call.rows.n_rows + call.n_copies));
   launch(queue, rotate_and_store, grid, call.kv.head_dim / 2, 0, call);
+}
+
+void launch_turn(const launch_queue& queue, const turn_call& call) {
+  launch(queue, turn_keys, dim3(static_cast<unsigned>(call.kv.n_kv_heads * page_tokens)),
+         call.kv.head_dim / 2, 0, call);
 }
 
 } // namespace souffleur::cuda

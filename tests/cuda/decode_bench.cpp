@@ -132,7 +132,7 @@ transformer_config shape_of(std::string_view name) {
 
 constexpr int pages_of_line = 32;
 constexpr int n_lines = 64;
-constexpr int n_positions = pages_of_line * page_tokens;
+constexpr int n_places = pages_of_line * page_tokens;
 constexpr int depth = 128; ///< positions before the first step
 
 void bench_model(const std::string& name, backend& device, double bandwidth) {
@@ -153,7 +153,7 @@ void bench_model(const std::string& name, backend& device, double bandwidth) {
     find = [&](std::string_view tensor) { return file->find_tensor(tensor); };
   }
   const auto model =
-      decoder::load(config, find, {n_lines, n_lines, n_positions, n_lines * pages_of_line}, device);
+      decoder::load(config, find, {n_lines, n_lines, n_places, n_lines * pages_of_line, true}, device);
   if (!model) {
     std::printf("%s\n", model.error().c_str());
     return;
@@ -168,7 +168,7 @@ void bench_model(const std::string& name, backend& device, double bandwidth) {
       tokens[static_cast<std::size_t>(i)] = 100 + i;
       rows.push_back({i, depth, std::span{tokens}.subspan(static_cast<std::size_t>(i), 1)});
     }
-    const auto batch = batch_of(rows, n_lines, pages_of_line, n_positions);
+    const auto batch = batch_of(rows, n_lines, pages_of_line, n_places);
     (*model)->set_batch(batch);
     // Positions are put back now and then, so that they stay within the pages.
     const auto step = [&] {
@@ -194,7 +194,7 @@ void bench_product(tensor_type type, int n_out, int n_in, backend& device, doubl
   const auto* first = reinterpret_cast<std::uint8_t*>(weights.get());
   for (int i = 0; i < n_copies; ++i)
     device.upload(packed.data(), weights.get() + packed.size() * static_cast<std::size_t>(i), packed.size());
-  constexpr int most_rows = 64;
+  constexpr int most_rows = 256;
   const auto values = testing::random_floats(most_rows * n_in, random);
   const auto x = device.allocate(values.size() * sizeof(float));
   device.upload(values.data(), x.get(), values.size() * sizeof(float));
@@ -208,7 +208,7 @@ void bench_product(tensor_type type, int n_out, int n_in, backend& device, doubl
       device.allocate(sizeof(float) * static_cast<std::size_t>(most_rows) * static_cast<std::size_t>(n_out));
   std::printf("  %-5s %6d x %-6d %7.1f MB:", std::string{to_string(type)}.c_str(), n_out, n_in,
               static_cast<double>(packed.size()) / 1e6);
-  for (const int n_rows : {1, 2, 4, 8, 16, 64}) {
+  for (const int n_rows : {1, 2, 4, 8, 16, 32, 64, 256}) {
     const auto step = device.record([&] {
       for (int i = 0; i < n_copies; ++i)
         device.multiply(

@@ -17,7 +17,7 @@ namespace {
 
 constexpr int n_lines = 16;
 constexpr int pages_of_line = 48;
-constexpr int n_positions = pages_of_line * page_tokens;
+constexpr int n_places = pages_of_line * page_tokens;
 constexpr int chunk_rows = 64;
 /// The reference has exact activations and float32 keys and values: a smaller lead may be lost.
 constexpr double near_tie = 0.5;
@@ -130,7 +130,7 @@ public:
     std::vector<std::int32_t> rows{decoded.begin(), decoded.end()};
     rows[static_cast<std::size_t>(n_right) + 1] ^= 1;
     const rows_of_sequence chain{0, n_before, rows, true};
-    model_.set_batch(batch_of({&chain, 1}, n_lines, pages_of_line, n_positions));
+    model_.set_batch(batch_of({&chain, 1}, n_lines, pages_of_line, n_places));
     model_.queue_step();
     std::vector<std::int32_t> parents(rows.size());
     for (std::size_t i = 0; i < rows.size(); ++i)
@@ -161,7 +161,7 @@ public:
 
 private:
   std::vector<float> compute(const std::vector<rows_of_sequence>& rows) {
-    model_.set_batch(batch_of(rows, n_lines, pages_of_line, n_positions));
+    model_.set_batch(batch_of(rows, n_lines, pages_of_line, n_places));
     model_.queue_step();
     return model_.logits();
   }
@@ -171,7 +171,7 @@ private:
     for (std::size_t first = 0; first < tokens.size(); first += static_cast<std::size_t>(rows_at_once)) {
       const auto n = std::min(tokens.size() - first, static_cast<std::size_t>(rows_at_once));
       const rows_of_sequence chunk{line, static_cast<int>(first), tokens.subspan(first, n)};
-      model_.set_batch(batch_of({&chunk, 1}, n_lines, pages_of_line, n_positions));
+      model_.set_batch(batch_of({&chunk, 1}, n_lines, pages_of_line, n_places));
       model_.queue_step();
     }
   }
@@ -181,7 +181,7 @@ private:
     auto tokens = model_.choices();
     const auto first = static_cast<int>(prompt.size());
     const rows_of_sequence next{0, first, tokens};
-    model_.set_batch(batch_of({&next, 1}, n_lines, pages_of_line, n_positions));
+    model_.set_batch(batch_of({&next, 1}, n_lines, pages_of_line, n_places));
     if (!step_)
       step_ = device_.record([&] {
         model_.queue_step();
@@ -216,7 +216,7 @@ int run(const char* model_path, const char* golden_path, bool on_host, std::size
   auto& device = **made;
   const auto model = decoder::load(
       *config, [&](std::string_view name) { return (*file)->find_tensor(name); },
-      {chunk_rows, n_lines, n_positions, n_lines * pages_of_line}, device);
+      {chunk_rows, n_lines, n_places, n_lines * pages_of_line, true}, device);
   if (!model) {
     std::printf("%s\n", model.error().c_str());
     return 2;

@@ -155,9 +155,9 @@ private:
 
   /// Sequences of several rows at random positions, some with two lines that share their first pages.
   struct placed_rows {
-    std::vector<std::int32_t> lines, positions, page_table, copies;
+    std::vector<std::int32_t> lines, places, page_table, copies;
     std::vector<row_tile> tiles;
-    int table_width = 0, n_pages = 0, n_positions = 0;
+    int table_width = 0, n_pages = 0, n_places = 0;
     int n_rows() const { return static_cast<int>(lines.size()); }
   };
   placed_rows any_places() {
@@ -175,13 +175,13 @@ private:
                        : placed.n_pages++);
       const int n = any(1, 9);
       const int first = any(shared * page_tokens, longest);
-      if (is_branch && placed.positions.back() < first)
+      if (is_branch && placed.places.back() < first)
         placed.copies.insert(placed.copies.end(), {placed.n_rows() - 1, line});
       placed.tiles.push_back({placed.n_rows(), n});
       for (int i = 0; i < n; ++i) {
         placed.lines.push_back(line);
-        placed.positions.push_back(first + i);
-        placed.n_positions = std::max(placed.n_positions, first + i + 1);
+        placed.places.push_back(first + i);
+        placed.n_places = std::max(placed.n_places, first + i + 1);
       }
     }
     return placed;
@@ -194,41 +194,52 @@ private:
     const int n_heads = n_kv * one_of({1, 2, 3, 6, 7, 12});
     const int n_rows = placed.n_rows();
     const int width = (n_heads + 2 * n_kv) * dim;
-    const auto kv_size = static_cast<std::size_t>(placed.n_pages * n_kv * page_tokens * dim);
+    const int layer_halves = n_kv * page_tokens * dim;
+    const int page_stride = 2 * layer_halves; // a page has keys, then values
+    const auto kv_size = static_cast<std::size_t>(placed.n_pages * page_stride);
     std::vector<std::uint16_t> halves(kv_size);
     for (auto& half : halves)
       half = float_to_half(std::normal_distribution<float>{}(random_));
-    const auto keys = both_.put(halves);
-    std::ranges::shuffle(halves, random_);
-    const auto values = both_.put(halves);
+    const auto kv = both_.put(halves);
     const auto qkv = both_.put(random_floats(n_rows * width, random_));
     const auto lines = both_.put(placed.lines);
-    const auto positions = both_.put(placed.positions);
+    const auto places = both_.put(placed.places);
     const auto pages = both_.put(placed.page_table);
     const auto copies = both_.put(placed.copies);
     const auto tiles = both_.put(placed.tiles);
-    const auto cosines = both_.put(random_floats(placed.n_positions * dim / 2, random_));
-    const auto sines = both_.put(random_floats(placed.n_positions * dim / 2, random_));
-    const int n_parts = (placed.n_positions + part_tokens - 1) / part_tokens + any(0, 1);
+    std::vector<std::int32_t> any_angles;
+    for (int row = 0; row < n_rows; ++row)
+      any_angles.push_back(any(0, placed.n_places - 1));
+    const bool has_angles = any(0, 1) == 0;
+    const auto angles = both_.put(any_angles);
+    const auto cosines = both_.put(random_floats(placed.n_places * dim / 2, random_));
+    const auto sines = both_.put(random_floats(placed.n_places * dim / 2, random_));
+    const int n_parts = (placed.n_places + part_tokens - 1) / part_tokens + any(0, 1);
     const auto workspace =
         both_.poisoned<float>(static_cast<std::size_t>(n_rows * n_heads * n_parts * (dim + 2)));
     const auto out = poisoned_rows(n_rows, n_heads * dim);
     const int window = any(0, 2) == 0 ? any(1, 300) : 0;
     const auto name = "attention of " + std::to_string(n_rows) + " rows, heads " + std::to_string(n_heads) +
                       "/" + std::to_string(n_kv) + " x " + std::to_string(dim) + ", " +
-                      std::to_string(placed.n_positions) + " positions, window " + std::to_string(window);
-    const row_positions on_host{lines.host, positions.host, pages.host, placed.table_width, n_rows};
-    const row_positions on_device{lines.device, positions.device, pages.device, placed.table_width, n_rows};
-    const kv_pages host_kv{keys.host, values.host, n_kv, dim};
-    const kv_pages device_kv{keys.device, values.device, n_kv, dim};
+                      std::to_string(placed.n_places) + " places, window " + std::to_string(window);
+    const row_places on_host{lines.host, places.host, pages.host, placed.table_width, n_rows};
+    const row_places on_device{lines.device, places.device, pages.device, placed.table_width, n_rows};
+    const kv_pages host_kv{kv.host, kv.host + layer_halves, page_stride, n_kv, dim};
+    const kv_pages device_kv{kv.device, kv.device + layer_halves, page_stride, n_kv, dim};
     const int n_copies = static_cast<int>(placed.copies.size() / 2);
-    both_.host().rotate_and_store(
-        {qkv.host, n_heads, cosines.host, sines.host, on_host, copies.host, n_copies, host_kv});
-    both_.device().rotate_and_store(
-        {qkv.device, n_heads, cosines.device, sines.device, on_device, copies.device, n_copies, device_kv});
+    both_.host().rotate_and_store({qkv.host, n_heads, cosines.host, sines.host,
+                                   has_angles ? angles.host : nullptr, on_host, copies.host, n_copies,
+                                   host_kv});
+    both_.device().rotate_and_store({qkv.device, n_heads, cosines.device, sines.device,
+                                     has_angles ? angles.device : nullptr, on_device, copies.device, n_copies,
+                                     device_kv});
     both_.compare(name + ": rotated", qkv, width);
-    both_.compare(name + ": keys", keys, dim);
-    both_.compare(name + ": values", values, dim);
+    both_.compare(name + ": keys and values", kv, dim);
+    const int turned = any(0, placed.n_pages - 1);
+    const int angle = any(0, placed.n_places - 1) * (dim / 2);
+    both_.host().turn({host_kv, turned, cosines.host + angle, sines.host + angle});
+    both_.device().turn({device_kv, turned, cosines.device + angle, sines.device + angle});
+    both_.compare(name + ": a page turned on", kv, dim);
     const float scale = 0.3F;
     const auto n_tiles = static_cast<int>(placed.tiles.size());
     both_.host().attend({qkv.host, n_heads, scale, window, on_host, tiles.host, n_tiles, n_parts, host_kv,
@@ -266,15 +277,15 @@ private:
 
     const int width = 50;
     std::vector<std::int32_t> at(n);
-    for (auto& position : at)
-      position = any(0, width - 1);
-    const auto positions = both_.put(at);
+    for (auto& place : at)
+      place = any(0, width - 1);
+    const auto places = both_.put(at);
     const auto tokens = both_.poisoned<std::int32_t>(n);
     const auto history = both_.poisoned<std::int32_t>(n * width);
-    both_.host().advance({choices.host, tokens.host, positions.host, history.host, width, n_rows});
-    both_.device().advance({choices.device, tokens.device, positions.device, history.device, width, n_rows});
+    both_.host().advance({choices.host, tokens.host, places.host, history.host, width, n_rows});
+    both_.device().advance({choices.device, tokens.device, places.device, history.device, width, n_rows});
     both_.compare("next tokens", tokens, 1);
-    both_.compare("next positions", positions, 1);
+    both_.compare("next places", places, 1);
     both_.compare("history", history, width);
   }
 

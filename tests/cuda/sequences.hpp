@@ -17,9 +17,9 @@ struct rows_of_sequence {
   bool samples_all = false; ///< else the last one
 };
 
-/// Line i has the pages [i n, (i + 1) n). `n_positions`: of the longest line, now and in replays.
+/// Line i has the pages [i n, (i + 1) n). `n_places`: of the longest line, now and in replays.
 inline row_batch batch_of(std::span<const rows_of_sequence> sequences, int n_lines, int pages_of_line,
-                          int n_positions) {
+                          int n_places) {
   row_batch batch;
   batch.table_width = pages_of_line;
   for (int page = 0; page < n_lines * pages_of_line; ++page)
@@ -29,10 +29,10 @@ inline row_batch batch_of(std::span<const rows_of_sequence> sequences, int n_lin
       if (rows.samples_all || i + 1 == rows.tokens.size())
         batch.sampled.push_back(batch.n_rows());
       batch.tokens.push_back(rows.tokens[i]);
-      batch.positions.push_back(rows.first_position + static_cast<int>(i));
+      batch.places.push_back(rows.first_position + static_cast<int>(i));
       batch.lines.push_back(rows.line);
     }
-  batch.n_positions = n_positions;
+  batch.n_places = n_places;
   return batch;
 }
 

@@ -30,7 +30,7 @@ protected:
     device_ = make_host_backend();
     decoder_ = std::move(*decoder::load(
         *read_config(*file_), [&](std::string_view name) { return file_->find_tensor(name); },
-        {16, n_lines, pages_of_line * page_tokens, n_lines * pages_of_line}, *device_));
+        {16, n_lines, pages_of_line * page_tokens, n_lines * pages_of_line, true}, *device_));
     pages_.resize(pages_of_line);
     std::iota(pages_.begin(), pages_.end(), 0);
   }
@@ -47,14 +47,14 @@ protected:
     for (std::size_t i = 0; i < tokens.size(); ++i) {
       batch.sampled.push_back(batch.n_rows());
       batch.tokens.push_back(tokens[i]);
-      batch.positions.push_back(first + static_cast<int>(i));
+      batch.places.push_back(first + static_cast<int>(i));
       batch.lines.push_back(line);
     }
   }
   static row_batch no_rows() {
     row_batch batch;
     batch.table_width = pages_of_line;
-    batch.n_positions = pages_of_line * page_tokens;
+    batch.n_places = pages_of_line * page_tokens;
     for (int page = 0; page < n_lines * pages_of_line; ++page)
       batch.page_table.push_back(page * 5 % (n_lines * pages_of_line));
     return batch;

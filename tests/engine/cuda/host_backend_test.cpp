@@ -116,7 +116,7 @@ struct attention_case {
   int window = *rc::gen::element(0, 0, 40, 150);
   int table_width = 20;
   int n_lines = *rc::gen::inRange(1, 4);
-  std::vector<std::int32_t> lines, positions, pages;
+  std::vector<std::int32_t> lines, places, pages;
   std::vector<row_tile> tiles;
   std::mt19937 random{*rc::gen::arbitrary<unsigned>()};
 
@@ -130,17 +130,18 @@ struct attention_case {
       tiles.push_back({n_rows(), n});
       for (int i = 0; i < n; ++i) {
         lines.push_back(line);
-        positions.push_back(first + i);
+        places.push_back(first + i);
       }
     }
   }
   int n_rows() const { return static_cast<int>(lines.size()); }
-  int kv_values() const { return n_lines * table_width * n_kv_heads * page_tokens * head_dim; }
-  std::size_t place(int line, int position, int kv_head) const {
-    const auto page = static_cast<std::size_t>(
-        pages[static_cast<std::size_t>(line * table_width + position / page_tokens)]);
+  int page_halves() const { return n_kv_heads * page_tokens * head_dim; } ///< of keys, or values
+  int kv_halves() const { return n_lines * table_width * page_halves(); }
+  std::size_t at(int line, int place, int kv_head) const {
+    const auto page =
+        static_cast<std::size_t>(pages[static_cast<std::size_t>(line * table_width + place / page_tokens)]);
     return ((page * static_cast<std::size_t>(n_kv_heads) + static_cast<std::size_t>(kv_head)) * page_tokens +
-            static_cast<std::size_t>(position % page_tokens)) *
+            static_cast<std::size_t>(place % page_tokens)) *
            static_cast<std::size_t>(head_dim);
   }
 };
@@ -156,14 +157,14 @@ std::vector<std::uint16_t> random_halves(int n, std::mt19937& random) {
 std::vector<double> softmax_attention(const attention_case& one, int row, int head, const float* q,
                                       float scale, const std::vector<std::uint16_t>& keys,
                                       const std::vector<std::uint16_t>& values) {
-  const int end = one.positions[static_cast<std::size_t>(row)] + 1;
+  const int end = one.places[static_cast<std::size_t>(row)] + 1;
   const int begin = one.window > 0 ? std::max(0, end - one.window) : 0;
   const int line = one.lines[static_cast<std::size_t>(row)];
   const int kv_head = head / (one.n_heads / one.n_kv_heads);
   std::vector<double> out(static_cast<std::size_t>(one.head_dim));
   double mass = 0;
-  for (int position = begin; position < end; ++position) {
-    const auto at = one.place(line, position, kv_head);
+  for (int place = begin; place < end; ++place) {
+    const auto at = one.at(line, place, kv_head);
     double score = 0;
     for (std::size_t d = 0; d < out.size(); ++d)
       score += static_cast<double>(q[d]) * half_to_float(keys[at + d]);
@@ -179,8 +180,8 @@ std::vector<double> softmax_attention(const attention_case& one, int row, int he
 
 RC_GTEST_PROP(HostBackend, AttentionIsTheSoftmaxOverARowsLineUpToItself, ()) {
   attention_case one;
-  const auto keys = random_halves(one.kv_values(), one.random);
-  auto values = random_halves(one.kv_values(), one.random);
+  const auto keys = random_halves(one.kv_halves(), one.random);
+  auto values = random_halves(one.kv_halves(), one.random);
   auto own_keys = keys;
   const int width = (one.n_heads + 2 * one.n_kv_heads) * one.head_dim;
   const auto qkv = random_floats(one.n_rows() * width, one.random);
@@ -194,11 +195,11 @@ RC_GTEST_PROP(HostBackend, AttentionIsTheSoftmaxOverARowsLineUpToItself, ()) {
        one.n_heads,
        scale,
        one.window,
-       {one.lines.data(), one.positions.data(), one.pages.data(), one.table_width, one.n_rows()},
+       {one.lines.data(), one.places.data(), one.pages.data(), one.table_width, one.n_rows()},
        one.tiles.data(),
        static_cast<int>(one.tiles.size()),
        n_parts,
-       {own_keys.data(), values.data(), one.n_kv_heads, one.head_dim},
+       {own_keys.data(), values.data(), one.page_halves(), one.n_kv_heads, one.head_dim},
        workspace.data(),
        {out.data(), {}}});
   for (int row = 0; row < one.n_rows(); ++row)
