@@ -13,6 +13,14 @@ function(souffleur_find_nvcc path)
   endif()
 endfunction()
 
+# Sets the static runtime library that belongs to NVCC.
+function(souffleur_find_cuda_runtime path nvcc)
+  get_filename_component(real ${nvcc} REALPATH)
+  get_filename_component(folder ${real} DIRECTORY)
+  find_library(SOUFFLEUR_CUDART cudart_static REQUIRED HINTS ${folder}/.. PATH_SUFFIXES lib64 targets/x86_64-linux/lib lib)
+  set(${path} ${SOUFFLEUR_CUDART} PARENT_SCOPE)
+endfunction()
+
 # Sets the objects of ROOT/engine/cuda/*.cu.
 function(souffleur_cuda_objects objects nvcc root)
   set(SOUFFLEUR_CUDA_ARCHITECTURE 90 CACHE STRING "Compute capability that the CUDA kernels are compiled for: 90 or more")
@@ -28,6 +36,7 @@ function(souffleur_cuda_objects objects nvcc root)
               -arch=sm_${SOUFFLEUR_CUDA_ARCHITECTURE}
               -I${root} -Xcompiler=-Wall,-Wextra,-fPIC -Werror=all-warnings -MD -MF ${object}.d -c ${source} -o ${object}
       DEPENDS ${source} DEPFILE ${object}.d COMMENT "Compiling engine/cuda/${name}.cu" VERBATIM)
+    set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
     list(APPEND all ${object})
   endforeach()
   file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/cuda)

@@ -1,4 +1,4 @@
-// The kernels of a CUDA device. Built only where CMake finds nvcc.
+// The kernels of a CUDA device, where CMake found an nvcc; else there is none.
 #pragma once
 
 #include "engine/cuda/backend.hpp"

@@ -54,4 +54,8 @@ result<model_footprint> footprint_of(const gguf_file& file, kv_type kv) {
                          static_cast<std::size_t>(config->n_vocabulary) * sizeof(float), config->n_context};
 }
 
+model_footprint beside_a_device(const model_footprint& model) {
+  return {.logit_row_bytes = model.logit_row_bytes, .context_length = model.context_length};
+}
+
 } // namespace souffleur

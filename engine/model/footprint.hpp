@@ -21,6 +21,9 @@ struct model_footprint {
 /// The error names the key or tensor that is missing or not supported, as load_model's does.
 result<model_footprint> footprint_of(const gguf_file& file, kv_type kv);
 
+/// What is left of it for the host's memory, where a device has weights, pages and activations.
+model_footprint beside_a_device(const model_footprint& model);
+
 /// Of all weights once they are repacked.
 std::size_t packed_weights_bytes(const gguf_file& file);
 

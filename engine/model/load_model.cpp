@@ -1,5 +1,7 @@
 #include "engine/model/load_model.hpp"
 
+#include "engine/cuda/cuda_backend.hpp"
+#include "engine/cuda/device_model.hpp"
 #include "engine/dequantize.hpp"
 #include "engine/model/architectures.hpp"
 #include "engine/model/footprint.hpp"
@@ -165,6 +167,17 @@ std::string fingerprint_of(const gguf_file& file) {
   return text;
 }
 
+result<std::shared_ptr<language_model>>
+load_on_device(const gguf_file& file, const transformer_config& config, const model_options& options) {
+  if (options.kv != kv_type::f16)
+    return failure{"kv.type: a CUDA device keeps keys and values as f16"};
+  auto device = cuda::make_cuda_backend({options.device.cuda});
+  if (!device)
+    return failure{device.error()};
+  return cuda::make_device_model(file, config, fingerprint_of(file).append("-cuda"), options.n_kv_pages,
+                                 std::move(*device));
+}
+
 } // namespace
 
 result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const gguf_file>& file,
@@ -173,6 +186,11 @@ result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const g
   const auto config = read_config(*file);
   if (!config)
     return failure{config.error()};
+  if (!options.device.is_cpu()) {
+    auto loaded = load_on_device(*file, *config, options);
+    file->release_pages();
+    return loaded;
+  }
   weight_reader in{*file};
   transformer_weights weights;
   weights.embedding = in.matrix("token_embd.weight", config->n_vocabulary, config->n_hidden);

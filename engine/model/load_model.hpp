@@ -11,8 +11,8 @@
 
 namespace souffleur {
 
-/// Repacks the weights of a file whose architecture is known (architectures.hpp). The error names the missing
-/// or unsupported key or tensor.
+/// Brings the weights of a file whose architecture is known (architectures.hpp) into the layout of the device
+/// that computes. The error names the missing or unsupported key, tensor or device.
 result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const gguf_file>& file,
                                                    const model_options& options,
                                                    const std::function<void(double fraction)>& progress = {});

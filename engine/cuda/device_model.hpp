@@ -1,0 +1,21 @@
+// A language_model whose weights, pages and steps are a device's.
+#pragma once
+
+#include "engine/cuda/backend.hpp"
+#include "engine/gguf.hpp"
+#include "engine/language_model.hpp"
+#include "engine/model/transformer_config.hpp"
+
+#include <memory>
+#include <string>
+
+namespace souffleur::cuda {
+
+/// Keys and values are halves. `fingerprint` says what is computed, and on what kind of device. The error
+/// names the tensor or setting that there are no kernels for, or says that the device's memory is too small.
+result<std::shared_ptr<language_model>> make_device_model(const gguf_file& file,
+                                                          const transformer_config& config,
+                                                          std::string fingerprint, int n_kv_pages,
+                                                          std::unique_ptr<backend> device);
+
+} // namespace souffleur::cuda
