@@ -46,6 +46,7 @@ public:
 
 /// Collects values that CLI11 cannot set directly, because their units have a type.
 struct plain_values {
+  std::string device = "cpu";
   std::int64_t request_timeout_s = 600;
   std::int64_t step_timeout_s = 120;
   std::int64_t restart_window_s = 60;
@@ -71,7 +72,7 @@ struct plain_values {
 
 constexpr int many = 1 << 20;
 
-void add_model_options(CLI::App& app, server_settings& s) {
+void add_model_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--model.path,--model", s.model, "GGUF file, or the name of a fetched model")
       ->capture_default_str()
       ->group("model");
@@ -91,6 +92,12 @@ void add_model_options(CLI::App& app, server_settings& s) {
       ->group("model");
   app.add_option("--model.kernels", s.kernels, "instructions to use: auto, avx512, avx2 or portable")
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "portable"}))
+      ->capture_default_str()
+      ->group("model");
+  app.add_option("--model.device,--device", v.device, "where the model computes: cpu, cuda or cuda:N")
+      ->check([](const std::string& name) {
+        return compute_device_named(name) ? std::string{} : "\"" + name + "\" is none of cpu, cuda, cuda:N";
+      })
       ->capture_default_str()
       ->group("model");
 }
@@ -438,6 +445,7 @@ std::string name_of_model(const std::string& model) {
 }
 
 void take(const plain_values& v, server_settings& s) {
+  s.device = compute_device_named(v.device).value_or(compute_device{});
   s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
   s.serving.restart_window = std::chrono::seconds{v.restart_window_s};
@@ -473,7 +481,7 @@ void set_up(CLI::App& app, server_settings& settings, plain_values& plain) {
   app.set_config("--config", "", "configuration file: [section] and key = value lines");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.get_formatter()->column_width(36);
-  add_model_options(app, settings);
+  add_model_options(app, settings, plain);
   add_server_options(app, settings, plain);
   add_scheduler_options(app, settings, plain);
   add_kv_options(app, settings, plain);

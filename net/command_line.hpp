@@ -3,6 +3,7 @@
 
 #include "actors/serving_config.hpp"
 #include "engine/cache/open_store.hpp"
+#include "engine/model/compute_device.hpp"
 #include "net/server.hpp"
 
 #include <string>
@@ -23,6 +24,7 @@ struct server_settings {
   std::string tls_certificate = "none"; ///< a file; or "none"
   std::string tls_key = "none";         ///< likewise
   std::string kernels = "auto";         ///< or the name of an instruction set
+  compute_device device;                ///< of the model; a draft model computes on the CPU
   std::string kv_type = "f16";          ///< what keys and values are rounded to: f32, f16 or int8
   int kv_tokens = 32768;                ///< positions in the KV pool, over all sequences
   std::size_t memory_budget_bytes = 0;  ///< of everything; 0: none

@@ -3,6 +3,7 @@
 #include "actors/memory_plan.hpp"
 #include "engine/cache/open_store.hpp"
 #include "engine/chat_template.hpp"
+#include "engine/cuda/cuda_backend.hpp"
 #include "engine/gguf.hpp"
 #include "engine/kernels/isa.hpp"
 #include "engine/model/footprint.hpp"
@@ -100,6 +101,22 @@ finding check_cpu(const machine_facts& machine, const server_settings& settings)
     found.state = health::poor;
     found.seen += "; model.threads asks for " + std::to_string(settings.n_threads);
     found.to_do = "More threads than CPUs wait for each other: model.threads = 0 takes one for each.";
+  }
+  return found;
+}
+
+finding check_device(const server_settings& settings) {
+  finding found{"device", health::fine, to_string(settings.device), ""};
+  if (settings.device.is_cpu())
+    return found;
+  const auto device = cuda::make_cuda_backend({settings.device.cuda});
+  found.seen = device ? found.seen + ": " + (*device)->name() : device.error();
+  if (!device) {
+    found.state = health::bad;
+    found.to_do = "model.device = cpu computes on the CPU.";
+  } else if (settings.kv_type != "f16") {
+    found.state = health::bad;
+    found.to_do = "It keeps keys and values as f16: kv.type = f16.";
   }
   return found;
 }

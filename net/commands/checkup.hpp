@@ -32,6 +32,8 @@ struct machine_facts {
 machine_facts read_machine();
 
 finding check_cpu(const machine_facts& machine, const server_settings& settings);
+/// Of the model; fine, too, where it is the CPU.
+finding check_device(const server_settings& settings);
 finding check_load(const machine_facts& machine);
 finding check_model(const server_settings& settings);
 finding check_memory(const machine_facts& machine, const server_settings& settings);

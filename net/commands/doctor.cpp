@@ -32,10 +32,10 @@ int run_doctor(int argc, const char* const* argv) {
     return *code;
   const auto& settings = std::get<server_settings>(read);
   const auto machine = read_machine();
-  std::vector<finding> found{check_cpu(machine, settings), check_load(machine),
-                             check_model(settings),        check_memory(machine, settings),
-                             check_embedder(settings),     check_store(settings),
-                             check_address(settings),      check_descriptors(machine, settings)};
+  std::vector<finding> found{
+      check_cpu(machine, settings), check_device(settings),          check_load(machine),
+      check_model(settings),        check_memory(machine, settings), check_embedder(settings),
+      check_store(settings),        check_address(settings),         check_descriptors(machine, settings)};
   for (auto& one : check_files(settings))
     found.push_back(std::move(one));
   for (const auto& one : found)

@@ -46,7 +46,7 @@ struct model_file {
 
 /// `option` is the one that named it.
 result<model_file> open_model(const std::string& name, const std::string& option, kv_type kv,
-                              const server_settings& settings) {
+                              const compute_device& device, const server_settings& settings) {
   model_file opened;
   opened.path = find_model_file(name, settings.model_folder);
   if (opened.path.empty())
@@ -63,7 +63,7 @@ result<model_file> open_model(const std::string& name, const std::string& option
   const auto footprint = footprint_of(**file, kv);
   if (!footprint)
     return failure{opened.path + ": " + footprint.error()};
-  opened.footprint = *footprint;
+  opened.footprint = device.is_cpu() ? *footprint : beside_a_device(*footprint);
   return opened;
 }
 
@@ -149,7 +149,7 @@ result<loaded_model> load_served_model(server_settings& settings) {
   if (!level)
     return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
   const auto kv = kv_type_named(settings.kv_type).value_or(kv_type::f16);
-  const auto target = open_model(settings.model, "model.path", kv, settings);
+  const auto target = open_model(settings.model, "model.path", kv, settings.device, settings);
   if (!target)
     return failure{target.error()};
   loaded_model loaded;
@@ -162,7 +162,7 @@ result<loaded_model> load_served_model(server_settings& settings) {
   std::optional<model_file> draft;
   std::vector<memory_part> others;
   if (settings.draft_model != "off") {
-    auto opened = open_model(settings.draft_model, "speculation.draft_model", kv, settings);
+    auto opened = open_model(settings.draft_model, "speculation.draft_model", kv, {}, settings);
     if (!opened)
       return failure{opened.error()};
     const auto n_shared = common_vocabulary(*target, *opened);
@@ -183,13 +183,14 @@ result<loaded_model> load_served_model(server_settings& settings) {
   if (!memory)
     return failure{target->path + ": " + memory.error()};
   loaded.memory = std::move(*memory);
-  model_options options{settings.n_threads, settings.serving.n_kv_pages, kv, *level};
+  model_options options{settings.n_threads, settings.serving.n_kv_pages, kv, *level, settings.device};
   const auto model = load_weights(*target, options);
   if (!model)
     return failure{model.error()};
   loaded.model = *model;
   if (draft) {
     options.n_kv_pages = n_draft_pages;
+    options.device = {};
     const auto drafting = load_weights(*draft, options);
     if (!drafting)
       return failure{drafting.error()};

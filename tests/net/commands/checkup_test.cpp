@@ -45,6 +45,15 @@ TEST(Checkup, TheCpuIsPoorWithoutVectorsWithSlowKernelsAndWithTooManyThreads) {
   EXPECT_EQ(check_cpu(machine_with({"portable", "avx2"}, 2), settings).state, health::poor);
 }
 
+TEST(Checkup, ADeviceThatIsNotThereIsBad) {
+  auto settings = plain_settings();
+  EXPECT_EQ(check_device(settings).state, health::fine);
+  settings.device = {77};
+  const auto found = check_device(settings);
+  EXPECT_EQ(found.state, health::bad);
+  EXPECT_NE(found.seen.find("CUDA device 77"), std::string::npos) << found.seen;
+}
+
 TEST(Checkup, ABusyMachineIsNamed) {
   auto machine = machine_with({"avx2"}, 4);
   machine.load = 0.5;
