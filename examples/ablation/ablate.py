@@ -138,10 +138,12 @@ def picture_of(table, chosen):
     groups = {}
     for n_clients in chosen.clients:
         for cell, by_clients in table.items():
-            label = f"{n_clients} client{'s' if n_clients > 1 else ''}: {cell.cache}, {cell.radix}"
+            label = (f"{n_clients} client{'s' if n_clients > 1 else ''}\n"
+                     f"response cache: {cell.cache}\nprefix cache: {cell.radix}")
             groups.setdefault(label, {})[cell.speculation] = statistics.median(one.speedup for one in by_clients[n_clients])
-    return bar_chart(f"Times the tokens/s of all off (workload {chosen.workload}); clients: response cache, prefix cache; bars: "
-                     "speculation", groups, 1)
+    return bar_chart("How many times as fast as with everything off (tokens per second; the dashed line is as fast).\n"
+                     f"Workload: {chosen.workload}; {chosen.requests} requests for each bar, {chosen.rounds} round"
+                     f"{'s' if chosen.rounds > 1 else ''}.", groups, 1, "speculation:")
 
 
 def document_of(table):
@@ -181,7 +183,7 @@ def arguments():
     parser.add_argument("--svg", type=pathlib.Path, metavar="FILE")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE")
     chosen = parser.parse_args()
-    chosen.requests = chosen.requests or (16 if chosen.quick else 48)
+    chosen.requests = chosen.requests or (32 if chosen.quick else 48)
     chosen.max_tokens = chosen.max_tokens or (48 if chosen.quick else 64)
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
     chosen.speculation = chosen.speculation or ["off", *(one for one in DRAFTERS if one != "draft_model" or chosen.draft_model)]
