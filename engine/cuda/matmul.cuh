@@ -84,18 +84,31 @@ private:
   float sums_[n_left][n_rows][tile_outputs + 1]; ///< padded against bank conflicts
 };
 
-/// Starts a kernel for quantised weights with memory for its stages, which has the sums in the end.
-template <class Exchange, tensor_type T, class... Parameters>
-void launch_product(const launch_queue& queue, void (*kernel)(Parameters...), dim3 grid,
-                    const matmul_call& call) {
-  constexpr int most_bytes =
-      std::max(most_stages * stage_layout<T>::n_bytes, static_cast<int>(sizeof(Exchange)));
+/// A block multiplies some input rows, number blockIdx.x, with the sixteen output rows of tile blockIdx.y.
+/// The memory of the stages has the sums in the end.
+template <class Product, tensor_type T>
+__global__ void __launch_bounds__(Product::dealing::n_threads)
+    multiply_quantised(const __grid_constant__ matmul_call call) {
+  extern __shared__ __align__(128) std::uint8_t memory[];
+  __shared__ copy_barrier barriers[most_stages];
+  weight_stream<T> weights{call.weights, static_cast<int>(blockIdx.y) * tile_outputs, memory, barriers};
+  weights.begin();
+  wait_for_inputs();
+  Product{call}.run(weights, *reinterpret_cast<typename Product::exchange*>(memory));
+}
+
+template <class Product, tensor_type T>
+void launch_product(const launch_queue& queue, const matmul_call& call) {
+  constexpr auto kernel = multiply_quantised<Product, T>;
+  constexpr auto exchange_bytes = static_cast<int>(sizeof(typename Product::exchange));
+  constexpr int most_bytes = std::max(most_stages * stage_layout<T>::n_bytes, exchange_bytes);
   static const auto is_allowed =
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, most_bytes);
   static_cast<void>(is_allowed); // the launch fails where it is not
   const int n_stages = stages_for(call.weights.n_in / block_values);
-  const auto n_bytes = std::max(n_stages * stage_layout<T>::n_bytes, static_cast<int>(sizeof(Exchange)));
-  launch(queue, kernel, grid, Exchange::dealing::n_threads, static_cast<std::size_t>(n_bytes), call);
+  const auto n_bytes = std::max(n_stages * stage_layout<T>::n_bytes, exchange_bytes);
+  const dim3 grid(blocks_for(call.n_rows, Product::n_rows), blocks_for(call.weights.n_out, tile_outputs));
+  launch(queue, kernel, grid, Product::dealing::n_threads, static_cast<std::size_t>(n_bytes), call);
 }
 
 /// Runs `body.operator()<T, n_sums>()` for a quantised matrix.

@@ -19,9 +19,10 @@ __device__ inline input_block load_input(const rounded_rows& x, std::ptrdiff_t p
   return {{low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w}, x.stats[place]};
 }
 
-template <tensor_type T, int n_sums, int n_rows>
+template <tensor_type T, int n_sums, int rows>
 class few_rows_product {
 public:
+  static constexpr int n_rows = rows;
   using dealing = sum_dealing<n_sums>;
   using exchange = sum_exchange<n_sums, n_rows>;
 
@@ -77,36 +78,18 @@ private:
   int warp_ = static_cast<int>(threadIdx.x) / warp_lanes;
   int of_pair_ = static_cast<int>(threadIdx.x) % warp_lanes / tile_outputs;
   int output_ = static_cast<int>(threadIdx.x) % tile_outputs; ///< of the tile
-  int first_output_ = static_cast<int>(blockIdx.x) * tile_outputs;
+  int first_output_ = static_cast<int>(blockIdx.y) * tile_outputs;
   float sums_[dealing::n_pairs][n_rows] = {};
 };
-
-template <tensor_type T, int n_sums, int n_rows>
-__global__ void __launch_bounds__(sum_dealing<n_sums>::n_threads)
-    multiply_few(const __grid_constant__ matmul_call call) {
-  extern __shared__ __align__(128) std::uint8_t memory[];
-  __shared__ copy_barrier barriers[most_stages];
-  weight_stream<T> weights{call.weights, static_cast<int>(blockIdx.x) * tile_outputs, memory, barriers};
-  weights.begin();
-  wait_for_inputs();
-  using product = few_rows_product<T, n_sums, n_rows>;
-  product{call}.run(weights, *reinterpret_cast<typename product::exchange*>(memory));
-}
-
-template <tensor_type T, int n_sums, int n_rows>
-void launch_for(const launch_queue& queue, const matmul_call& call) {
-  launch_product<sum_exchange<n_sums, n_rows>, T>(queue, multiply_few<T, n_sums, n_rows>,
-                                                  dim3(blocks_for(call.weights.n_out, tile_outputs)), call);
-}
 
 } // namespace
 
 void launch_multiply_few(const launch_queue& queue, const matmul_call& call) {
   with_sums(call.weights, [&]<tensor_type T, int n_sums>() {
     if (call.n_rows == 1)
-      launch_for<T, n_sums, 1>(queue, call);
+      launch_product<few_rows_product<T, n_sums, 1>, T>(queue, call);
     else
-      launch_for<T, n_sums, 2>(queue, call);
+      launch_product<few_rows_product<T, n_sums, 2>, T>(queue, call);
   });
 }
 

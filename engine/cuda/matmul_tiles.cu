@@ -186,33 +186,14 @@ private:
   float sums_[n_blocks_at_once][n_tiles][4] = {};
 };
 
-template <tensor_type T, int n_sums, int n_tiles>
-__global__ void __launch_bounds__(sum_dealing<n_sums>::n_threads)
-    multiply_tiles(const __grid_constant__ matmul_call call) {
-  extern __shared__ __align__(128) std::uint8_t memory[];
-  __shared__ copy_barrier barriers[most_stages];
-  weight_stream<T> weights{call.weights, static_cast<int>(blockIdx.y) * tile_outputs, memory, barriers};
-  weights.begin();
-  wait_for_inputs();
-  using product = tile_product<T, n_sums, n_tiles>;
-  product{call}.run(weights, *reinterpret_cast<typename product::exchange*>(memory));
-}
-
-template <tensor_type T, int n_sums, int n_tiles>
-void launch_for(const launch_queue& queue, const matmul_call& call) {
-  const dim3 grid(blocks_for(call.n_rows, n_tiles * tile_rows), blocks_for(call.weights.n_out, tile_outputs));
-  launch_product<sum_exchange<n_sums, n_tiles * tile_rows>, T>(queue, multiply_tiles<T, n_sums, n_tiles>,
-                                                               grid, call);
-}
-
 } // namespace
 
 void launch_multiply_tiles(const launch_queue& queue, const matmul_call& call) {
   with_sums(call.weights, [&]<tensor_type T, int n_sums>() {
     if (call.n_rows <= tile_rows)
-      launch_for<T, n_sums, 1>(queue, call);
+      launch_product<tile_product<T, n_sums, 1>, T>(queue, call);
     else
-      launch_for<T, n_sums, 2>(queue, call);
+      launch_product<tile_product<T, n_sums, 2>, T>(queue, call);
   });
 }
 
