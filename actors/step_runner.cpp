@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <numeric>
 #include <optional>
 
@@ -109,6 +110,10 @@ void step_runner::collect(const planned_sequence& rows) {
   of_model.wants_choices = wants_choices(rows);
   if (!rows.draft_parents.empty())
     of_model.parents = parents_.emplace_back(parents_of_rows(rows));
+  if (!rows.samples)
+    return;
+  if (auto& policy = policies_[policy_name(rows)]; !policy)
+    policy = make_acceptance_policy(policy_name(rows));
 }
 
 step_result step_runner::run(const step_plan& plan) {
@@ -116,7 +121,6 @@ step_result step_runner::run(const step_plan& plan) {
   parents_.clear();
   for (const auto& rows : plan.sequences)
     collect(rows);
-  scratch_.resize(static_cast<std::size_t>(model_->vocabulary_size()));
 
   step_result result;
   result.step = plan.step;
@@ -126,15 +130,16 @@ step_result step_runner::run(const step_plan& plan) {
   for (const auto& rows : plan.sequences)
     if (!rows.turns.empty())
       model_->turn(rows.turns);
+  result.outcomes.resize(plan.sequences.size());
   if (!batch_.empty())
-    model_->forward_each(batch_, [&](std::size_t sequence, const row_outputs& outputs) {
+    model_->forward_each(batch_, [&](std::size_t first, std::span<const row_outputs> outputs) {
       const auto read = std::chrono::steady_clock::now();
-      const auto& rows = plan.sequences[sequence];
-      const auto& outcome = result.outcomes.emplace_back(verify(rows, outputs));
-      if (!rows.draft_parents.empty())
-        model_->keep(sequence, n_committed_rows(rows) - 1 + outcome.rows.back());
+      verify(plan, first, outputs, result.outcomes);
       result.sampling_us += us_since(read);
     });
+  for (std::size_t i = 0; i < plan.sequences.size(); ++i)
+    if (const auto& rows = plan.sequences[i]; !rows.draft_parents.empty())
+      model_->keep(i, n_committed_rows(rows) - 1 + result.outcomes[i].rows.back());
   result.forward_us = us_since(start) - result.sampling_us;
   for (const auto& wish : plan.saves)
     result.saved.push_back(save(wish));
@@ -142,7 +147,7 @@ step_result step_runner::run(const step_plan& plan) {
 }
 
 void step_runner::rest() {
-  scratch_ = {};
+  scratch_.give_back();
   model_->rest();
 }
 
@@ -152,16 +157,32 @@ saved_page step_runner::save(const page_save& wish) const {
   return {wish.claim, bytes};
 }
 
-const acceptance_policy& step_runner::policy_for(const planned_sequence& rows) {
+std::string step_runner::policy_name(const planned_sequence& rows) const {
   const auto& of_sampled = rows.acceptance.empty() ? acceptance_ : rows.acceptance;
-  const auto name = rows.sampling->temperature == 0 ? std::string{"greedy"} : of_sampled;
-  auto& policy = policies_[name];
-  if (!policy)
-    policy = make_acceptance_policy(name);
-  return *policy;
+  return rows.sampling->temperature == 0 ? std::string{"greedy"} : of_sampled;
 }
 
-sequence_outcome step_runner::verify(const planned_sequence& rows, const row_outputs& outputs) {
+void step_runner::verify(const step_plan& plan, std::size_t first, std::span<const row_outputs> outputs,
+                         std::vector<sequence_outcome>& outcomes) {
+  std::exception_ptr thrown; // to be thrown in the verifier's own thread
+  std::mutex mutex;
+  model_->share_out(static_cast<int>(outputs.size()), [&](int part) {
+    const auto i = static_cast<std::size_t>(part);
+    try {
+      scratch_.lend(static_cast<std::size_t>(model_->vocabulary_size()), [&](std::span<float> scratch) {
+        outcomes[first + i] = verify(plan.sequences[first + i], outputs[i], scratch);
+      });
+    } catch (...) {
+      const std::lock_guard hold{mutex};
+      thrown = std::current_exception();
+    }
+  });
+  if (thrown)
+    std::rethrow_exception(thrown);
+}
+
+sequence_outcome step_runner::verify(const planned_sequence& rows, const row_outputs& outputs,
+                                     std::span<float> scratch) const {
   sequence_outcome outcome;
   outcome.id = rows.id;
   if (!rows.samples)
@@ -179,9 +200,9 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, const row_out
   row_grammars grammars{rows.grammar, draft};
   const auto allowed_logits = [&](int row) {
     const auto raw = row_logits(row);
-    std::copy(raw.begin(), raw.end(), scratch_.begin());
-    outcome.grammar_failed |= !grammars.apply(row, scratch_);
-    return std::span{scratch_};
+    std::copy(raw.begin(), raw.end(), scratch.begin());
+    outcome.grammar_failed |= !grammars.apply(row, scratch);
+    return scratch;
   };
   const auto target_row = [&](int row) {
     if (!outputs.choices.empty())
@@ -198,7 +219,7 @@ sequence_outcome step_runner::verify(const planned_sequence& rows, const row_out
   for (int row = 0; row <= rows.n_draft && rows.n_successors > 0; ++row)
     outcome.successors.push_back({rows.tokens[static_cast<std::size_t>(n_committed_rows(rows) - 1 + row)],
                                   likeliest(row_logits(row), rows.n_successors)});
-  auto verdict = policy_for(rows).decide(draft, target_row, coins);
+  auto verdict = policies_.at(policy_name(rows))->decide(draft, target_row, coins);
   outcome.n_accepted = verdict.n_accepted();
   outcome.tokens = std::move(verdict.tokens);
   outcome.rows = std::move(verdict.rows);

@@ -7,10 +7,41 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
+#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace souffleur {
+
+/// Rows of logits for whoever verifies, as many as do so at once.
+class scratch_rows {
+public:
+  /// Calls use(row), a span of `n` floats that is nobody else's meanwhile.
+  template <class Use>
+  void lend(std::size_t n, const Use& use) {
+    auto row = take();
+    row.resize(n);
+    use(std::span{row});
+    const std::lock_guard hold{mutex_};
+    free_.push_back(std::move(row));
+  }
+  void give_back() { free_ = {}; }
+
+private:
+  std::vector<float> take() {
+    const std::lock_guard hold{mutex_};
+    if (free_.empty())
+      return {};
+    auto row = std::move(free_.back());
+    free_.pop_back();
+    return row;
+  }
+
+  std::mutex mutex_;
+  std::vector<std::vector<float>> free_;
+};
 
 /// Keeps no state of any sequence; a step's result depends on the plan and the model's KV alone.
 class step_runner {
@@ -27,9 +58,13 @@ public:
 
 private:
   saved_page save(const page_save& wish) const;
-  const acceptance_policy& policy_for(const planned_sequence& rows);
+  std::string policy_name(const planned_sequence& rows) const;
   void collect(const planned_sequence& rows);
-  sequence_outcome verify(const planned_sequence& rows, const row_outputs& outputs);
+  /// Of the sequences [first, first + outputs.size()) of `plan`, side by side.
+  void verify(const step_plan& plan, std::size_t first, std::span<const row_outputs> outputs,
+              std::vector<sequence_outcome>& outcomes);
+  sequence_outcome verify(const planned_sequence& rows, const row_outputs& outputs,
+                          std::span<float> scratch) const;
 
   std::shared_ptr<language_model> model_;
   std::vector<token_id> end_tokens_;
@@ -37,7 +72,7 @@ private:
   std::map<std::string, std::unique_ptr<acceptance_policy>> policies_; ///< that were needed so far
   std::vector<sequence_rows> batch_;
   std::vector<std::vector<int>> parents_; ///< of those in batch_ whose drafts are trees
-  std::vector<float> scratch_;            ///< (vocabulary,)
+  scratch_rows scratch_;
 };
 
 } // namespace souffleur

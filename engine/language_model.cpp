@@ -13,11 +13,18 @@ void language_model::forward_each(std::span<const sequence_rows> batch, const ou
     n += size_of(rows);
   std::vector<float> logits(n);
   forward(batch, logits);
+  std::vector<row_outputs> outputs;
   std::span<const float> rest = logits;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    read(i, {rest.first(size_of(batch[i]))});
-    rest = rest.subspan(size_of(batch[i]));
+  for (const auto& rows : batch) {
+    outputs.push_back({rest.first(size_of(rows))});
+    rest = rest.subspan(size_of(rows));
   }
+  read(0, outputs);
+}
+
+void language_model::share_out(int n_parts, const std::function<void(int part)>& task) {
+  for (int part = 0; part < n_parts; ++part)
+    task(part);
 }
 
 } // namespace souffleur

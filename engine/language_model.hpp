@@ -52,8 +52,8 @@ struct row_outputs {
   std::span<const token_id> choices = {};
 };
 
-/// Is told batch[sequence]'s outputs; they are gone after the call.
-using output_reader = std::function<void(std::size_t sequence, const row_outputs& outputs)>;
+/// Is told the outputs of batch[first], batch[first + 1], ...; they are gone after the call.
+using output_reader = std::function<void(std::size_t first, std::span<const row_outputs> outputs)>;
 
 /// A target or draft model with its own KV pool. One thread calls `forward` at a time.
 ///
@@ -70,9 +70,12 @@ public:
   virtual const std::string& fingerprint() const = 0;
   /// `logits` is (sum of n_logit_rows, vocabulary_size), row-major, in batch order.
   virtual void forward(std::span<const sequence_rows> batch, std::span<float> logits) = 0;
-  /// The same for `read`, of one sequence after the other. What a model overrides this for is memory, room
+  /// The same for `read`, of some sequences after the others. What a model overrides this for is memory, room
   /// for some sequences' logits instead of all, and what need not leave a device.
   virtual void forward_each(std::span<const sequence_rows> batch, const output_reader& read);
+  /// Calls task(part) for each part in [0, n_parts), on the threads that compute, and waits for all; from
+  /// within `read`, too. A task does not throw.
+  virtual void share_out(int n_parts, const std::function<void(int part)>& task);
   /// Gives back the memory that only steps need; the next one makes it again.
   virtual void rest() {}
   /// In the pages of the last call's sequence `sequence`, whose rows were a tree, the keys and values of the

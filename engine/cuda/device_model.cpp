@@ -1,6 +1,7 @@
 #include "engine/cuda/device_model.hpp"
 
 #include "engine/cuda/decoder.hpp"
+#include "engine/kernels/thread_team.hpp"
 #include "engine/step_rows.hpp"
 
 #include <algorithm>
@@ -38,10 +39,10 @@ int shape_size(int n, int most) {
 class device_model final : public language_model {
 public:
   device_model(std::unique_ptr<backend> device, std::unique_ptr<decoder> steps, std::string fingerprint,
-               const decoder_limits& limits, int n_kv_pages)
+               const decoder_limits& limits, const model_options& options)
       : device_(std::move(device)), decoder_(std::move(steps)), fingerprint_(std::move(fingerprint)),
         page_format_(std::string{fingerprint_}.append("-").append(page_version)), limits_(limits),
-        n_pages_(n_kv_pages), rows_(n_kv_pages) {}
+        n_pages_(options.n_kv_pages), team_(options.n_threads), rows_(options.n_kv_pages) {}
 
   ~device_model() override { device_->enter(); }
 
@@ -64,12 +65,17 @@ public:
       return choose_each(batch, read);
     auto logits = room_for(n_logit_rows(batch) * static_cast<std::size_t>(vocabulary_size()));
     forward(batch, logits);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const auto size = n_logit_rows(batch.subspan(i, 1)) * static_cast<std::size_t>(vocabulary_size());
-      read(i, {logits.first(size)});
+    outputs_.clear();
+    for (const auto& rows : batch) {
+      const auto size =
+          static_cast<std::size_t>(rows.n_logit_rows) * static_cast<std::size_t>(vocabulary_size());
+      outputs_.push_back({logits.first(size)});
       logits = logits.subspan(size);
     }
+    read(0, outputs_);
   }
+
+  void share_out(int n_parts, const std::function<void(int)>& task) override { team_.run(n_parts, task); }
 
   void rest() override {
     device_->enter();
@@ -135,11 +141,13 @@ private:
       choices_.insert(choices_.end(), some.begin(), some.end());
     });
     std::span<const token_id> choices = choices_;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const auto n = static_cast<std::size_t>(batch[i].n_logit_rows);
-      read(i, {{}, choices.first(n)});
+    outputs_.clear();
+    for (const auto& rows : batch) {
+      const auto n = static_cast<std::size_t>(rows.n_logit_rows);
+      outputs_.push_back({{}, choices.first(n)});
       choices = choices.subspan(n);
     }
+    read(0, outputs_);
   }
 
   void copy_pages(std::span<const page_turn> copies) {
@@ -218,26 +226,27 @@ private:
   std::string page_format_;
   decoder_limits limits_;
   int n_pages_;
+  thread_team team_; ///< of the host, for share_out()
   step_rows rows_;
   std::vector<bool> is_sampled_; ///< (n_rows,)
   row_batch part_;
   std::vector<int> number_of_line_; ///< in part_; -1: not there
   std::vector<token_id> choices_;
+  std::vector<row_outputs> outputs_;
   std::shared_ptr<std::byte> logits_;
   std::size_t n_logits_ = 0;
 };
 
 } // namespace
 
-result<std::shared_ptr<language_model>> make_device_model(const gguf_file& file,
-                                                          const transformer_config& config,
-                                                          std::string fingerprint, int n_kv_pages,
-                                                          std::unique_ptr<backend> device) {
+result<std::shared_ptr<language_model>>
+make_device_model(const gguf_file& file, const transformer_config& config, std::string fingerprint,
+                  const model_options& options, std::unique_ptr<backend> device) {
   decoder_limits limits;
-  limits.n_places = std::min(config.n_context, n_kv_pages * page_tokens);
+  limits.n_places = std::min(config.n_context, options.n_kv_pages * page_tokens);
   limits.n_rows = rows_at_once(config, limits.n_places);
   limits.n_lines = limits.n_rows + n_scratch_pages;
-  limits.n_pages = n_kv_pages + n_scratch_pages;
+  limits.n_pages = options.n_kv_pages + n_scratch_pages;
   std::set<const gguf_tensor*> taken;
   const auto find = [&](std::string_view name) {
     const auto* tensor = file.find_tensor(name);
@@ -253,7 +262,7 @@ result<std::shared_ptr<language_model>> make_device_model(const gguf_file& file,
   if (const auto error = device->take_error(); !error.empty())
     return failure{device->name() + ": " + error};
   return std::shared_ptr<language_model>{std::make_shared<device_model>(
-      std::move(device), std::move(*loaded), std::move(fingerprint), limits, n_kv_pages)};
+      std::move(device), std::move(*loaded), std::move(fingerprint), limits, options)};
 }
 
 } // namespace souffleur::cuda

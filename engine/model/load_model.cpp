@@ -174,7 +174,7 @@ load_on_device(const gguf_file& file, const transformer_config& config, const mo
   auto device = cuda::make_cuda_backend({options.device.cuda});
   if (!device)
     return failure{device.error()};
-  return cuda::make_device_model(file, config, fingerprint_of(file).append("-cuda"), options.n_kv_pages,
+  return cuda::make_device_model(file, config, fingerprint_of(file).append("-cuda"), options,
                                  std::move(*device));
 }
 

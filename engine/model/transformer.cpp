@@ -205,13 +205,17 @@ public:
       while (i < batch.size() && n + batch[i].n_logit_rows <= logit_rows_at_once);
       auto logits = logits_.take(static_cast<std::size_t>(n) * vocabulary);
       project(std::exchange(first, first + n), n, logits.data());
+      outputs_.clear();
       for (auto j = begin; j < i; ++j) {
         const auto size = static_cast<std::size_t>(batch[j].n_logit_rows) * vocabulary;
-        read(j, {logits.first(size)});
+        outputs_.push_back({logits.first(size)});
         logits = logits.subspan(size);
       }
+      read(begin, outputs_);
     }
   }
+
+  void share_out(int n_parts, const std::function<void(int)>& task) override { team_.run(n_parts, task); }
 
   void rest() override {
     step_ = {};
@@ -398,6 +402,7 @@ private:
   at::Tensor attended_heads_;  ///< step_.attended as (n_rows, n_heads, head_dim)
   std::vector<float> sampled_; ///< (rows that sample, n_hidden)
   lazy_floats logits_;         ///< of the sequences that forward_each is at
+  std::vector<row_outputs> outputs_;
 };
 
 } // namespace

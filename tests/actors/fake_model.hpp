@@ -102,13 +102,15 @@ public:
 
   /// Who wants only choices gets nothing else.
   void forward_each(std::span<const sequence_rows> batch, const output_reader& read) override {
-    language_model::forward_each(batch, [&](std::size_t sequence, const row_outputs& outputs) {
-      if (!batch[sequence].wants_choices)
-        return read(sequence, outputs);
-      std::vector<token_id> choices;
-      for (std::size_t at = 0; at < outputs.logits.size(); at += fake_vocabulary)
-        choices.push_back(argmax(outputs.logits.subspan(at, fake_vocabulary)));
-      read(sequence, {{}, choices});
+    language_model::forward_each(batch, [&](std::size_t, std::span<const row_outputs> outputs) {
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        std::vector<token_id> choices;
+        const auto& logits = outputs[i].logits;
+        for (std::size_t at = 0; at < logits.size(); at += fake_vocabulary)
+          choices.push_back(argmax(logits.subspan(at, fake_vocabulary)));
+        const auto told = batch[i].wants_choices ? row_outputs{{}, choices} : outputs[i];
+        read(i, {&told, 1});
+      }
     });
   }
 

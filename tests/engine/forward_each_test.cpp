@@ -52,7 +52,7 @@ struct random_batch {
 std::vector<float> told(language_model& model, const random_batch& batch) {
   std::vector<float> all;
   std::size_t next = 0;
-  model.forward_each(batch.rows, [&](std::size_t sequence, const row_outputs& outputs) {
+  for_each_output(model, batch.rows, [&](std::size_t sequence, const row_outputs& outputs) {
     const auto logits = outputs.logits;
     RC_ASSERT(sequence == next++);
     RC_ASSERT(logits.size() == static_cast<std::size_t>(batch.n_logit_rows[sequence]) *

@@ -1,6 +1,7 @@
 // Small models with made-up weights: the same as those of tests/golden/make_tiny_models.py.
 #pragma once
 
+#include "engine/language_model.hpp"
 #include "tests/engine/tiny_gguf.hpp"
 
 #include <cmath>
@@ -108,6 +109,15 @@ inline tiny_gguf tiny_gemma3(int window, const tiny_sizes& sizes = {}) {
   file.id("gemma3.attention.sliding_window_pattern", 3);
   file.text("gemma3.rope.scaling.type", "linear").number("gemma3.rope.scaling.factor", 4);
   return file.remove_tensor("output.weight");
+}
+
+/// One sequence's outputs at a time.
+template <class Read>
+void for_each_output(language_model& model, std::span<const sequence_rows> batch, const Read& read) {
+  model.forward_each(batch, [&](std::size_t first, std::span<const row_outputs> outputs) {
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      read(first + i, outputs[i]);
+  });
 }
 
 } // namespace souffleur::testing
