@@ -60,6 +60,7 @@ struct norm_call {
   int n_rows = 0;
   int n = 0;             ///< with a weight most_norm_values at most
   activation_rows out{}; ///< (n_rows, n)
+  bool accumulate = false; ///< out.rows +=; nothing is rounded then
 };
 
 /// One layer's keys and values, of a page both (n_kv_heads, page_tokens, head_dim) halves. A page is one
@@ -101,6 +102,9 @@ struct store_call {
   const std::int32_t* copies = nullptr; ///< (n_copies, 2): rows, and other lines where they are stored, too
   int n_copies = 0;
   kv_pages kv{};
+  const float* q_norm = nullptr; ///< (head_dim,): queries and keys are normed by head before; null: not
+  const float* k_norm = nullptr;
+  float epsilon = 0;
 };
 
 /// The keys of a page are turned on by one angle. Source: StreamingLLM (arXiv 2309.17453), its sinks.
@@ -187,8 +191,9 @@ public:
   /// Waits, too. What went wrong since the last call; empty: nothing.
   virtual std::string take_error() = 0;
 
-  /// x (n_rows, n_in) = rows `tokens` of the weights.
-  virtual void embed(const device_matrix& weights, const std::int32_t* tokens, int n_rows, float* x) = 0;
+  /// x (n_rows, n_in) = scale * rows `tokens` of the weights.
+  virtual void embed(const device_matrix& weights, const std::int32_t* tokens, int n_rows, float scale,
+                     float* x) = 0;
   virtual void normalise(const norm_call& call) = 0;
   virtual void multiply(const matmul_call& call) = 0;
   virtual void rotate_and_store(const store_call& call) = 0;

@@ -77,8 +77,9 @@ public:
                                : std::string{cudaGetErrorName(code)} + ": " + cudaGetErrorString(code);
   }
 
-  void embed(const device_matrix& weights, const std::int32_t* tokens, int n_rows, float* x) override {
-    launch_embed(queue_, weights, tokens, n_rows, x);
+  void embed(const device_matrix& weights, const std::int32_t* tokens, int n_rows, float scale,
+             float* x) override {
+    launch_embed(queue_, weights, tokens, n_rows, scale, x);
   }
   void normalise(const norm_call& call) override { launch_normalise(queue_, call); }
   void multiply(const matmul_call& call) override { launch_multiply(queue_, call); }

@@ -184,8 +184,6 @@ private:
 result<std::unique_ptr<decoder>> decoder::load(const transformer_config& config, const tensor_finder& find,
                                                const decoder_limits& limits, backend& device) {
   const auto& c = config;
-  if (c.has_qk_norm || c.has_norms_after_parts || c.embedding_scale != 1)
-    return failure{"further norms and scaled embeddings: have no kernels yet"};
   if (c.head_dim != 32 && c.head_dim != 64 && c.head_dim != 128 && c.head_dim != 256)
     return failure{"heads of " + std::to_string(c.head_dim) + " values: have no kernels yet"};
   if (c.n_hidden > most_norm_values)
@@ -210,6 +208,14 @@ result<std::unique_ptr<decoder>> decoder::load(const transformer_config& config,
     layer one{};
     one.attention_norm = in.vector(name("attn_norm.weight"), c.n_hidden);
     one.feed_forward_norm = in.vector(name("ffn_norm.weight"), c.n_hidden);
+    if (c.has_qk_norm) {
+      one.q_norm = in.vector(name("attn_q_norm.weight"), c.head_dim);
+      one.k_norm = in.vector(name("attn_k_norm.weight"), c.head_dim);
+    }
+    if (c.has_norms_after_parts) {
+      one.norm_after_attention = in.vector(name("post_attention_norm.weight"), c.n_hidden);
+      one.norm_after_feed_forward = in.vector(name("post_ffw_norm.weight"), c.n_hidden);
+    }
     one.qkv = in.matrices({{name("attn_q.weight"), q_size, is_paired},
                            {name("attn_k.weight"), kv_size, is_paired},
                            {name("attn_v.weight"), kv_size}},
@@ -290,6 +296,8 @@ void decoder::allocate_step() {
   const int q_size = config_.n_heads * config_.head_dim;
   const auto widest = size(std::max({config_.n_hidden, q_size, config_.n_feed_forward}));
   x_ = allocate<float>(n_rows * size(config_.n_hidden));
+  if (config_.has_norms_after_parts)
+    addend_ = allocate<float>(n_rows * size(config_.n_hidden));
   normed_ = allocate<float>(n_rows * size(config_.n_hidden));
   qkv_ = allocate<float>(n_rows * size(q_size + 2 * config_.n_kv_heads * config_.head_dim));
   attended_ = allocate<float>(n_rows * size(q_size));
@@ -362,7 +370,7 @@ activation_rows decoder::input_of(const linear& weights, float* rows) const {
 }
 
 void decoder::queue_step() {
-  device_.embed(embedding_, tokens_, batch_.n_rows(), x_);
+  device_.embed(embedding_, tokens_, batch_.n_rows(), static_cast<float>(config_.embedding_scale), x_);
   for (const auto& layer : layers_) {
     attention_block(layer);
     feed_forward_block(layer);
@@ -390,7 +398,10 @@ void decoder::attention_block(const layer& layer) {
                             .rows = places(),
                             .copies = copies_,
                             .n_copies = static_cast<int>(batch_.copies.size() / 2),
-                            .kv = layer.kv});
+                            .kv = layer.kv,
+                            .q_norm = layer.q_norm,
+                            .k_norm = layer.k_norm,
+                            .epsilon = config_.norm_epsilon});
   const auto attended = input_of(layer.attention_output, attended_);
   device_.attend({.qkv = qkv_,
                   .n_heads = config_.n_heads,
@@ -403,8 +414,7 @@ void decoder::attention_block(const layer& layer) {
                   .kv = layer.kv,
                   .workspace = workspace_,
                   .out = attended});
-  multiply(layer.attention_output, attended,
-           {.n_rows = n_rows, .y = x_, .y_stride = config_.n_hidden, .accumulate = true});
+  add_to_x(layer.attention_output, attended, layer.norm_after_attention);
 }
 
 void decoder::feed_forward_block(const layer& layer) {
@@ -420,8 +430,23 @@ void decoder::feed_forward_block(const layer& layer) {
   if (layer.down.reads_rounded)
     device_.normalise(
         {.x = activated_, .n_rows = n_rows, .n = config_.n_feed_forward, .out = {nullptr, rounded_}});
-  multiply(layer.down, activated,
-           {.n_rows = n_rows, .y = x_, .y_stride = config_.n_hidden, .accumulate = true});
+  add_to_x(layer.down, activated, layer.norm_after_feed_forward);
+}
+
+/// x += part W^T, which is normed first where the architecture does so.
+void decoder::add_to_x(const linear& weights, const activation_rows& part, const float* norm_after) {
+  const int n_rows = batch_.n_rows();
+  const bool is_direct = norm_after == nullptr;
+  multiply(weights, part,
+           {.n_rows = n_rows, .y = is_direct ? x_ : addend_, .y_stride = config_.n_hidden, .accumulate = is_direct});
+  if (!is_direct)
+    device_.normalise({.x = addend_,
+                       .weight = norm_after,
+                       .epsilon = config_.norm_epsilon,
+                       .n_rows = n_rows,
+                       .n = config_.n_hidden,
+                       .out = {x_, {}},
+                       .accumulate = true});
 }
 
 void decoder::normalise(const float* weight, const linear& reader, const std::int32_t* from_rows,

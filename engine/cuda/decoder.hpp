@@ -43,8 +43,8 @@ using tensor_finder = std::function<const gguf_tensor*(std::string_view name)>;
 /// Not for several threads at once. REQUIRES: the backend outlives it.
 class decoder {
 public:
-  /// The error names the tensor or the setting that is not supported: architectures with further norms, types
-  /// without a layout, gate and up of different types.
+  /// The error names the tensor or the setting that is not supported: types without a layout, gate and up of
+  /// different types, other sizes of heads.
   static result<std::unique_ptr<decoder>> load(const transformer_config& config, const tensor_finder& find,
                                                const decoder_limits& limits, backend& device);
 
@@ -89,6 +89,8 @@ private:
   struct layer {
     const float* attention_norm;
     const float* feed_forward_norm;
+    const float *q_norm, *k_norm;                                ///< null: none
+    const float *norm_after_attention, *norm_after_feed_forward; ///< likewise
     linear qkv, attention_output, gate_up, down;
     kv_pages kv;
     std::size_t rope; ///< which of ropes_
@@ -130,6 +132,7 @@ private:
   void feed_forward_block(const layer& layer);
   void normalise(const float* weight, const linear& reader, const std::int32_t* from_rows, int n_rows);
   void multiply(const linear& weights, const activation_rows& x, matmul_call call);
+  void add_to_x(const linear& weights, const activation_rows& part, const float* norm_after);
 
   transformer_config config_;
   decoder_limits limits_;
@@ -155,6 +158,7 @@ private:
   const row_tile* tiles_;
   std::int32_t *choices_, *history_ = nullptr;
   std::uint16_t* pages_;
+  float *addend_ = nullptr; ///< what a part adds to x, where it is normed first
   float *x_, *normed_, *qkv_, *attended_, *activated_, *workspace_, *logits_;
   rounded_rows rounded_;
   std::uint64_t* choice_keys_;

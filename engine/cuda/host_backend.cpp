@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <limits>
 #include <span>
 #include <vector>
@@ -39,8 +40,10 @@ void round_row(const float* x, int n, int row, const rounded_rows& out) {
   }
 }
 
-void put_row(const float* x, int n, int row, const activation_rows& out) {
-  if (out.rows)
+void put_row(const float* x, int n, int row, const activation_rows& out, bool accumulate = false) {
+  if (accumulate)
+    std::transform(x, x + n, out.rows + std::ptrdiff_t{row} * n, out.rows + std::ptrdiff_t{row} * n, std::plus{});
+  else if (out.rows)
     std::copy_n(x, n, out.rows + std::ptrdiff_t{row} * n);
   if (out.rounded.quants)
     round_row(x, n, row, out.rounded);
@@ -137,6 +140,22 @@ turned_pair turned(const float* head, int i, int half, float cosine, float sine)
   const float a = head[i];
   const float b = head[i + half];
   return {fmaf(a, cosine, -(b * sine)), fmaf(a, sine, b * cosine)};
+}
+
+/// A head (2 half,) is divided by its rms and multiplied with `weight`; null: it stays.
+void norm_head(float* head, int half, const float* weight, float epsilon) {
+  if (weight == nullptr)
+    return;
+  float total = 0;
+  for (int first = 0; first < half; first += warp_lanes) {
+    float sums[warp_lanes] = {};
+    for (int i = first; i < std::min(half, first + warp_lanes); ++i)
+      sums[i - first] = fmaf(head[i + half], head[i + half], head[i] * head[i]);
+    total += sum_in_pairs(sums);
+  }
+  const float factor = 1.0F / sqrtf(total / static_cast<float>(2 * half) + epsilon);
+  for (int i = 0; i < 2 * half; ++i)
+    head[i] = head[i] * factor * weight[i];
 }
 
 /// Of one row, head and part: exponentials relative to the largest score, their sum, and the values weighted
@@ -270,9 +289,11 @@ public:
   }
   std::string take_error() override { return {}; }
 
-  void embed(const device_matrix& weights, const std::int32_t* tokens, int n_rows, float* x) override {
+  void embed(const device_matrix& weights, const std::int32_t* tokens, int n_rows, float scale,
+             float* x) override {
     for (int row = 0; row < n_rows; ++row)
       unpack_for(weights.type)(weights, tokens[row], x + std::ptrdiff_t{row} * weights.n_in);
+    std::for_each_n(x, std::ptrdiff_t{n_rows} * weights.n_in, [&](float& value) { value *= scale; });
   }
 
   void normalise(const norm_call& call) override {
@@ -282,7 +303,7 @@ public:
       const float factor = call.weight ? norm_factor(x, call.n, call.epsilon) : 1.0F;
       for (int k = 0; k < call.n; ++k)
         row[static_cast<std::size_t>(k)] = call.weight ? x[k] * factor * call.weight[k] : x[k];
-      put_row(row.data(), call.n, i, call.out);
+      put_row(row.data(), call.n, i, call.out, call.accumulate);
     }
   }
 
@@ -370,6 +391,7 @@ private:
   static void turn(const store_call& call, int row, int head) {
     const int half = call.kv.head_dim / 2;
     float* at = head_of(call, row, head);
+    norm_head(at, half, call.q_norm, call.epsilon);
     const std::ptrdiff_t angle = angle_of(call, row);
     for (int i = 0; i < half; ++i) {
       const auto pair = turned(at, i, half, call.cosines[angle + i], call.sines[angle + i]);
@@ -395,10 +417,12 @@ private:
     for (int head = 0; head < call.kv.n_kv_heads; ++head) {
       const std::ptrdiff_t to = page * call.kv.page_stride +
                                 (std::ptrdiff_t{head} * page_tokens + place % page_tokens) * call.kv.head_dim;
-      const float* key = head_of(call, row, call.n_heads + head);
+      const float* raw = head_of(call, row, call.n_heads + head);
+      std::vector<float> key(raw, raw + call.kv.head_dim);
+      norm_head(key.data(), half, call.k_norm, call.epsilon);
       const float* value = head_of(call, row, call.n_heads + call.kv.n_kv_heads + head);
       for (int i = 0; i < half; ++i) {
-        const auto pair = turned(key, i, half, call.cosines[angle + i], call.sines[angle + i]);
+        const auto pair = turned(key.data(), i, half, call.cosines[angle + i], call.sines[angle + i]);
         call.kv.keys[to + i] = half_of(pair.first);
         call.kv.keys[to + half + i] = half_of(pair.second);
         call.kv.values[to + i] = half_of(value[i]);

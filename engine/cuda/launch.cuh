@@ -81,7 +81,7 @@ __device__ inline void round_block(float x, int row, int block, int n_blocks, co
 
 // The kernels' launchers, one file each.
 void launch_embed(const launch_queue& queue, const device_matrix& weights, const std::int32_t* tokens,
-                  int n_rows, float* x);
+                  int n_rows, float scale, float* x);
 void launch_normalise(const launch_queue& queue, const norm_call& call);
 void launch_multiply(const launch_queue& queue, const matmul_call& call);
 void launch_rotate_and_store(const launch_queue& queue, const store_call& call);

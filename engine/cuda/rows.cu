@@ -1,6 +1,8 @@
 // Kernels over single rows: embedding, norm and rounding, rope with the write of keys and values.
 #include "engine/cuda/launch.cuh"
 
+#include <algorithm>
+
 namespace souffleur::cuda {
 
 namespace {
@@ -10,7 +12,8 @@ constexpr int norm_threads = 512;
 static_assert(most_norm_values % norm_threads == 0);
 
 template <tensor_type T>
-__global__ void embed_quantised(const device_matrix weights, const std::int32_t* tokens, float* x) {
+__global__ void embed_quantised(const device_matrix weights, const std::int32_t* tokens, float scale,
+                                float* x) {
   wait_for_inputs();
   const int row = static_cast<int>(blockIdx.x);
   for (int b = static_cast<int>(threadIdx.x); b < weights.n_in / block_values; b += row_threads) {
@@ -18,7 +21,7 @@ __global__ void embed_quantised(const device_matrix weights, const std::int32_t*
     float* out = x + static_cast<std::ptrdiff_t>(row) * weights.n_in + b * block_values;
     SOUFFLEUR_UNROLL
     for (int i = 0; i < block_values; ++i)
-      out[i] = weight_of<T>(block, i);
+      out[i] = weight_of<T>(block, i) * scale;
   }
 }
 
@@ -26,13 +29,13 @@ __device__ inline float float_of(float value) { return value; }
 __device__ inline float float_of(__half value) { return __half2float(value); }
 
 template <class Real>
-__global__ void embed_real(const device_matrix weights, const std::int32_t* tokens, float* x) {
+__global__ void embed_real(const device_matrix weights, const std::int32_t* tokens, float scale, float* x) {
   wait_for_inputs();
   const int row = static_cast<int>(blockIdx.x);
   const auto* from =
       reinterpret_cast<const Real*>(weights.quants) + static_cast<std::ptrdiff_t>(tokens[row]) * weights.n_in;
   for (int k = static_cast<int>(threadIdx.x); k < weights.n_in; k += row_threads)
-    x[static_cast<std::ptrdiff_t>(row) * weights.n_in + k] = float_of(from[k]);
+    x[static_cast<std::ptrdiff_t>(row) * weights.n_in + k] = float_of(from[k]) * scale;
 }
 
 __device__ void put_value(float value, int row, int k, int n, const activation_rows& out) {
@@ -79,8 +82,13 @@ __global__ void __launch_bounds__(norm_threads) normalise_rows(const __grid_cons
   SOUFFLEUR_UNROLL
   for (int i = 0; i < held; ++i) {
     const int k = thread + i * norm_threads;
-    if (k - k % warp_lanes < call.n) // the whole warp
-      put_value(values[i] * factor * weights[i], row, k, call.n, call.out);
+    if (k - k % warp_lanes >= call.n) // the whole warp
+      continue;
+    const float value = values[i] * factor * weights[i];
+    if (!call.accumulate)
+      put_value(value, row, k, call.n, call.out);
+    else if (k < call.n)
+      call.out.rows[static_cast<std::ptrdiff_t>(row) * call.n + k] += value;
   }
 }
 
@@ -95,8 +103,23 @@ __global__ void take_rows(const __grid_constant__ norm_call call) {
   put_value(k < call.n ? x[k] : 0, row, k, call.n, call.out);
 }
 
-/// A block has a head of a row, or of a copy; a thread has the pair (i, i + half). Keys are turned on their
-/// way to the pages, so that a row can be stored several times.
+constexpr int most_head_pairs = 128;
+
+/// By what a head is multiplied that is normed: a thread has the pair (a, b) of it, or zeros.
+__device__ float norm_factor(float a, float b, int dim, float epsilon) {
+  __shared__ float sums[most_head_pairs / warp_lanes];
+  const float sum = sum_of_lanes(fmaf(b, b, a * a));
+  if (threadIdx.x % warp_lanes == 0)
+    sums[threadIdx.x / warp_lanes] = sum;
+  __syncthreads();
+  float total = 0;
+  for (unsigned warp = 0; warp < blockDim.x / warp_lanes; ++warp)
+    total += sums[warp];
+  return 1.0F / sqrtf(total / static_cast<float>(dim) + epsilon);
+}
+
+/// A block has a head of a row, or of a copy; a thread has the pair (i, i + half). Keys are normed and turned on
+/// their way to the pages, so that a row can be stored several times.
 __global__ void rotate_and_store(const __grid_constant__ store_call call) {
   wait_for_inputs();
   const int n_rows = call.rows.n_rows;
@@ -113,8 +136,17 @@ __global__ void rotate_and_store(const __grid_constant__ store_call call) {
   const int i = static_cast<int>(threadIdx.x);
   const int place = call.rows.places[row];
   float* at = call.qkv + (static_cast<std::ptrdiff_t>(row) * (call.n_heads + 2 * n_kv) + head) * dim;
-  float first = at[i];
-  float second = at[i + half];
+  const bool has_pair = i < half;
+  float first = has_pair ? at[i] : 0;
+  float second = has_pair ? at[i + half] : 0;
+  const float* norm = head < call.n_heads ? call.q_norm : head < call.n_heads + n_kv ? call.k_norm : nullptr;
+  if (norm != nullptr) { // the whole block
+    const float factor = norm_factor(first, second, dim, call.epsilon);
+    first = has_pair ? first * factor * norm[i] : 0;
+    second = has_pair ? second * factor * norm[i + half] : 0;
+  }
+  if (!has_pair)
+    return;
   if (head < call.n_heads + n_kv) {
     const int angle = call.angles ? call.angles[row] : place;
     const float cosine = call.cosines[static_cast<std::ptrdiff_t>(angle) * half + i];
@@ -157,15 +189,15 @@ __global__ void turn_keys(const __grid_constant__ turn_call call) {
 } // namespace
 
 void launch_embed(const launch_queue& queue, const device_matrix& weights, const std::int32_t* tokens,
-                  int n_rows, float* x) {
+                  int n_rows, float scale, float* x) {
   const dim3 grid(static_cast<unsigned>(n_rows));
   if (weights.type == tensor_type::f32)
-    launch(queue, embed_real<float>, grid, row_threads, 0, weights, tokens, x);
+    launch(queue, embed_real<float>, grid, row_threads, 0, weights, tokens, scale, x);
   else if (weights.type == tensor_type::f16)
-    launch(queue, embed_real<__half>, grid, row_threads, 0, weights, tokens, x);
+    launch(queue, embed_real<__half>, grid, row_threads, 0, weights, tokens, scale, x);
   else
     with_quantised_format(weights.type, [&]<tensor_type T>() {
-      launch(queue, embed_quantised<T>, grid, row_threads, 0, weights, tokens, x);
+      launch(queue, embed_quantised<T>, grid, row_threads, 0, weights, tokens, scale, x);
     });
 }
 
@@ -183,7 +215,7 @@ void launch_normalise(const launch_queue& queue, const norm_call& call) {
 void launch_rotate_and_store(const launch_queue& queue, const store_call& call) {
   const dim3 grid(static_cast<unsigned>(call.n_heads + 2 * call.kv.n_kv_heads),
                   static_cast<unsigned>(call.rows.n_rows + call.n_copies));
-  launch(queue, rotate_and_store, grid, call.kv.head_dim / 2, 0, call);
+  launch(queue, rotate_and_store, grid, std::max(call.kv.head_dim / 2, warp_lanes), 0, call);
 }
 
 void launch_turn(const launch_queue& queue, const turn_call& call) {

@@ -135,6 +135,12 @@ private:
     both_.host().normalise({x.host, from_rows.host, weight.host, 1e-5F, n_rows, n, out.host()});
     both_.device().normalise({x.device, from_rows.device, weight.device, 1e-5F, n_rows, n, out.device()});
     compare("norm of " + std::to_string(n), out, n);
+
+    const auto sum = both_.put(random_floats(n * n_rows, random_));
+    both_.host().normalise({x.host, from_rows.host, weight.host, 1e-5F, n_rows, n, {sum.host, {}}, true});
+    both_.device().normalise(
+        {x.device, from_rows.device, weight.device, 1e-5F, n_rows, n, {sum.device, {}}, true});
+    both_.compare("norm added of " + std::to_string(n), sum, n);
   }
 
   void check_embedding() {
@@ -147,8 +153,9 @@ private:
       const auto tokens = both_.put(ids);
       const int n_rows = static_cast<int>(ids.size());
       const auto x = both_.poisoned<float>(ids.size() * static_cast<std::size_t>(n_in));
-      both_.host().embed(weights.host, tokens.host, n_rows, x.host);
-      both_.device().embed(weights.device, tokens.device, n_rows, x.device);
+      const float scale = one_of({1.0F, 25.3F});
+      both_.host().embed(weights.host, tokens.host, n_rows, scale, x.host);
+      both_.device().embed(weights.device, tokens.device, n_rows, scale, x.device);
       both_.compare("embedding " + std::string{to_string(type)}, x, n_in);
     }
   }
@@ -227,12 +234,28 @@ private:
     const kv_pages host_kv{kv.host, kv.host + layer_halves, page_stride, n_kv, dim};
     const kv_pages device_kv{kv.device, kv.device + layer_halves, page_stride, n_kv, dim};
     const int n_copies = static_cast<int>(placed.copies.size() / 2);
-    both_.host().rotate_and_store({qkv.host, n_heads, cosines.host, sines.host,
-                                   has_angles ? angles.host : nullptr, on_host, copies.host, n_copies,
-                                   host_kv});
-    both_.device().rotate_and_store({qkv.device, n_heads, cosines.device, sines.device,
-                                     has_angles ? angles.device : nullptr, on_device, copies.device, n_copies,
-                                     device_kv});
+    const auto norms = both_.put(random_floats(2 * dim, random_));
+    const bool has_norms = any(0, 1) == 0;
+    const auto store = [&](const float* cosine, const float* sine, const std::int32_t* angle,
+                           const row_places& rows, const std::int32_t* copy, const kv_pages& to, float* heads,
+                           const float* norm) {
+      return store_call{heads,
+                        n_heads,
+                        cosine,
+                        sine,
+                        has_angles ? angle : nullptr,
+                        rows,
+                        copy,
+                        n_copies,
+                        to,
+                        has_norms ? norm : nullptr,
+                        has_norms ? norm + dim : nullptr,
+                        1e-6F};
+    };
+    both_.host().rotate_and_store(
+        store(cosines.host, sines.host, angles.host, on_host, copies.host, host_kv, qkv.host, norms.host));
+    both_.device().rotate_and_store(store(cosines.device, sines.device, angles.device, on_device,
+                                          copies.device, device_kv, qkv.device, norms.device));
     both_.compare(name + ": rotated", qkv, width);
     both_.compare(name + ": keys and values", kv, dim);
     const int turned = any(0, placed.n_pages - 1);

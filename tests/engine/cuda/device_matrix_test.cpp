@@ -23,7 +23,7 @@ std::vector<float> unpacked(const device_matrix& matrix) {
   std::vector<std::int32_t> rows(static_cast<std::size_t>(matrix.n_out));
   std::iota(rows.begin(), rows.end(), 0);
   std::vector<float> values(rows.size() * static_cast<std::size_t>(matrix.n_in));
-  make_host_backend()->embed(matrix, rows.data(), matrix.n_out, values.data());
+  make_host_backend()->embed(matrix, rows.data(), matrix.n_out, 1, values.data());
   return values;
 }
 

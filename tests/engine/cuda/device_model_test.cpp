@@ -32,17 +32,20 @@ std::unique_ptr<backend> device_under_test() {
   return std::move(*made);
 }
 
-tiny_gguf small_file() {
+tiny_gguf small_file(int architecture = 0) {
   tiny_sizes sizes;
   sizes.n_layers = 3;
   sizes.n_context = 512;
-  return tiny_llama("llama", sizes);
+  return architecture == 0   ? tiny_llama("llama", sizes)
+         : architecture == 1 ? tiny_qwen3(sizes)
+                             : tiny_gemma3(20, sizes);
 }
+constexpr int n_architectures = 3;
 
 std::shared_ptr<language_model> load(const tiny_gguf& file, int n_pages = tree_check_pages) {
   const auto bytes = file.bytes();
   const auto parsed = *gguf_file::parse(bytes);
-  auto loaded = make_device_model(*parsed, *read_config(*parsed), "tiny", n_pages, device_under_test());
+  auto loaded = make_device_model(*parsed, *read_config(*parsed), "tiny", {2, n_pages}, device_under_test());
   if (!loaded)
     throw std::runtime_error{loaded.error()};
   return *loaded;
@@ -71,23 +74,27 @@ floats logits_of(language_model& model, std::span<const page_id> pages, std::spa
 }
 
 RC_GTEST_PROP(DeviceModel, ARowOfATreeGivesTheBitsOfItsChainAndAPathThatIsKeptHasThem, ()) {
-  static const auto model = load(small_file());
+  static const std::shared_ptr<language_model> models[] = {load(small_file(0)), load(small_file(1)),
+                                                           load(small_file(2))};
   const bool is_slow = std::getenv("SOUFFLEUR_TEST_DEVICE") == nullptr; // a quarter of a second each
   if (is_slow && *rc::gen::inRange(0, 8) != 0)
     return;
-  check_any_tree(*model);
+  check_any_tree(*models[*rc::gen::inRange(0, n_architectures)]);
 }
 
 TEST(DeviceModel, GivesTheLogitsOfTheCpuForMoreRowsThanItTakesAtOnce) {
-  const auto bytes = small_file().bytes();
-  const auto cpu = *load_model(*gguf_file::parse(bytes), {2, 32, kv_type::f16});
-  const auto device = load(small_file());
-  const auto tokens = text(400); // 256 and the rest
-  const auto pages = pages_from(3, 25);
-  const auto expected = logits_of(*cpu, pages, tokens, 0, 400);
-  const auto got = logits_of(*device, pages, tokens, 0, 400);
-  for (std::size_t i = 0; i < got.size(); ++i)
-    ASSERT_NEAR(got[i], expected[i], 3e-3) << "row " << i / vocabulary;
+  for (int architecture = 0; architecture < n_architectures; ++architecture) {
+    const auto bytes = small_file(architecture).bytes();
+    const auto cpu = *load_model(*gguf_file::parse(bytes), {2, 32, kv_type::f16});
+    const auto device = load(small_file(architecture));
+    const auto tokens = text(architecture == 0 ? 400 : 150); // 256 and the rest
+    const auto n = static_cast<int>(tokens.size());
+    const auto pages = pages_from(3, pages_for(n));
+    const auto expected = logits_of(*cpu, pages, tokens, 0, n);
+    const auto got = logits_of(*device, pages, tokens, 0, n);
+    for (std::size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], expected[i], 3e-3) << "architecture " << architecture << ", row " << i / vocabulary;
+  }
 }
 
 TEST(DeviceModel, ARepeatedStepIsReplayedWithItsOwnTokensAndPages) {
@@ -116,7 +123,7 @@ TEST(DeviceModel, TellsOneSequenceAfterTheOtherWhatForwardGivesAlsoAfterARest) {
   model->forward(batch, expected);
   for (int round = 0; round < 2; ++round) {
     floats told;
-    model->forward_each(batch, [&](std::size_t, const row_outputs& outputs) {
+    for_each_output(*model, batch, [&](std::size_t, const row_outputs& outputs) {
       told.insert(told.end(), outputs.logits.begin(), outputs.logits.end());
     });
     EXPECT_EQ(told, expected);
@@ -135,7 +142,7 @@ TEST(DeviceModel, WhoWantsOnlyChoicesIsToldTheMostLikelyTokens) {
   for (auto& rows : batch)
     rows.wants_choices = true;
   std::vector<token_id> told;
-  model->forward_each(batch, [&](std::size_t, const row_outputs& outputs) {
+  for_each_output(*model, batch, [&](std::size_t, const row_outputs& outputs) {
     EXPECT_TRUE(outputs.logits.empty());
     told.insert(told.end(), outputs.choices.begin(), outputs.choices.end());
   });
@@ -183,7 +190,7 @@ TEST(DeviceModel, RefusesATensorThatItWouldNotRead) {
   add_norm(file, "blk.0.attn_q_norm.weight", 32);
   const auto bytes = file.bytes();
   const auto parsed = *gguf_file::parse(bytes);
-  const auto refused = make_device_model(*parsed, *read_config(*parsed), "tiny", 8, device_under_test());
+  const auto refused = make_device_model(*parsed, *read_config(*parsed), "tiny", {2, 8}, device_under_test());
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().find("attn_q_norm"), std::string::npos);
 }
