@@ -43,13 +43,15 @@ flight_board::boarding flight_board::board(const key_digest& name, flight_reader
   const auto found = by_name_.find(name);
   if (found == by_name_.end())
     return open(name, std::move(reader));
-  auto& to = flights_.at(found->second);
-  boarding joined{found->second};
-  if (reader.deadline > to.deadline)
-    joined.postponed_to = to.deadline = reader.deadline;
-  by_reader_[reader.id] = found->second;
+  const auto generation = found->second;
+  auto& to = flights_.at(generation);
+  if (!to.deadline.postpone(reader.deadline)) { // its end is on its way, and is not this reader's
+    close(to);
+    return open(name, std::move(reader));
+  }
+  by_reader_[reader.id] = generation;
   admit(to, std::move(reader));
-  return joined;
+  return {generation};
 }
 
 flight_board::boarding flight_board::board_alone(flight_reader reader) {
@@ -69,6 +71,12 @@ flight_board::boarding flight_board::open(std::optional<key_digest> name, flight
   return {generation, true};
 }
 
+void flight_board::close(flight& to) {
+  if (to.name)
+    by_name_.erase(*to.name);
+  to.name.reset();
+}
+
 void flight_board::admit(flight& to, flight_reader reader) {
   reader.reply->accepted(reader.accepted);
   auto& aboard = to.readers.emplace_back(reader_state{std::move(reader), to.readers.empty()});
@@ -78,7 +86,7 @@ void flight_board::admit(flight& to, flight_reader reader) {
   aboard.who.reply->delta(to.so_far);
 }
 
-std::optional<steady_time> flight_board::deadline_of(request_id generation) const {
+std::optional<shared_deadline> flight_board::deadline_of(request_id generation) const {
   const std::lock_guard lock{mutex_};
   const auto found = flights_.find(generation);
   if (found == flights_.end())
@@ -163,8 +171,7 @@ void flight_board::report(request_id generation, const reader_state& reader,
 void flight_board::remove(flights::iterator ended) {
   for (const auto& reader : ended->second.readers)
     by_reader_.erase(reader.who.id);
-  if (ended->second.name)
-    by_name_.erase(*ended->second.name);
+  close(ended->second);
   flights_.erase(ended);
 }
 
@@ -195,9 +202,7 @@ flight_board::seclusion flight_board::take_for_itself(request_id reader) {
   auto& flight = flights_.at(found->second);
   if (flight.readers.size() > 1)
     return {true};
-  if (flight.name)
-    by_name_.erase(*flight.name);
-  flight.name.reset();
+  close(flight);
   flight.then = nullptr;
   flight.is_secluded = true;
   return {true, found->second};
@@ -208,7 +213,7 @@ std::vector<request_id> flight_board::expire(steady_time now) {
   std::vector<request_id> deserted;
   for (auto at = flights_.begin(); at != flights_.end();) {
     auto& [generation, flight] = *at;
-    std::erase_if(flight.readers, [&, until = flight.deadline](const reader_state& reader) {
+    std::erase_if(flight.readers, [&, until = flight.deadline.at()](const reader_state& reader) {
       if (reader.who.deadline > now || reader.who.deadline == until)
         return false;
       by_reader_.erase(reader.who.id);

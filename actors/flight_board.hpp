@@ -5,6 +5,7 @@
 #include "actors/messages/response_cache.hpp"
 #include "actors/reply_handle.hpp"
 #include "actors/serving_metrics.hpp"
+#include "actors/shared_deadline.hpp"
 
 #include <functional>
 #include <memory>
@@ -33,9 +34,8 @@ public:
   /// What is to happen to the answer if the generation comes to its own end.
   using landing = std::function<void(cached_answer_ptr)>;
   struct boarding {
-    request_id generation = 0;                 ///< of the flight; no client's request has such an id
-    bool is_new = false;                       ///< somebody has to answer it
-    std::optional<steady_time> postponed_to{}; ///< the generation may take longer than it was told
+    request_id generation = 0; ///< of the flight; no client's request has such an id
+    bool is_new = false;       ///< somebody has to answer it
   };
   struct departure {
     bool was_aboard = false;
@@ -48,12 +48,14 @@ public:
 
   explicit flight_board(std::shared_ptr<serving_metrics> metrics) : metrics_(std::move(metrics)) {}
 
-  /// Joins the flight of that name, or opens one.
+  /// Joins the flight of that name unless it has been given up, or opens one. Who joins
+  /// gives it no less time than his own.
   boarding board(const key_digest& name, flight_reader reader);
   /// Opens a flight that nobody joins.
   boarding board_alone(flight_reader reader);
-  /// The one that has most time sets it. Nothing: nobody reads that, or it has ended.
-  std::optional<steady_time> deadline_of(request_id generation) const;
+  /// The one that has most time sets it, also later; whoever answers the flight gives it up when it is over.
+  /// Nothing: nobody reads that, or it has ended.
+  std::optional<shared_deadline> deadline_of(request_id generation) const;
   void on_landing(request_id generation, landing then);
   /// For whoever answers the flight. If it is dropped without an end, all readers are told that.
   std::shared_ptr<reply_handle> reply_to(request_id generation);
@@ -73,7 +75,7 @@ private:
   };
   struct flight {
     std::optional<key_digest> name; ///< under which it can be joined
-    steady_time deadline;
+    shared_deadline deadline;
     std::vector<reader_state> readers;
     generation_delta so_far;
     landing then;
@@ -82,6 +84,8 @@ private:
   using flights = std::unordered_map<request_id, flight>;
 
   boarding open(std::optional<key_digest> name, flight_reader reader);
+  /// Nobody joins it any more.
+  void close(flight& to);
   static void admit(flight& to, flight_reader reader);
   void publish(request_id generation, generation_event event);
   static void send(flight& to, const generation_delta& delta);

@@ -107,10 +107,9 @@ struct deadline_check {};
 
 using scheduler_actor =
     caf::typed_actor<compat::rpc<void(admission_ptr)>, compat::rpc<void(cancellation)>,
-                     compat::rpc<void(amendment)>, compat::rpc<void(postponement)>,
-                     compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>, compat::rpc<void(next_round)>,
-                     compat::rpc<void(draft_model_late)>, compat::rpc<void(deadline_check)>,
-                     compat::rpc<tier_flushed(tier_flush)>>;
+                     compat::rpc<void(amendment)>, compat::rpc<void(peers_ptr)>, compat::rpc<void(kv_reset)>,
+                     compat::rpc<void(next_round)>, compat::rpc<void(draft_model_late)>,
+                     compat::rpc<void(deadline_check)>, compat::rpc<tier_flushed(tier_flush)>>;
 
 struct intake_peers {
   scheduler_actor scheduler;
@@ -198,7 +197,6 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_purged)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_poll)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_news)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::store_poll_due)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::postponement)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_demand_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::embedding_round)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::step_report)

@@ -57,7 +57,7 @@ void generate(self_pointer self, const mutable_admission& request, const cache_f
 
 void replay_more(self_pointer self, const stored_replay_ptr& replay) {
   const auto now = compat::now(self);
-  const auto until = compat::state_of(self).flights->deadline_of(replay->generation);
+  auto until = compat::state_of(self).flights->deadline_of(replay->generation);
   if (!until) // nobody reads it any more
     return;
   auto delta = replay->stream.take(now);
@@ -67,7 +67,7 @@ void replay_more(self_pointer self, const stored_replay_ptr& replay) {
   if (replay->stream.done()) {
     replay->end.usage.n_output_tokens = replay->n_tokens;
     replay->reply->finish(replay->end);
-  } else if (*until <= now) {
+  } else if (until->give_up(now)) {
     replay->end.reason = finish_reason::deadline;
     replay->end.stop_string.clear();
     replay->reply->finish(replay->end);
@@ -146,13 +146,11 @@ void board(self_pointer self, const mutable_admission& request) {
                        request->reply,
                        {static_cast<int>(request->prompt.size()), request->sampling->seed},
                        request->arrival,
-                       request->deadline,
+                       request->deadline.at(),
                        request->tenant};
   const auto boarded = shares ? state.flights->board(flight_name(*request), std::move(reader))
                               : state.flights->board_alone(std::move(reader));
   watch_deadlines(self);
-  if (boarded.postponed_to)
-    compat::anon_send(state.to.scheduler, postponement{boarded.generation, *boarded.postponed_to});
   if (!boarded.is_new)
     return;
   request->id = boarded.generation;

@@ -263,7 +263,6 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
         report(state);
         begin_round(self);
       },
-      [self](const postponement& later) { compat::state_of(self).core->postpone(later.id, later.deadline); },
       [self](const peers_ptr& to) {
         auto& state = compat::state_of(self);
         if (state.to && state.to->drafter != to->drafter)

@@ -28,7 +28,7 @@ constexpr int max_crashes_alone = 3;
 waiting_request view_of(const sequence& who, std::uint64_t arrival, int n_prompt_tokens,
                         int n_cached_tokens) {
   using std::chrono::milliseconds;
-  const auto deadline = who.request.deadline.time_since_epoch();
+  const auto deadline = who.request.deadline.at().time_since_epoch();
   return {.id = who.id(),
           .arrival = arrival,
           .priority = who.request.priority,
@@ -97,13 +97,6 @@ void scheduler_core::admit(admitted_request request) {
   nothing_happened_ = false;
 }
 
-void scheduler_core::postpone(request_id id, steady_time deadline) {
-  if (auto* who = find_running(id))
-    who->request.deadline = std::max(who->request.deadline, deadline);
-  else if (auto* waiting = find_waiting(id))
-    waiting->request.deadline = std::max(waiting->request.deadline, deadline);
-}
-
 void scheduler_core::cancel(request_id id, steady_time now) {
   if (auto* who = find_running(id)) {
     finish(*who, finish_reason::cancelled, now);
@@ -160,7 +153,7 @@ bool scheduler_core::waits_for_tier() const {
 }
 
 void scheduler_core::expire(steady_time now) {
-  const auto is_late = [&](const sequence_ptr& who) { return who->request.deadline <= now; };
+  const auto is_late = [&](const sequence_ptr& who) { return who->request.deadline.give_up(now); };
   for (auto& who : running_)
     if (is_late(who)) {
       show_what_was_held_back(*who);

@@ -53,8 +53,6 @@ public:
   /// Of one whose new `max_tokens` are there already, this is the end. A thought that is to stop does so with
   /// the next step that is committed: what that sampled is dropped, and what closes the thought said instead.
   void amend(request_id id, const generation_change& change, steady_time now);
-  /// It may take until `deadline` if that is later than what it was given.
-  void postpone(request_id id, steady_time deadline);
   /// Ends whatever is past its deadline, with what was made.
   void expire(steady_time now);
   bool has_work() const;

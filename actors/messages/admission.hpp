@@ -4,6 +4,7 @@
 #include "actors/messages/generation.hpp"
 #include "actors/messages/response_cache.hpp"
 #include "actors/reply_handle.hpp"
+#include "actors/shared_deadline.hpp"
 #include "engine/grammar/token_grammar.hpp"
 #include "policies/retention.hpp"
 #include "policies/thought.hpp"
@@ -41,7 +42,7 @@ struct admitted_request {
   int most_tokens = 0; ///< that an amendment may let it have
   bool trace = false;
   steady_time arrival;
-  steady_time deadline;
+  shared_deadline deadline;
   steady_time prepared{};  ///< its prompt was tokenised
   steady_time looked_up{}; ///< the response cache had answered; never, if it was not asked
   double similarity = 0;   ///< of the nearest stored question
@@ -56,12 +57,6 @@ struct cancellation {
 struct amendment {
   request_id id = 0;
   generation_change change;
-};
-
-/// A generation may take longer: somebody who has more time reads it, too.
-struct postponement {
-  request_id id = 0;
-  steady_time deadline;
 };
 
 } // namespace souffleur

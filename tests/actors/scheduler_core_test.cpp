@@ -778,7 +778,7 @@ private:
       RC_ASSERT(who.cancelled);
       return;
     }
-    RC_ASSERT(who.request.deadline <= now_);
+    RC_ASSERT(who.request.deadline.at() <= now_);
     RC_ASSERT(answer.text == vocabulary_->decode(answer.tokens));
   }
 

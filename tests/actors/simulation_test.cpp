@@ -199,6 +199,8 @@ private:
       for (; who.n_checked < answer.tokens.size(); ++who.n_checked)
         RC_ASSERT(answer.tokens[who.n_checked] == who.expected[who.n_checked]);
       n_open += answer.n_ends == 0 ? 1 : 0;
+      if (answer.n_ends > 0 && !who.seen_to_end)
+        who.seen_to_end = play_.now();
       if (who.is_slow && !who.cancelled && answer.n_ends == 0 &&
           answer.tokens.size() > who.n_read + most_unread)
         play_.cancel(who);
@@ -229,13 +231,7 @@ private:
       RC_ASSERT((!who.is_poisoned && answer.tokens == who.expected));
   }
 
-  /// Its own, or that of one with which it may share a generation: who joins in the very moment in which that
-  /// is given up ends with it.
-  bool is_time_up(const client& who) const {
-    return std::ranges::any_of(play_.clients(), [&](const client& one) {
-      return one.expected == who.expected && play_.now() - one.submitted >= timeout_of(one);
-    });
-  }
+  bool is_time_up(const client& who) const { return *who.seen_to_end - who.submitted >= timeout_of(who); }
 
   std::chrono::milliseconds timeout_of(const client& who) const {
     const auto asked = who.request.timeout;

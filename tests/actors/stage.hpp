@@ -60,6 +60,7 @@ struct client {
   bool is_slow = false;
   bool is_poisoned = false;
   steady_time submitted{};
+  std::optional<steady_time> seen_to_end{};
   int n_deaths_before = 0; ///< of those that take requests with them
 };
 
