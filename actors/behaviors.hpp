@@ -23,6 +23,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -140,6 +141,7 @@ tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer
 
 struct intake_state {
   intake_peers to;
+  part_observer supervisor;
   std::shared_ptr<flight_board> flights;
   /// By generation, until the response cache has answered.
   std::unordered_map<request_id, std::shared_ptr<admitted_request>> looked_up;
@@ -149,7 +151,8 @@ struct intake_state {
   serving_config config;
 };
 intake_actor::behavior_type intake(intake_actor::stateful_pointer<intake_state> self, prompt_format format,
-                                   const serving_config& config, std::shared_ptr<flight_board> flights);
+                                   const serving_config& config, std::shared_ptr<flight_board> flights,
+                                   const part_observer& supervisor);
 
 struct scheduler_state {
   std::unique_ptr<scheduler_core> core;
@@ -170,14 +173,14 @@ struct scheduler_state {
   steady_time round_started{};
   double core_us = 0; ///< time inside the core during this round
   std::shared_ptr<serving_metrics> metrics;
-  crash_listener supervisor;
+  part_observer supervisor;
 };
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
                                          const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
                                          std::shared_ptr<file_tier> tier, const known_costs& costs,
                                          std::shared_ptr<serving_metrics> metrics,
-                                         const crash_listener& supervisor);
+                                         const part_observer& supervisor);
 
 /// What the supervisor needs to start, and to start again, each of the others.
 struct ensemble {
@@ -210,7 +213,9 @@ struct supervisor_state {
   intake_actor intake;
   compat::watch_list watched;
   restart_policy restarts{{}};
-  int n_running = 0; ///< parts that are watched and have not ended
+  std::set<std::string> suspects;     ///< parts whose pulse is awaited
+  std::set<caf::actor_id> given_up{}; ///< that hang: they end if they ever come back, and are replaced
+  int n_running = 0;                  ///< parts that are watched and have neither ended nor been given up
   bool stopping = false;
   bool leaving = false; ///< ends when the last part has
 };

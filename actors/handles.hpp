@@ -27,9 +27,12 @@ struct submission {
 using admission_ptr = std::shared_ptr<const admitted_request>;
 
 using verifier_actor = caf::typed_actor<compat::rpc<step_result_ptr(step_plan_ptr)>>;
-using kv_actor =
-    caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>, compat::rpc<kv_summary_ptr(kv_inquiry)>>;
-using drafter_actor = caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>>;
+/// From the supervisor to a part of which somebody thinks that it hangs. It is sent back.
+struct pulse {};
+using kv_actor = caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>,
+                                  compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<pulse(pulse)>>;
+using drafter_actor =
+    caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>, compat::rpc<pulse(pulse)>>;
 using store_actor =
     caf::typed_actor<compat::rpc<store_reply(store_query)>, compat::rpc<store_findings(store_search)>,
                      compat::rpc<store_done(store_order_ptr)>, compat::rpc<store_purged(store_purge)>,
@@ -73,7 +76,7 @@ using cache_actor =
                      compat::rpc<cache_purged(cache_purge)>, compat::rpc<void(cache_verdict)>,
                      compat::rpc<void(embedded_question)>, compat::rpc<void(embedding_due)>,
                      compat::rpc<void(store_poll_due)>, compat::rpc<void(partition_rebuild_ptr)>,
-                     compat::rpc<void(cache_peers)>>;
+                     compat::rpc<void(cache_peers)>, compat::rpc<pulse(pulse)>>;
 
 /// The actors that others send to; the supervisor sends a new set when one was restarted.
 struct peers {
@@ -138,7 +141,11 @@ struct judge_peers {
 struct explained_crashes {
   int n = 0;
 };
-using crash_listener = caf::typed_actor<compat::rpc<void(explained_crashes)>>;
+/// A part (kv_manager, drafter or response_cache) did not answer in time. It may be slow, or hang.
+struct suspicion {
+  std::string part;
+};
+using part_observer = caf::typed_actor<compat::rpc<void(explained_crashes)>, compat::rpc<void(suspicion)>>;
 
 /// A part's pause is over, from the supervisor to itself.
 struct restart_due {
@@ -155,8 +162,8 @@ using supervisor_actor =
                      compat::rpc<void(amendment)>, compat::rpc<kv_summary_ptr(kv_inquiry)>,
                      compat::rpc<tier_flushed(tier_flush)>, compat::rpc<cache_purged(cache_purge)>,
                      compat::rpc<void(embedding_demand_ptr)>, compat::rpc<void(explained_crashes)>,
-                     compat::rpc<void(restart_due)>, compat::rpc<void(kill_order)>,
-                     compat::rpc<void(shutdown_order)>>;
+                     compat::rpc<void(suspicion)>, compat::rpc<void(restart_due)>,
+                     compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
 
@@ -214,6 +221,8 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_reset)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::next_round)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_model_late)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::deadline_check)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::pulse)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::suspicion)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::explained_crashes)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::restart_due)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kill_order)

@@ -112,7 +112,11 @@ void look_up(self_pointer self, const mutable_admission& request) {
   state.looked_up.emplace(id, request);
   compat::request(self, state.to.cache, state.config.cache_lookup_budget, cache_lookup{request->cached})
       .then([self, id](const cache_finding_ptr& found) { looked_up(self, id, found); },
-            [self, id](const caf::error&) { looked_up(self, id, nullptr); });
+            [self, id](const caf::error& why) {
+              if (compat::is_timeout(why))
+                compat::anon_send(compat::state_of(self).supervisor, suspicion{"response_cache"});
+              looked_up(self, id, nullptr);
+            });
 }
 
 /// Only what nobody else reads can change: then it is no longer the answer that its name promises.
@@ -190,11 +194,12 @@ void submit(self_pointer self, const submission& arrived) {
 } // namespace
 
 intake_actor::behavior_type intake(self_pointer self, prompt_format format, const serving_config& config,
-                                   std::shared_ptr<flight_board> flights) {
+                                   std::shared_ptr<flight_board> flights, const part_observer& supervisor) {
   auto& state = compat::state_of(self);
   state.format = std::move(format);
   state.config = config;
   state.flights = std::move(flights);
+  state.supervisor = supervisor;
   return {
       [self](const submission& arrived) { submit(self, arrived); },
       [self](const cancellation& cancelled) {

@@ -323,6 +323,7 @@ cache_actor::behavior_type response_cache(self_pointer self, const cache_parts& 
         state.desk->finish_rebuild(*rebuilt);
         changed(self);
       },
+      [](pulse beat) { return beat; },
       [self](const cache_peers& to) {
         compat::state_of(self).to = to;
         poll(self);

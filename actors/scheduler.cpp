@@ -49,6 +49,12 @@ void retry_later(self_pointer self) {
   self->delayed_send(self, retry_pause, next_round{});
 }
 
+/// The supervisor knows that a part has died, but not that it hangs.
+void suspect(self_pointer self, const char* part, const caf::error& why) {
+  if (compat::is_timeout(why))
+    compat::anon_send(compat::state_of(self).supervisor, suspicion{part});
+}
+
 /// `asked` gave no answer, of which the core knows by now.
 template <class Handle>
 void go_on_without(self_pointer self, const Handle& asked, const Handle& current, const caf::error& why) {
@@ -193,7 +199,10 @@ void ask_drafter(self_pointer self, draft_demand demand) {
             arrived(self, n_round);
           },
           // Late or dead: this step goes on without drafts.
-          [self, n_round](const caf::error&) { arrived(self, n_round); });
+          [self, n_round](const caf::error& why) {
+            suspect(self, "drafter", why);
+            arrived(self, n_round);
+          });
 }
 
 void begin_round(self_pointer self) {
@@ -217,6 +226,7 @@ void begin_round(self_pointer self) {
             arrived(self, n_round);
           },
           [self, asked](const caf::error& why) { // its successor is empty; everything is computed again
+            suspect(self, "kv_manager", why);
             auto& state = compat::state_of(self);
             state.core->kv_lost();
             ++state.n_rounds;
@@ -238,7 +248,7 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
                                          std::shared_ptr<const tokenizer> vocabulary,
                                          std::shared_ptr<file_tier> tier, const known_costs& costs,
                                          std::shared_ptr<serving_metrics> metrics,
-                                         const crash_listener& supervisor) {
+                                         const part_observer& supervisor) {
   auto& state = compat::state_of(self);
   state.config = config;
   state.metrics = std::move(metrics);

@@ -21,6 +21,7 @@ struct serving_config {
   int max_output_tokens = 4096;
   std::chrono::milliseconds request_timeout{600'000};
   std::chrono::milliseconds step_timeout{120'000}; ///< a step that takes longer is thought to be stuck
+  std::chrono::milliseconds pulse_timeout{10'000}; ///< a part that says nothing for longer is replaced
 
   std::string eviction_policy = "lhd";
   double max_pinned_share = 0.25; ///< of the KV pages, that requests can pin in the prefix cache

@@ -331,6 +331,12 @@ void serving_metrics::record(const store_counters& counters) {
 
 void serving_metrics::record_stuck_step() { registry_->stuck_steps.Increment(); }
 
+void serving_metrics::record_stuck_part(const std::string& actor) {
+  registry_
+      ->counter("souffleur_stuck_parts_total", "Actors that hung, and were replaced.", {{"actor", actor}})
+      .Increment();
+}
+
 void serving_metrics::record_restart(const std::string& actor) {
   registry_
       ->counter("souffleur_actor_restarts_total", "Actors restarted by the supervisor.", {{"actor", actor}})

@@ -50,8 +50,10 @@ void died(self_pointer self, const std::string& part, const caf::error& why) {
 template <class Handle>
 void watch(self_pointer self, const std::string& name, const Handle& who) {
   ++compat::state_of(self).n_running;
-  compat::state_of(self).watched.watch(self, who, [self, name](const caf::error& why) {
+  compat::state_of(self).watched.watch(self, who, [self, name, id = who->id()](const caf::error& why) {
     auto& state = compat::state_of(self);
+    if (state.given_up.erase(id) > 0)
+      return;
     --state.n_running;
     if (state.leaving && state.n_running == 0)
       self->quit();
@@ -97,7 +99,7 @@ void spawn_scheduler(self_pointer self) {
   auto& state = compat::state_of(self);
   state.scheduler =
       self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier,
-                  state.parts.costs, state.parts.metrics, caf::actor_cast<crash_listener>(self));
+                  state.parts.costs, state.parts.metrics, caf::actor_cast<part_observer>(self));
   watch(self, "scheduler", state.scheduler);
 }
 
@@ -155,7 +157,8 @@ void spawn_part(self_pointer self, const std::string& name) {
       if (one)
         compat::urgent_exit(one, caf::exit_reason::kill);
   } else if (name == "intake") {
-    state.intake = self->spawn(intake, state.parts.format, config, state.flights);
+    state.intake =
+        self->spawn(intake, state.parts.format, config, state.flights, caf::actor_cast<part_observer>(self));
     watch(self, name, state.intake);
   }
 }
@@ -195,6 +198,46 @@ caf::actor part_of(const supervisor_state& state, const std::string& name) {
   if (name == "intake")
     return caf::actor_cast<caf::actor>(state.intake);
   return nullptr;
+}
+
+/// It cannot be stopped: its successor takes its place now, and it ends when it looks into its mailbox.
+template <class Handle>
+void replace(self_pointer self, const std::string& part, const Handle& stuck) {
+  auto& state = compat::state_of(self);
+  state.given_up.insert(stuck->id());
+  --state.n_running;
+  compat::urgent_exit(stuck, caf::exit_reason::kill);
+  state.parts.metrics->record_stuck_part(part);
+  const auto silence = std::chrono::duration_cast<std::chrono::seconds>(state.parts.config.pulse_timeout);
+  died(self, part,
+       caf::make_error(caf::sec::request_timeout,
+                       "said nothing for " + std::to_string(silence.count()) + " s"));
+}
+
+/// Somebody who did not get an answer cannot know whether the part is slow or hangs; who hangs has no pulse.
+template <class Handle>
+void feel_pulse(self_pointer self, const std::string& part, Handle peers::*which) {
+  auto& state = compat::state_of(self);
+  const auto asked = state.to.*which;
+  if (!asked || state.stopping || state.given_up.contains(asked->id()) || !state.suspects.insert(part).second)
+    return;
+  compat::request(self, asked, state.parts.config.pulse_timeout, pulse{})
+      .then([self, part](pulse) { compat::state_of(self).suspects.erase(part); },
+            [self, part, which, asked](const caf::error& why) {
+              auto& state = compat::state_of(self);
+              state.suspects.erase(part);
+              if (compat::is_timeout(why) && state.to.*which == asked && !state.stopping)
+                replace(self, part, asked);
+            });
+}
+
+void look_after(self_pointer self, const std::string& part) {
+  if (part == "kv_manager")
+    feel_pulse(self, part, &peers::kv);
+  else if (part == "drafter")
+    feel_pulse(self, part, &peers::drafter);
+  else if (part == "response_cache")
+    feel_pulse(self, part, &peers::cache);
 }
 
 constexpr const char* part_names[] = {"intake",         "scheduler",      "verifier",       "kv_manager",
@@ -263,6 +306,7 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
         compat::anon_send(compat::state_of(self).to.embedder, demand);
       },
       [self](explained_crashes crashes) { compat::state_of(self).restarts.forgive("verifier", crashes.n); },
+      [self](const suspicion& of) { look_after(self, of.part); },
       [self](const restart_due& due) {
         if (!compat::state_of(self).stopping)
           start(self, due.actor);

@@ -46,19 +46,23 @@ kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int
       [self](kv_inquiry asked) -> kv_summary_ptr {
         return std::make_shared<const kv_summary>(compat::state_of(self).kv->summary(asked.n_prefixes));
       },
+      [](pulse beat) { return beat; },
   };
 }
 
 drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_state> self,
                                      std::size_t answers_bytes, int vocabulary_size) {
   compat::state_of(self).book = std::make_unique<draft_book>(answers_bytes, vocabulary_size);
-  return {[self](const draft_demand_ptr& demand) {
-    auto& book = *compat::state_of(self).book;
-    auto answer = self->make_response_promise<draft_offer_ptr>();
-    answer.deliver(draft_offer_ptr{std::make_shared<const draft_offer>(book.answer(*demand))});
-    book.conclude(*demand); // beside the step
-    return answer;
-  }};
+  return {
+      [self](const draft_demand_ptr& demand) {
+        auto& book = *compat::state_of(self).book;
+        auto answer = self->make_response_promise<draft_offer_ptr>();
+        answer.deliver(draft_offer_ptr{std::make_shared<const draft_offer>(book.answer(*demand))});
+        book.conclude(*demand); // beside the step
+        return answer;
+      },
+      [](pulse beat) { return beat; },
+  };
 }
 
 drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_model_state> self,
@@ -68,18 +72,19 @@ drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_m
   options.draw = draw;
   compat::state_of(self).drafter = std::make_unique<model_drafter>(
       parts.model, parts.n_shared_vocabulary, parts.end_tokens, make_eviction_policy(eviction), options);
-  return {[self](const draft_demand_ptr& demand) -> draft_offer_ptr {
-    auto& drafter = *compat::state_of(self).drafter;
-    const auto start = std::chrono::steady_clock::now();
-    auto offer = std::make_shared<draft_offer>(carry_out(*demand, drafter));
-    const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-    const auto& effort = drafter.last_effort();
-    const auto n_sequences = static_cast<int>(demand->wishes.size());
-    // A pass that catches up with a text says little of those that draft.
-    if (effort.n_passes > 0 && effort.n_catch_up_rows <= draft_pass_rows * n_sequences)
-      offer->pass = {n_sequences, took.count() / effort.n_passes};
-    return offer;
-  }};
+  return {[](pulse beat) { return beat; },
+          [self](const draft_demand_ptr& demand) -> draft_offer_ptr {
+            auto& drafter = *compat::state_of(self).drafter;
+            const auto start = std::chrono::steady_clock::now();
+            auto offer = std::make_shared<draft_offer>(carry_out(*demand, drafter));
+            const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
+            const auto& effort = drafter.last_effort();
+            const auto n_sequences = static_cast<int>(demand->wishes.size());
+            // A pass that catches up with a text says little of those that draft.
+            if (effort.n_passes > 0 && effort.n_catch_up_rows <= draft_pass_rows * n_sequences)
+              offer->pass = {n_sequences, took.count() / effort.n_passes};
+            return offer;
+          }};
 }
 
 tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,

@@ -125,5 +125,60 @@ TEST(ServingActors, TheVerifierRestsOnceWhenNoStepComes) {
   }
 }
 
+serving_config with_a_cache() {
+  serving_config config;
+  config.draft_policy = "fixed";
+  config.drafter = "suffix";
+  config.cache_policy = "exact";
+  return config;
+}
+
+/// `n_steps` of a generation, then the part hangs; the time until somebody notices passes by itself.
+template <class Handle>
+void expect_replaced(const std::string& name, Handle peers::*part) {
+  const auto label = "\"" + name + "\"";
+  for (int n_steps_before = 0; n_steps_before < 60; n_steps_before += 3) {
+    stage play{with_a_cache()};
+    play.run_until_idle();
+    auto& first = play.submit_and_step(30, 19, n_steps_before);
+    play.hang(part);
+    play.run_until_ended();
+    ASSERT_EQ(first.recorder->now().tokens, expected_tokens(first.request));
+    auto& second = play.submit(31, 19); // if it was not needed for the first one any more
+    play.run_until_ended();
+    ASSERT_EQ(second.recorder->now().tokens, expected_tokens(second.request));
+    for (int i = 0; i < 200 && play.metric("souffleur_stuck_parts_total", label) < 1; ++i)
+      play.step();
+    ASSERT_EQ(play.metric("souffleur_stuck_parts_total", label), 1) << n_steps_before;
+    ASSERT_EQ(play.metric("souffleur_actor_restarts_total", label), 1);
+    auto& third = play.submit(29, 19);
+    play.run_until_ended();
+    ASSERT_EQ(third.recorder->now().tokens, expected_tokens(third.request));
+    play.run_until_settled();
+    ASSERT_EQ(play.page_complaint(), "");
+    ASSERT_EQ(play.occupancy().n_owned, 0);
+    ASSERT_EQ(play.metric("souffleur_stuck_parts_total", label), 1);
+  }
+}
+
+TEST(ServingActors, AKvManagerThatHangsIsReplaced) { expect_replaced("kv_manager", &peers::kv); }
+TEST(ServingActors, ADrafterThatHangsIsReplaced) { expect_replaced("drafter", &peers::drafter); }
+TEST(ServingActors, AResponseCacheThatHangsIsReplaced) { expect_replaced("response_cache", &peers::cache); }
+
+TEST(ServingActors, APartThatIsOnlySlowIsKept) {
+  serving_config config = with_a_cache();
+  config.pulse_timeout = std::chrono::hours{1};
+  stage play{config};
+  play.submit_and_step(30, 19, 20);
+  for (int i = 0; i < 20; ++i) {
+    play.hold_up(static_cast<unsigned>(i), 100);
+    play.pass(std::chrono::seconds{11}); // whoever is asked is late
+    play.run_until_idle();
+  }
+  play.run_until_ended();
+  EXPECT_LT(play.metric("souffleur_stuck_parts_total", "kv_manager"), 1);
+  EXPECT_LT(play.metric("souffleur_stuck_parts_total", "drafter"), 1);
+}
+
 } // namespace
 } // namespace souffleur

@@ -25,6 +25,7 @@ enum act_kind {
   timeout_fires,
   is_held_up,
   is_killed,
+  hangs,
   model_throws,
   store_breaks,
   time_passes,
@@ -51,6 +52,7 @@ rc::Gen<act> any_act() {
                                                         {1, timeout_fires},
                                                         {1, is_held_up},
                                                         {2, is_killed},
+                                                        {1, hangs},
                                                         {1, model_throws},
                                                         {1, store_breaks},
                                                         {1, time_passes},
@@ -134,6 +136,7 @@ public:
       play_.set_wall_clock(static_cast<std::int64_t>(it.a % 20'000) - 10'000);
       break;
     case is_killed:
+    case hangs:
     case model_throws:
     case time_passes:
       if (with_faults_)
@@ -180,10 +183,21 @@ private:
   void perform_fault(const act& it) {
     if (it.kind == is_killed)
       play_.kill(mortals[it.a % mortals.size()]);
+    else if (it.kind == hangs)
+      hang(it.a);
     else if (it.kind == model_throws)
       n_to_throw_ = 1 + static_cast<int>(it.a % 4);
     else
       play_.pass(std::chrono::milliseconds{it.a % 10 == 0 ? it.b % 1'000'000 : it.b % 2000});
+  }
+
+  void hang(unsigned a) {
+    if (a % 3 == 0)
+      play_.hang(&peers::kv);
+    else if (a % 3 == 1)
+      play_.hang(&peers::drafter);
+    else
+      play_.hang(&peers::cache);
   }
 
   /// Rules that hold at any time.
@@ -241,6 +255,7 @@ private:
   /// One more request, which nothing disturbs; then nobody holds anything.
   void check_still_serves() {
     n_to_throw_ = 0;
+    play_.come_back();
     auto& last = play_.submit(21, 7);
     play_.run_until_ended([this] { check(); });
     const auto answer = last.recorder->now();

@@ -103,6 +103,7 @@ public:
   }
 
   ~stage() {
+    come_back();
     compat::anon_send(supervisor_, shutdown_order{});
     supervisor_ = nullptr;
     while (scheduler_.run() + scheduler_.trigger_timeouts() > 0) {
@@ -149,8 +150,24 @@ public:
     n_held_up_ = n_steps;
   }
 
+  /// A part gets no turn any more until its successor is there: it hangs.
+  template <class Handle>
+  void hang(Handle peers::*part) {
+    come_back();
+    if (const auto* supervisor = state_in<supervisor_state>(supervisor_))
+      hanging_ = caf::actor_cast<caf::strong_actor_ptr>(supervisor->to.*part);
+  }
+
+  /// Whoever hangs goes on.
+  void come_back() {
+    if (std::exchange(has_job_aside_, false))
+      scheduler_.jobs.push_back(job_of(hanging_));
+    hanging_ = nullptr;
+  }
+
   /// One runnable actor handles one message. Time passes only if nobody can run. False if nothing is left.
   bool step(unsigned choice = 0) {
+    set_aside_who_hangs();
     if (!scheduler_.has_job()) {
       if (health().parts_down.empty())
         n_settled_deaths_ = n_fatal_deaths_;
@@ -239,6 +256,19 @@ private:
     return kv ? kv->kv.get() : nullptr;
   }
 
+  /// If it has been given up, it may look into its mailbox.
+  void set_aside_who_hangs() {
+    if (!hanging_)
+      return;
+    has_job_aside_ |= std::erase(scheduler_.jobs, job_of(hanging_)) > 0;
+    const auto* supervisor = state_in<supervisor_state>(supervisor_);
+    if (supervisor == nullptr || supervisor->given_up.contains(hanging_->id()))
+      come_back();
+  }
+  static caf::resumable* job_of(const caf::strong_actor_ptr& who) {
+    return dynamic_cast<caf::resumable*>(caf::actor_cast<caf::abstract_actor*>(who));
+  }
+
   serving_config config_;
   scratch_folder folder_;
   std::shared_ptr<fake_model> model_;
@@ -255,6 +285,8 @@ private:
   int n_settled_deaths_ = 0;                ///< of them, those that are over
   const caf::resumable* held_up_ = nullptr; ///< compared, never used
   int n_held_up_ = 0;
+  caf::strong_actor_ptr hanging_; ///< null: nobody
+  bool has_job_aside_ = false;    ///< that one is runnable
   testing_config caf_config_;
   mutable caf::actor_system system_{caf_config_};
   caf::scheduler::test_coordinator& scheduler_ =
