@@ -35,6 +35,10 @@ struct eviction_key {
 /// Prefilling a page once its prefix is there costs 1 + depth / this: attention looks back on all before it.
 inline constexpr double pages_that_double_the_cost = 512;
 
+/// Names a page by all tokens up to its end and the namespace. Equal names of different pages do no more harm
+/// than a wrong guess.
+using page_hash = std::uint64_t;
+
 /// Leaves stand in queues, each in the order of key(), which changes only when the node is used. Of the
 /// queues' first leaves the one of the least worth() goes, of equal ones the one used longer ago.
 ///

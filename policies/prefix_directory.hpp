@@ -1,8 +1,8 @@
 // Which worker has which prefix in its cache, as far as a router can know: names of pages, never tokens.
 #pragma once
 
+#include "policies/eviction_policy.hpp"
 #include "policies/routing_policy.hpp"
-#include "policies/token.hpp"
 
 #include <cstddef>
 #include <list>

@@ -2,7 +2,6 @@
 #pragma once
 
 #include "policies/policy_registry.hpp"
-#include "policies/token.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -15,10 +15,6 @@ using page_id = std::int32_t;
 /// Names one running generation inside the engine; never reused within a process.
 using sequence_id = std::uint64_t;
 
-/// Names a page by all tokens up to its end and the namespace. Equal names of different pages do no more harm
-/// than a wrong guess.
-using page_hash = std::uint64_t;
-
 /// Tokens whose keys and values share one page of the KV pool.
 inline constexpr int page_tokens = 16;
 
