@@ -36,6 +36,7 @@ public:
   std::vector<match> find(std::span<const page_hash> prefix) const;
 
   std::size_t n_pages(worker_id worker) const;
+  std::size_t n_names() const { return holders_.size(); } ///< of pages that anybody has
   bool has(worker_id worker, page_hash page) const;
 
 private:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <vector>
 
 using namespace souffleur;
@@ -67,7 +68,9 @@ RC_GTEST_PROP(PrefixDirectory, EstimatesAsAListOfPagesDoesAndKeepsItsBound, ()) 
       break;
     case 2: {
       const auto added = any_prefix();
-      const auto removed = any_prefix();
+      auto removed = any_prefix();
+      if (!removed.empty() && *rc::gen::arbitrary<bool>())
+        removed = {removed.front()};
       directory.report(worker, added, removed);
       if (known != model.end()) {
         for (const auto page : removed)
@@ -97,6 +100,10 @@ RC_GTEST_PROP(PrefixDirectory, EstimatesAsAListOfPagesDoesAndKeepsItsBound, ()) 
         RC_ASSERT(directory.has(id, page) == (std::ranges::find(shelf.pages, page) != shelf.pages.end()));
     }
     RC_ASSERT(found == expected);
+    std::set<page_hash> names;
+    for (const auto& [id, shelf] : model)
+      names.insert(shelf.pages.begin(), shelf.pages.end());
+    RC_ASSERT(directory.n_names() == names.size());
   }
 }
 

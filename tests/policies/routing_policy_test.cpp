@@ -179,17 +179,21 @@ RC_GTEST_PROP(RoutingPolicy, StickyKeepsTheConversationsThatItHasRoomFor, ()) {
     const auto chosen = policy->choose(request, workers);
     const auto known =
         std::ranges::find(newest_first, request.conversation, &std::pair<std::uint64_t, worker_id>::first);
-    if (known != newest_first.end()) {
-      const auto at = std::ranges::find(workers, known->second, &worker_view::id);
-      if (at != workers.end() && at->takes_requests)
-        RC_ASSERT(workers[*chosen].id == known->second);
+    const auto at = known == newest_first.end() ? workers.end()
+                                                : std::ranges::find(workers, known->second, &worker_view::id);
+    if (known != newest_first.end())
       std::rotate(newest_first.begin(), known, known + 1);
-      if (chosen)
-        newest_first.front().second = workers[*chosen].id;
-    } else if (chosen) {
-      newest_first.insert(newest_first.begin(), {request.conversation, workers[*chosen].id});
-      newest_first.resize(std::min(newest_first.size(), options.max_conversations));
-    }
+    if (!chosen)
+      continue;
+    if (at != workers.end() && at->takes_requests)
+      RC_ASSERT(workers[*chosen].id == at->id);
+    else
+      for (const auto& other : workers)
+        RC_ASSERT((!other.takes_requests || cost({}, workers[*chosen]) <= cost({}, other)));
+    if (newest_first.empty() || newest_first.front().first != request.conversation)
+      newest_first.insert(newest_first.begin(), {request.conversation, 0});
+    newest_first.front().second = workers[*chosen].id;
+    newest_first.resize(std::min(newest_first.size(), options.max_conversations));
   }
 }
 
