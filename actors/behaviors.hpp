@@ -3,6 +3,8 @@
 #pragma once
 
 #include "actors/answer_desk.hpp"
+#include "actors/cluster/cluster_config.hpp"
+#include "actors/cluster/worker_network.hpp"
 #include "actors/draft_book.hpp"
 #include "actors/early_embeddings.hpp"
 #include "actors/embedding_queue.hpp"
@@ -196,7 +198,11 @@ struct ensemble {
   std::shared_ptr<admission_credits> credits;
   std::shared_ptr<vital_signs> vitals; ///< null: nobody asks
   wall_clock unix_now = unix_now_s;
-  known_costs costs;    ///< for the draft policy; may be empty
+  known_costs costs; ///< for the draft policy; may be empty
+  /// Of a router: its workers have the model, and all that comes behind intake. Null: this process does it
+  /// all.
+  std::shared_ptr<worker_network> network{};
+  cluster_config cluster{};
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
   /// May be empty; is told of each death that the ensemble survives.

@@ -8,6 +8,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
+#include <span>
 
 namespace souffleur {
 
@@ -187,6 +188,7 @@ std::optional<generation_failed> set_grammar(const generation_request& request, 
   if (!compiled)
     return bad_request("invalid_value", "'" + parameter + "': " + compiled.error() + ".", parameter);
   admitted.grammar = std::move(*compiled);
+  admitted.output = wanted;
   return std::nullopt;
 }
 
@@ -201,6 +203,28 @@ std::optional<generation_failed> set_thoughts(const generation_request& request,
   if (!request.output)
     admitted.thoughts = format.thoughts;
   return std::nullopt;
+}
+
+/// What the turns of a conversation have in common: of a chat everything up to the first thing that its user
+/// said, else the first tokens.
+std::uint64_t conversation_of(const generation_request& request, std::span<const token_id> prompt) {
+  key_encoder name;
+  name.add(request.tenant);
+  if (const auto* chat = std::get_if<chat_prompt>(&request.prompt)) {
+    for (const auto& message : chat->messages) {
+      const auto turn = turn_of(message);
+      name.add(turn.role);
+      name.add(turn.text);
+      name.add(turn.extra);
+      if (turn.role == "user")
+        break;
+    }
+  } else {
+    constexpr std::size_t n_most = 4 * page_tokens;
+    for (const auto token : prompt.first(std::min(prompt.size(), n_most)))
+      name.add(std::int64_t{token});
+  }
+  return key_digest_hash{}(name.digest());
 }
 
 cache_limits limits_of(const serving_config& config) {
@@ -309,6 +333,7 @@ std::variant<admitted_request, generation_failed> prepare(const generation_reque
     return std::move(*failed);
   if (auto failed = set_thoughts(request, format, admitted))
     return std::move(*failed);
+  admitted.conversation = conversation_of(request, admitted.prompt);
   admitted.priority = request.priority;
   admitted.trace = request.trace;
   admitted.retention = request.retention;

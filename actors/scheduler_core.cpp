@@ -93,6 +93,11 @@ void scheduler_core::admit(admitted_request request) {
   who->subject = subject_of(*who);
   const bool recycles = who->subject && who->subject->drafters.recycling;
   who->n_successors = recycles ? static_cast<int>(token_recycling::n_successors) : 0;
+  if (who->has_said_all()) {
+    const bool stops = who->n_remaining() > 0 || who->text.stopped();
+    tell_end(*who, stops ? finish_reason::stop : finish_reason::length, who->request.arrival);
+    return;
+  }
   waiting_.push_back(std::move(who));
   nothing_happened_ = false;
 }
@@ -632,7 +637,7 @@ void scheduler_core::apply_openings(const kv_supply& supply, steady_time now) {
       who->ever_admitted = true;
       who->admitted_at = now;
       who->usage.queue_ms = ms_between(who->request.arrival, now);
-      who->usage.n_cached_tokens = who->n_computed;
+      who->usage.n_cached_tokens = std::min(who->n_computed, who->n_prompt);
     }
     running_.push_back(std::move(who));
     nothing_happened_ = false;
@@ -855,7 +860,7 @@ std::optional<finish_reason> scheduler_core::close_thought(sequence& who, genera
 
 bool scheduler_core::append(sequence& who, const planned_rows& planned, const sequence_outcome& outcome,
                             steady_time now) {
-  if (who.n_output() == 0) {
+  if (!std::exchange(who.ever_sampled, true)) {
     who.first_token_at = now;
     who.usage.prefill_ms = ms_between(who.admitted_at, now);
   } else {
@@ -910,7 +915,7 @@ void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now
 }
 
 void scheduler_core::tell_end(sequence& who, finish_reason reason, steady_time now) {
-  if (who.n_output() > 0)
+  if (who.ever_sampled)
     who.usage.decode_ms = ms_between(who.first_token_at, now);
   const generation_finished end{reason, who.text.matched_stop(), who.usage};
   who.request.reply->finish(end);
@@ -931,7 +936,7 @@ void scheduler_core::retire(sequence& who, const std::string& outcome, steady_ti
     drafter_endings_.push_back(ending_of(who, is_answer));
   if (who.n_wished_of_model > 0)
     draft_model_endings_.push_back({who.id(), 0, {}, who.subject, false});
-  const double ttft_ms = who.n_output() > 0 ? ms_between(who.request.arrival, who.first_token_at) : -1;
+  const double ttft_ms = who.ever_sampled ? ms_between(who.request.arrival, who.first_token_at) : -1;
   const auto& asked = who.request;
   reports_.push_back(
       {outcome,

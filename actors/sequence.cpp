@@ -18,6 +18,22 @@ sequence::sequence(admitted_request admitted, std::shared_ptr<const tokenizer> v
     for (const auto token : tokens)
       ++counts->prompt[token];
   }
+  for (const auto token : request.delivered)
+    resume_with(token);
+  n_charged = request.delivered.empty() ? 0 : n_tokens() - 1;
+  usage.n_output_tokens = n_output();
+  usage.n_thought_tokens = thought ? thought->n_tokens() : 0;
+}
+
+void sequence::resume_with(token_id token) {
+  tokens.push_back(token);
+  text.push(token); // what may be shown of it was
+  if (counts)
+    ++counts->output[token];
+  if (thought)
+    thought->read(token);
+  if (grammar)
+    grammar = grammar->after(token);
 }
 
 void sequence::keep_successors(std::span<const token_successors> more) {

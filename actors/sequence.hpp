@@ -78,12 +78,22 @@ struct sequence {
   std::vector<token_successors> successors;     ///< which it does not know yet
   draft_record drafts;                          ///< how they fared
 
+  /// It was resumed behind its last token: what is missing is its end.
+  bool has_said_all() const {
+    return n_output() > 0 && (text.stopped() || (grammar && grammar->is_over()) || n_remaining() <= 0);
+  }
+
   std::shared_ptr<token_counts> counts; ///< null without penalties
   generation_usage usage;
   bool ever_admitted = false;
+  bool ever_sampled = false; ///< here: what was delivered before is somebody else's
   steady_time admitted_at{};
   steady_time first_token_at{};
   std::optional<steady_time> last_token_at;
+
+private:
+  /// One more of the delivered tokens, as if it had been sampled.
+  void resume_with(token_id token);
 };
 
 } // namespace souffleur

@@ -231,6 +231,19 @@ void serving_metrics::set_memory(const std::vector<memory_part>& parts) {
         .Set(static_cast<double>(part.bytes));
 }
 
+void serving_metrics::record(const cluster_report& report) {
+  auto& r = *registry_;
+  r.gauge("souffleur_cluster_workers", "Workers that this router has.").Set(report.n_workers);
+  r.gauge("souffleur_cluster_streams", "Streams that this router has, by state.", {{"state", "placed"}})
+      .Set(report.n_streams - report.n_unplaced);
+  r.gauge("souffleur_cluster_streams", "Streams that this router has, by state.", {{"state", "waiting"}})
+      .Set(report.n_unplaced);
+  r.gauge("souffleur_cluster_replays", "Streams that went on at another worker, since the dispatcher began.")
+      .Set(static_cast<double>(report.n_replays));
+  r.running.Set(report.n_streams - report.n_unplaced);
+  r.waiting.Set(report.n_unplaced);
+}
+
 void serving_metrics::record(const file_tier_counters& counters) {
   auto& r = *registry_;
   const auto lock = std::lock_guard(r.tier_mutex);

@@ -30,6 +30,7 @@ public:
   void record(const cache_report& report);
   void record(const store_counters& counters);
   /// Of an answer that a doubtful entry was compared with.
+  void record(const cluster_report& report);
   void record(likeness verdict);
   void record_cache_lookup();
   void record_restart(const std::string& actor);

@@ -35,7 +35,8 @@ class caf_serving_system final : public serving_system {
 public:
   /// `host`: null: it has an actor system of its own.
   caf_serving_system(caf::actor_system* host, const serving_config& config, const loaded_model& loaded,
-                     std::shared_ptr<file_tier> tier,
+                     std::shared_ptr<file_tier> tier, const cluster_config& cluster,
+                     std::shared_ptr<worker_network> network,
                      const std::function<void(const std::string&)>& on_give_up,
                      const death_listener& on_death)
       : vocabulary_(loaded.vocabulary), tier_(std::move(tier)),
@@ -48,11 +49,17 @@ public:
         request_timeout_(config.request_timeout), own_(host != nullptr ? nullptr : new own_system),
         system_(host != nullptr ? *host : own_->system) {
     model_.name = config.model_name;
-    model_.fingerprint = loaded.model->fingerprint();
-    model_.context_length = loaded.model->context_length();
-    model_.vocabulary_size = loaded.model->vocabulary_size();
-    model_.weights_bytes = loaded.model->weights_bytes();
-    model_.kv_page_bytes = loaded.model->page_bytes();
+    if (loaded.model) {
+      model_.fingerprint = loaded.model->fingerprint();
+      model_.context_length = loaded.model->context_length();
+      model_.vocabulary_size = loaded.model->vocabulary_size();
+      model_.weights_bytes = loaded.model->weights_bytes();
+      model_.kv_page_bytes = loaded.model->page_bytes();
+    } else {
+      model_.fingerprint = loaded.outline.fingerprint;
+      model_.context_length = loaded.outline.context_length;
+      model_.vocabulary_size = loaded.outline.vocabulary_size;
+    }
     model_.created_s = unix_now_s();
     const auto thoughts = find_thought_marks(*vocabulary_);
     model_.thinks = thoughts != nullptr;
@@ -78,7 +85,11 @@ public:
     parts.store = loaded.store;
     parts.calibration = loaded.calibration;
     parts.credits = credits_;
-    if (config.draft_policy_in_force() != "off") {
+    parts.network = std::move(network);
+    parts.cluster = cluster;
+    is_router_ = parts.network != nullptr;
+    format_ = parts.format;
+    if (loaded.model && config.draft_policy_in_force() != "off") {
       parts.costs.steps = measure_steps(*loaded.model);
       if (loaded.draft_model.model)
         parts.costs.draft_model_passes = measure_steps(*loaded.draft_model.model);
@@ -130,6 +141,16 @@ public:
     compat::anon_send(supervisor_,
                       submission{std::make_shared<generation_request>(std::move(request)), std::move(reply)});
   }
+
+  void submit_prepared(admitted_request request, generation_sink sink) override {
+    request.reply = std::make_shared<reply_handle>(std::move(sink), nullptr, request.tenant);
+    if (!ready_)
+      return request.reply->fail({503, "shutting_down", "The server is shutting down.", "", 1});
+    compat::anon_send(supervisor_,
+                      admission_ptr{std::make_shared<const admitted_request>(std::move(request))});
+  }
+
+  const prompt_format& format() const override { return format_; }
 
   void cancel(request_id id) override {
     if (ready_)
@@ -215,6 +236,8 @@ public:
   void ask_kv(int n_prefixes, kv_sink sink) override {
     if (!ready_)
       return sink(std::nullopt);
+    if (is_router_) // its workers have the pages
+      return sink(kv_summary{});
     system_.spawn([supervisor = supervisor_, tier = tier_, n_prefixes,
                    sink = std::move(sink)](caf::event_based_actor* asker) {
       compat::request(asker, supervisor, kv_inquiry_timeout, kv_inquiry{n_prefixes})
@@ -249,6 +272,8 @@ private:
   std::shared_ptr<admission_credits> embedding_credits_; ///< one a text
   std::chrono::milliseconds request_timeout_;
   served_model model_;
+  prompt_format format_;
+  bool is_router_ = false;
   cache_rules rules_;
   std::optional<served_embedder> embedder_; ///< nothing: there is none
   std::atomic<bool> ready_{true};
@@ -330,20 +355,26 @@ result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const
 }
 
 result<std::unique_ptr<serving_system>>
-start_serving(caf::actor_system* host, const serving_config& config, const loaded_model& loaded,
+start_serving(caf::actor_system* host, const serving_config& config, const cluster_config& cluster,
+              const loaded_model& loaded, std::shared_ptr<worker_network> network,
               const std::function<void(const std::string&)>& on_give_up, const death_listener& on_death) {
   if (auto why = first_complaint(config); !why.empty())
     return failure{why};
-  if (auto why = first_bad_number(config, loaded.model->n_pages()); !why.empty())
+  if (auto why = first_bad_number(config, loaded.model ? loaded.model->n_pages() : config.n_kv_pages);
+      !why.empty())
     return failure{why};
   if (make_cache_policy(config.cache_policy)->mode() == cache_mode::semantic && !loaded.embedder)
     return failure{"cache.policy: \"" + config.cache_policy +
                    "\" compares questions by meaning, which needs an embedding model"};
-  auto tier = open_tier(config, *loaded.model);
+  if (auto why = complaint(make_routing_policy(cluster.policy), "cluster.policy", cluster.policy,
+                           std::string{routing_policy_names} + registered_policies<routing_policy>().names());
+      !why.empty())
+    return failure{why};
+  auto tier = loaded.model ? open_tier(config, *loaded.model) : std::shared_ptr<file_tier>{};
   if (!tier)
     return failure{tier.error()};
-  return std::unique_ptr<serving_system>{
-      std::make_unique<caf_serving_system>(host, config, loaded, std::move(*tier), on_give_up, on_death)};
+  return std::unique_ptr<serving_system>{std::make_unique<caf_serving_system>(
+      host, config, loaded, std::move(*tier), cluster, std::move(network), on_give_up, on_death)};
 }
 
 } // namespace
@@ -351,14 +382,22 @@ start_serving(caf::actor_system* host, const serving_config& config, const loade
 result<std::unique_ptr<serving_system>>
 serving_system::start(const serving_config& config, loaded_model loaded,
                       std::function<void(const std::string&)> on_give_up, const death_listener& on_death) {
-  return start_serving(nullptr, config, loaded, on_give_up, on_death);
+  return start_serving(nullptr, config, {}, loaded, nullptr, on_give_up, on_death);
+}
+
+result<std::unique_ptr<serving_system>>
+serving_system::start_router(const serving_config& config, const cluster_config& cluster, loaded_model loaded,
+                             std::shared_ptr<worker_network> network,
+                             std::function<void(const std::string&)> on_give_up,
+                             const death_listener& on_death) {
+  return start_serving(nullptr, config, cluster, loaded, std::move(network), on_give_up, on_death);
 }
 
 result<std::unique_ptr<serving_system>> start_serving_in(caf::actor_system& host,
                                                          const serving_config& config, loaded_model loaded,
                                                          std::function<void(const std::string&)> on_give_up,
                                                          const death_listener& on_death) {
-  return start_serving(&host, config, loaded, on_give_up, on_death);
+  return start_serving(&host, config, {}, loaded, nullptr, on_give_up, on_death);
 }
 
 void set_serving_defaults(caf::actor_system_config& config) {

@@ -1,5 +1,7 @@
 #include "actors/behaviors.hpp"
 
+#include "actors/cluster/dispatcher.hpp"
+
 #include <random>
 
 namespace souffleur {
@@ -97,9 +99,13 @@ cache_parts cache_parts_of(const ensemble& parts) {
 
 void spawn_scheduler(self_pointer self) {
   auto& state = compat::state_of(self);
-  state.scheduler =
-      self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier,
-                  state.parts.costs, state.parts.metrics, caf::actor_cast<part_observer>(self));
+  if (state.parts.network)
+    state.scheduler = self->spawn(dispatcher, state.parts.cluster, state.parts.format.vocabulary,
+                                  state.parts.network, state.parts.metrics, state.parts.vitals);
+  else
+    state.scheduler =
+        self->spawn(scheduler, state.parts.config, state.parts.format.vocabulary, state.parts.tier,
+                    state.parts.costs, state.parts.metrics, caf::actor_cast<part_observer>(self));
   watch(self, "scheduler", state.scheduler);
 }
 
@@ -248,6 +254,8 @@ constexpr const char* part_names[] = {"intake",         "scheduler",      "verif
 constexpr std::chrono::seconds tier_closing_time{3};
 
 bool wanted(const supervisor_state& state, const std::string& name) {
+  if (state.parts.network && (name == "verifier" || name == "kv_manager" || name.starts_with("draft")))
+    return false;
   if (name.starts_with("kv_tier"))
     return state.parts.tier != nullptr;
   if (name == "draft_model" && !state.parts.draft_model.model)
@@ -293,6 +301,9 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
   introduce(state);
   return {
       [self](const submission& arrived) { compat::anon_send(compat::state_of(self).intake, arrived); },
+      [self](const admission_ptr& prepared) {
+        compat::anon_send(compat::state_of(self).scheduler, prepared);
+      },
       // Two ways: at once to what runs, and behind the submission to what is still under way.
       [self](const cancellation& cancelled) {
         compat::urgent_send(compat::state_of(self).scheduler, cancelled);

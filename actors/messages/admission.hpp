@@ -11,7 +11,9 @@
 #include "policies/window_policy.hpp"
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,12 +30,16 @@ struct admitted_request {
   request_id id = 0;
   std::string tenant;
   std::vector<token_id> prompt;
+  /// Of the answer, what the client has got from somebody who could not go on: it goes on with the next token.
+  std::vector<token_id> delivered;
+  std::uint64_t conversation = 0; ///< equal for requests that belong together
   std::shared_ptr<const sampling_params> sampling;
   /// With the acceptance policy that is in force; `enabled` only if anybody drafts for it.
   speculation_options speculation;
   bool is_lossy = false;                           ///< its acceptance policy may change what is said
   std::vector<token_id> prediction;                ///< what the client expects to be answered
   std::shared_ptr<grammar::token_grammar> grammar; ///< that the answer has to fit; null: none
+  std::optional<grammar::output_grammar> output;   ///< what it was compiled from
   std::shared_ptr<const thought_marks> thoughts;   ///< null: the model does not think, or may not
   std::string window_policy = "full";
   window_limits window; ///< its limits

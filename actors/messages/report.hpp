@@ -60,6 +60,14 @@ struct cache_report {
   std::uint64_t n_dropped_orders = 0; ///< that the store was too slow for
 };
 
+/// A router's workers and streams.
+struct cluster_report {
+  int n_workers = 0;
+  int n_streams = 0;
+  int n_unplaced = 0;          ///< of them, without a worker
+  std::uint64_t n_replays = 0; ///< that went on at another worker
+};
+
 /// When it happened; steady_time{}: never.
 struct request_times {
   steady_time arrival{};

@@ -293,7 +293,7 @@ radix_tree::node* radix_tree::root_of(std::string_view salt) {
   }
   auto* root = make_node(nullptr);
   root->salt = &roots_.emplace(salt, root).first->first;
-  root->hash_before = std::hash<std::string_view>{}(salt);
+  root->hash_before = root_hash(salt);
   return root;
 }
 

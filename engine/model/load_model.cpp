@@ -178,7 +178,20 @@ load_on_device(const gguf_file& file, const transformer_config& config, const mo
                                  std::move(*device));
 }
 
+std::string fingerprint_of(const gguf_file& file, kv_type kv) {
+  return fingerprint_of(file).append("-kv-").append(to_string(kv));
+}
+
 } // namespace
+
+result<model_outline> outline_of(const gguf_file& file, kv_type kv) {
+  const auto config = read_config(file);
+  if (!config)
+    return failure{config.error()};
+  model_outline outline{fingerprint_of(file, kv), config->n_context, config->n_vocabulary};
+  file.release_pages();
+  return outline;
+}
 
 result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const gguf_file>& file,
                                                    const model_options& options,
@@ -205,7 +218,7 @@ result<std::shared_ptr<language_model>> load_model(const std::shared_ptr<const g
   in.expect_nothing_left();
   if (!in.complaint().empty())
     return failure{in.complaint()};
-  auto fingerprint = fingerprint_of(*file).append("-kv-").append(to_string(options.kv));
+  auto fingerprint = fingerprint_of(*file, options.kv);
   file->release_pages();
   return make_transformer(*config, std::move(weights), std::move(fingerprint), options);
 }

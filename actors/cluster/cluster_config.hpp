@@ -1,0 +1,29 @@
+// Every setting of a cluster, with the default that serves.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace souffleur {
+
+struct cluster_config {
+  std::string role = "all";              ///< "all": no cluster; "router"; "worker"
+  std::string policy = "cache_aware";    ///< one of routing_policy_names
+  double load_factor = 1.25;             ///< of consistent_hash
+  std::string address = "127.0.0.1";     ///< on which the router waits for workers
+  std::uint16_t port = 8090;             ///< likewise; 0: any free one
+  std::string router = "127.0.0.1:8090"; ///< to which a worker connects
+  std::string secret;                    ///< that all know; empty: there is none
+  std::string certificate;               ///< PEM files for TLS between nodes; empty: no TLS
+  std::string key;
+  std::string authority; ///< that signed the nodes' certificates; who has none from it is not talked to
+  std::chrono::milliseconds heartbeat{500};
+  std::chrono::milliseconds dead_after{5000};    ///< of silence
+  std::chrono::milliseconds worker_wait{30'000}; ///< that a stream waits for a worker if there is none
+  int n_batches = 32;                            ///< that a worker may have sent and the router not yet read
+  int max_held_tokens =
+      65536; ///< of a worker's streams, unsent; beyond it the stream that has most is handed over
+};
+
+} // namespace souffleur
