@@ -94,6 +94,7 @@ void scheduler_core::admit(admitted_request request) {
   const bool recycles = who->subject && who->subject->drafters.recycling;
   who->n_successors = recycles ? static_cast<int>(token_recycling::n_successors) : 0;
   if (who->has_said_all()) {
+    show_what_was_held_back(*who);
     const bool stops = who->n_remaining() > 0 || who->text.stopped();
     tell_end(*who, stops ? finish_reason::stop : finish_reason::length, who->request.arrival);
     return;

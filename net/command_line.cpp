@@ -68,9 +68,21 @@ struct plain_values {
   int keep_s = 600;
   std::size_t keep_kib = 1024;
   int batch_ms = 0;
+  int heartbeat_ms = 500;
+  int dead_after_ms = 5000;
+  int worker_wait_s = 30;
 };
 
 constexpr int many = 1 << 20;
+
+/// Empty if it is.
+std::string is_host_and_port(const std::string& text) {
+  const auto colon = text.rfind(':');
+  const auto port = colon == std::string::npos ? std::string{} : text.substr(colon + 1);
+  const bool is_number =
+      !port.empty() && port.size() <= 5 && port.find_first_not_of("0123456789") == std::string::npos;
+  return colon != 0 && is_number && std::stoi(port) <= 65535 ? "" : text + " is not HOST:PORT";
+}
 
 void add_model_options(CLI::App& app, server_settings& s, plain_values& v) {
   app.add_option("--model.path,--model", s.model, "GGUF file, or the name of a fetched model")
@@ -438,6 +450,69 @@ void add_cache_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->group("cache");
 }
 
+void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
+  auto& c = s.cluster;
+  app.add_option("--cluster.role,--role", c.role,
+                 "all: this process does everything; router: workers generate for it; worker: it generates "
+                 "for a router")
+      ->check(CLI::IsMember({"all", "router", "worker"}))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option(
+         "--cluster.policy", c.policy,
+         "which worker gets a request: cache_aware, least_loaded, round_robin, consistent_hash or sticky")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.load_factor", c.load_factor,
+                 "of consistent_hash: a worker is given no more streams than so many times the mean")
+      ->check(CLI::Range(1.0, 100.0))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.address", c.address, "IP address on which a router waits for workers")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.port", c.port, "likewise, TCP port; 0: any free one")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.router", c.router, "HOST:PORT of the router that a worker works for")
+      ->check(is_host_and_port)
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.secret_file", s.cluster_secret_file,
+                 "file with the secret that all nodes have; none: $SOUFFLEUR_CLUSTER_SECRET, if it is set")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.tls_certificate", c.certificate,
+                 "PEM file: nodes speak TLS, and only with those whose certificate tls_authority signed; "
+                 "none: no TLS")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.tls_key", c.key, "PEM file of the certificate's private key")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.tls_authority", c.authority, "PEM file of who signed all nodes' certificates")
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.heartbeat_ms", v.heartbeat_ms, "between two signs of life")
+      ->check(CLI::Range(10, 60'000))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.dead_after_ms", v.dead_after_ms, "of silence; then a node is taken for dead")
+      ->check(CLI::Range(100, 600'000))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.worker_wait_s", v.worker_wait_s,
+                 "how long a stream waits for a worker if there is none; then it gets 503")
+      ->check(CLI::Range(0, 86'400))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.max_held_tokens", c.max_held_tokens,
+                 "that a worker keeps while its router takes none; with more it hands a stream over")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str()
+      ->group("cluster");
+}
+
 /// The file's, without the extension; names such as qwen-0.5b have a dot, too.
 std::string name_of_model(const std::string& model) {
   const std::filesystem::path path{model};
@@ -467,6 +542,9 @@ void take(const plain_values& v, server_settings& s) {
   s.server.streams.keep = std::chrono::seconds{v.keep_s};
   s.server.streams.max_kept_bytes = v.keep_kib << 10;
   s.server.streams.batch = std::chrono::milliseconds{v.batch_ms};
+  s.cluster.heartbeat = std::chrono::milliseconds{v.heartbeat_ms};
+  s.cluster.dead_after = std::chrono::milliseconds{v.dead_after_ms};
+  s.cluster.worker_wait = std::chrono::seconds{v.worker_wait_s};
   s.serving.n_kv_pages = (s.kv_tokens + page_tokens - 1) / page_tokens;
   if (s.n_threads == 0)
     s.n_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -488,6 +566,7 @@ void set_up(CLI::App& app, server_settings& settings, plain_values& plain) {
   add_speculation_options(app, settings, plain);
   add_cache_options(app, settings, plain);
   add_embedding_options(app, settings);
+  add_cluster_options(app, settings, plain);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // Every option of the server: one name for the command line and the configuration file.
 #pragma once
 
+#include "actors/cluster/cluster_config.hpp"
 #include "actors/serving_config.hpp"
 #include "engine/cache/open_store.hpp"
 #include "engine/model/compute_device.hpp"
@@ -33,6 +34,8 @@ struct server_settings {
   int drain_s = 30;                       ///< that SIGTERM waits for what runs
   std::string cache_calibration = "none"; ///< a file; or "none"
   store_options store; ///< of the response cache; without what depends on the embedding model
+  std::string cluster_secret_file = "none"; ///< or "none": $SOUFFLEUR_CLUSTER_SECRET, if that is set
+  cluster_config cluster;                   ///< without the secret
   serving_config serving;
   server_options server;
 };

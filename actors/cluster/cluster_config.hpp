@@ -15,15 +15,17 @@ struct cluster_config {
   std::uint16_t port = 8090;             ///< likewise; 0: any free one
   std::string router = "127.0.0.1:8090"; ///< to which a worker connects
   std::string secret;                    ///< that all know; empty: there is none
-  std::string certificate;               ///< PEM files for TLS between nodes; empty: no TLS
-  std::string key;
-  std::string authority; ///< that signed the nodes' certificates; who has none from it is not talked to
+  std::string certificate = "none";      ///< PEM files for TLS between nodes; or "none": no TLS
+  std::string key = "none";
+  std::string authority = "none"; ///< that signed the nodes' certificates; others are not talked to
   std::chrono::milliseconds heartbeat{500};
   std::chrono::milliseconds dead_after{5000};    ///< of silence
   std::chrono::milliseconds worker_wait{30'000}; ///< that a stream waits for a worker if there is none
   int n_batches = 32;                            ///< that a worker may have sent and the router not yet read
   int max_held_tokens =
       65536; ///< of a worker's streams, unsent; beyond it the stream that has most is handed over
+
+  bool has_tls() const { return certificate != "none"; }
 };
 
 } // namespace souffleur

@@ -23,7 +23,9 @@ class LocalServer:
     """One server on a free port; stopped at the end of `with`."""
 
     def __init__(self, model, *options):
-        command = [str(BINARY), "--model", str(model), "--port", "0", *options]
+        self.start([str(BINARY), "--model", str(model), "--port", "0", *options])
+
+    def start(self, command):
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.log = []
         self._drain = threading.Thread(target=lambda: self.log.extend(self.process.stderr), daemon=True)

@@ -1,5 +1,7 @@
 #include "net/commands/serve.hpp"
 
+#include "actors/cluster/router_node.hpp"
+#include "actors/cluster/worker_node.hpp"
 #include "engine/process_memory.hpp"
 #include "net/command_line.hpp"
 #include "net/commands/served_model.hpp"
@@ -13,6 +15,8 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <fstream>
 #include <malloc.h>
 #include <thread>
 #include <unistd.h>
@@ -69,13 +73,66 @@ void leave_on_next_signal() {
   }).detach();
 }
 
-/// Waits for what runs, for so long at most.
-void drain(serving_system& system, std::chrono::seconds longest) {
+constexpr std::chrono::milliseconds drain_resolution{20};
+
+/// Waits for what runs, for so long at most. A worker's streams that are left then go on elsewhere.
+void drain(serving_system& system, worker_node* worker, std::chrono::seconds longest) {
   system.drain();
+  if (worker != nullptr)
+    worker->drain();
+  const auto n_running = [&] { return system.in_flight() + (worker != nullptr ? worker->n_streams() : 0); };
   const auto until = std::chrono::steady_clock::now() + longest;
-  spdlog::info("no new requests; waiting for {} that run, {} s at most", system.in_flight(), longest.count());
-  while (system.in_flight() > 0 && std::chrono::steady_clock::now() < until)
-    std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  spdlog::info("no new requests; waiting for {} that run, {} s at most", n_running(), longest.count());
+  while (n_running() > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(drain_resolution);
+}
+
+/// What is left goes on elsewhere; the router is told before the connection breaks.
+void leave(worker_node& worker) {
+  worker.hand_over();
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds{1};
+  while (worker.n_streams() > 0 && std::chrono::steady_clock::now() < until)
+    std::this_thread::sleep_for(drain_resolution);
+  std::this_thread::sleep_for(5 * drain_resolution);
+}
+
+/// The first line of the file or the variable; empty: there is none.
+result<std::string> read_secret(const std::string& file) {
+  const char* variable = std::getenv("SOUFFLEUR_CLUSTER_SECRET");
+  if (file == "none")
+    return std::string{variable != nullptr ? variable : ""};
+  std::ifstream in{file};
+  std::string secret;
+  if (!std::getline(in, secret) || secret.empty())
+    return failure{"cluster.secret_file: there is no secret in " + file};
+  return secret;
+}
+
+bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
+
+/// Empty if these settings make a cluster that nobody can join by accident.
+std::string cluster_complaint(const cluster_config& config) {
+  const bool has_key = config.key != "none";
+  const bool has_authority = config.authority != "none";
+  if (config.has_tls() != has_key || config.has_tls() != has_authority)
+    return "cluster.tls_certificate, cluster.tls_key and cluster.tls_authority go together";
+  if (config.role == "router" && !is_loopback(config.address) && config.secret.empty())
+    return "cluster.address: on " + config.address +
+           " anybody could join; a secret (cluster.secret_file) is needed there";
+  return "";
+}
+
+worker_profile profile_of(const server_settings& settings, const language_model& model, int port) {
+  worker_profile profile;
+  profile.model_name = settings.serving.model_name;
+  profile.computes = model.page_format();
+  profile.fingerprint = model.fingerprint();
+  profile.n_kv_tokens = settings.serving.n_kv_pages * page_tokens;
+  profile.max_running = settings.serving.max_running;
+  profile.address = settings.server.address;
+  if (port > 0)
+    profile.address.append(":").append(std::to_string(port));
+  return profile;
 }
 
 int fail(const std::string& why) {
@@ -128,18 +185,34 @@ int serve(server_settings settings, const command_line_words& words) {
     settings.server.tls_certificate = settings.tls_certificate;
   if (settings.tls_key != "none")
     settings.server.tls_key = settings.tls_key;
+  auto secret = read_secret(settings.cluster_secret_file);
+  if (!secret)
+    return fail(secret.error());
+  settings.cluster.secret = std::move(*secret);
+  if (const auto why = cluster_complaint(settings.cluster); !why.empty())
+    return fail(why);
   auto loaded = load_served_model(settings);
   if (!loaded)
     return fail(loaded.error());
+  const auto model = loaded->model;
   std::atomic<bool> gave_up{false};
-  auto system = serving_system::start(
-      settings.serving, std::move(*loaded),
-      [&](const std::string& why) {
-        spdlog::critical("{}", why);
-        gave_up = true;
-        kill(getpid(), SIGTERM);
-      },
-      log_death);
+  const auto on_give_up = [&](const std::string& why) {
+    spdlog::critical("{}", why);
+    gave_up = true;
+    kill(getpid(), SIGTERM);
+  };
+  std::shared_ptr<router_node> workers; // outlives the system
+  if (settings.cluster.role == "router") {
+    auto node = router_node::start(settings.cluster,
+                                   {loaded->outline.fingerprint, settings.serving.n_kv_pages * page_tokens});
+    if (!node)
+      return fail(node.error());
+    workers = *node;
+    spdlog::info("waiting for workers on {}:{}", settings.cluster.address, workers->port());
+  }
+  auto system = workers ? serving_system::start_router(settings.serving, settings.cluster, std::move(*loaded),
+                                                       workers, on_give_up, log_death)
+                        : serving_system::start(settings.serving, std::move(*loaded), on_give_up, log_death);
   if (!system)
     return fail(system.error());
   give_back_unused_memory();
@@ -149,6 +222,9 @@ int serve(server_settings settings, const command_line_words& words) {
     return fail(sockets.error());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   spdlog::info("ready after {:.1f} s", took.count());
+  std::unique_ptr<worker_node> worker;
+  if (settings.cluster.role == "worker")
+    worker = worker_node::start(settings.cluster, profile_of(settings, *model, (*sockets)->port()), **system);
   print_addresses(settings.server, (*sockets)->port(), (*system)->model());
 
   auto signals = ending_signals();
@@ -158,8 +234,11 @@ int serve(server_settings settings, const command_line_words& words) {
     reload(words, **sockets);
   leave_on_next_signal();
   if (received == SIGTERM && !gave_up)
-    drain(**system, std::chrono::seconds{settings.drain_s});
+    drain(**system, worker.get(), std::chrono::seconds{settings.drain_s});
   spdlog::info("shutting down");
+  if (worker)
+    leave(*worker);
+  worker.reset();
   (*sockets)->stop();
   return gave_up ? 1 : 0;
 }

@@ -140,6 +140,47 @@ result<std::shared_ptr<answer_store>> open_answers(const server_settings& settin
   return open_store(options);
 }
 
+/// The models that generate, in what the memory budget leaves. The error; empty: there is none.
+std::string load_generators(const model_file& target, const std::optional<embedding_model>& embedding,
+                            model_options options, std::size_t program_bytes, server_settings& settings,
+                            loaded_model& loaded) {
+  std::optional<model_file> draft;
+  std::vector<memory_part> others;
+  if (settings.draft_model != "off") {
+    auto opened = open_model(settings.draft_model, "speculation.draft_model", options.kv, {}, settings);
+    if (!opened)
+      return opened.error();
+    const auto n_shared = common_vocabulary(target, *opened);
+    if (!n_shared)
+      return n_shared.error();
+    const auto ends = opened->vocabulary->end_tokens();
+    loaded.draft_model = {nullptr, *n_shared, {ends.begin(), ends.end()}};
+    others.push_back(draft_model_part(settings.serving, opened->footprint));
+    draft = std::move(*opened);
+  }
+  if (embedding)
+    others.push_back(embedder_part(settings.serving, embedding->files));
+  const int n_draft_pages = n_draft_model_pages(settings.serving);
+  auto memory = fit_memory(target.footprint, program_bytes, others, settings);
+  if (!memory)
+    return target.path + ": " + memory.error();
+  loaded.memory = std::move(*memory);
+  options.n_kv_pages = settings.serving.n_kv_pages;
+  const auto model = load_weights(target, options);
+  if (!model)
+    return model.error();
+  loaded.model = *model;
+  if (draft) {
+    options.n_kv_pages = n_draft_pages;
+    options.device = {};
+    const auto drafting = load_weights(*draft, options);
+    if (!drafting)
+      return drafting.error();
+    loaded.draft_model.model = *drafting;
+  }
+  return "";
+}
+
 } // namespace
 
 result<loaded_model> load_served_model(server_settings& settings) {
@@ -158,43 +199,19 @@ result<loaded_model> load_served_model(server_settings& settings) {
   if (!chat)
     return failure{target->path + ": " + chat.error()};
   loaded.chat = *chat;
-
-  std::optional<model_file> draft;
-  std::vector<memory_part> others;
-  if (settings.draft_model != "off") {
-    auto opened = open_model(settings.draft_model, "speculation.draft_model", kv, {}, settings);
-    if (!opened)
-      return failure{opened.error()};
-    const auto n_shared = common_vocabulary(*target, *opened);
-    if (!n_shared)
-      return failure{n_shared.error()};
-    const auto ends = opened->vocabulary->end_tokens();
-    loaded.draft_model = {nullptr, *n_shared, {ends.begin(), ends.end()}};
-    others.push_back(draft_model_part(settings.serving, opened->footprint));
-    draft = std::move(*opened);
-  }
   const auto embedding = open_embedding_model(settings);
   if (!embedding)
     return failure{embedding.error()};
-  if (*embedding)
-    others.push_back(embedder_part(settings.serving, (*embedding)->files));
-  const int n_draft_pages = n_draft_model_pages(settings.serving);
-  auto memory = fit_memory(target->footprint, program_bytes, others, settings);
-  if (!memory)
-    return failure{target->path + ": " + memory.error()};
-  loaded.memory = std::move(*memory);
-  model_options options{settings.n_threads, settings.serving.n_kv_pages, kv, *level, settings.device};
-  const auto model = load_weights(*target, options);
-  if (!model)
-    return failure{model.error()};
-  loaded.model = *model;
-  if (draft) {
-    options.n_kv_pages = n_draft_pages;
-    options.device = {};
-    const auto drafting = load_weights(*draft, options);
-    if (!drafting)
-      return failure{drafting.error()};
-    loaded.draft_model.model = *drafting;
+  if (settings.cluster.role == "router") {
+    auto outline = outline_of(*target->file, kv);
+    if (!outline)
+      return failure{target->path + ": " + outline.error()};
+    loaded.outline = std::move(*outline);
+  } else {
+    const model_options options{settings.n_threads, 0, kv, *level, settings.device};
+    if (auto why = load_generators(*target, *embedding, options, program_bytes, settings, loaded);
+        !why.empty())
+      return failure{why};
   }
   if (*embedding) {
     auto embedder = load_embedder((*embedding)->files, {settings.n_embedding_threads, *level});

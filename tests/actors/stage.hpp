@@ -123,6 +123,12 @@ public:
     return who;
   }
   client& submit(unsigned a, unsigned b) { return submit(request_of(next_id(), a, b)); }
+  void submit_prepared(admitted_request request, const std::shared_ptr<answer_recorder>& recorder) {
+    request.reply = std::make_shared<reply_handle>(sink_of(recorder), nullptr, request.tenant);
+    request.reply->accepted({static_cast<int>(request.prompt.size()), request.sampling->seed});
+    compat::anon_send(supervisor_,
+                      admission_ptr{std::make_shared<const admitted_request>(std::move(request))});
+  }
   request_id next_id() const { return clients_.size() + 1; }
 
   client& submit_and_step(unsigned a, unsigned b, int n_steps) {

@@ -105,6 +105,11 @@ std::string shown(const server_settings& s) {
       << s.embedding_model << '|' << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key
       << '|' << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
       << o.access.limits.tokens_per_day;
+  const auto& k = s.cluster;
+  out << '|' << k.role << '|' << k.policy << '|' << k.load_factor << '|' << k.address << '|' << k.port << '|'
+      << k.router << '|' << s.cluster_secret_file << '|' << k.secret << '|' << k.certificate << '|' << k.key
+      << '|' << k.authority << '|' << k.heartbeat.count() << '|' << k.dead_after.count() << '|'
+      << k.worker_wait.count() << '|' << k.max_held_tokens;
   return out.str();
 }
 
@@ -236,6 +241,20 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"cache.ttl_s", "24"},
                                                        {"supervisor.max_restarts", "25"},
                                                        {"supervisor.window_s", "34"},
+                                                       {"cluster.role", "router"},
+                                                       {"cluster.policy", "sticky"},
+                                                       {"cluster.load_factor", "1.5"},
+                                                       {"cluster.address", "0.0.0.0"},
+                                                       {"cluster.port", "82"},
+                                                       {"cluster.router", "far.example:83"},
+                                                       {"cluster.secret_file", "secret.txt"},
+                                                       {"cluster.tls_certificate", "node.pem"},
+                                                       {"cluster.tls_key", "node.key"},
+                                                       {"cluster.tls_authority", "authority.pem"},
+                                                       {"cluster.heartbeat_ms", "84"},
+                                                       {"cluster.dead_after_ms", "850"},
+                                                       {"cluster.worker_wait_s", "86"},
+                                                       {"cluster.max_held_tokens", "87"},
                                                        {"log.level", "debug"}};
   const auto defaults = shown(settings_of({}));
   std::set<std::string> tried;
@@ -329,6 +348,12 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"cache.ttl_s", "0"},
                                                       {"supervisor.max_restarts", "-1"},
                                                       {"supervisor.window_s", "0"},
+                                                      {"cluster.role", "boss"},
+                                                      {"cluster.router", "nowhere"},
+                                                      {"cluster.router", "host:70000"},
+                                                      {"cluster.load_factor", "0.5"},
+                                                      {"cluster.heartbeat_ms", "0"},
+                                                      {"cluster.max_held_tokens", "0"},
                                                       {"log.level", "loud"}};
   for (const auto& [name, value] : wrong) {
     EXPECT_NE(complaint_of({option(name), value}).find(name), std::string::npos) << name << " " << value;

@@ -1,0 +1,361 @@
+#include "actors/cluster/worker_node.hpp"
+
+#include "actors/cluster/handshake.hpp"
+#include "actors/cluster/held_progress.hpp"
+#include "actors/cluster/node_system.hpp"
+#include "actors/cluster/routed_request.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <set>
+#include <unordered_map>
+
+namespace souffleur {
+
+/// Something has happened to one of the streams, of which the serving actors know the id.
+struct local_event {
+  request_id id = 0;
+  generation_event event;
+};
+
+} // namespace souffleur
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::local_event)
+
+namespace souffleur {
+
+namespace {
+
+/// Tells the router's streams from those of the worker's own clients.
+constexpr request_id routed_bit = request_id{1} << 62;
+
+/// A step's events come one after the other; what comes within this time of the first one shares its batch.
+constexpr std::chrono::microseconds gathering{200};
+constexpr std::chrono::milliseconds first_pause{100};
+constexpr std::chrono::milliseconds longest_pause{2000};
+constexpr std::chrono::seconds connect_timeout{5};
+
+using connect_due = caf::atom_constant<caf::atom("connectdue")>;
+using worker_tick = caf::atom_constant<caf::atom("workertick")>;
+using flush_due = caf::atom_constant<caf::atom("flushdue")>;
+using drain_order = caf::atom_constant<caf::atom("drain")>;
+using hand_over_order = caf::atom_constant<caf::atom("handover")>;
+
+enum class phase { away, knocking, registered };
+
+struct agent_state {
+  cluster_config config;
+  worker_profile profile;
+  serving_system* service = nullptr;
+  std::shared_ptr<std::atomic<int>> n_streams;
+  std::string host;
+  std::uint16_t port = 0;
+
+  phase now = phase::away;
+  caf::actor router; ///< null: away
+  std::string nonce;
+  std::string last_complaint; ///< each is said once
+  steady_time heard{};
+  std::chrono::milliseconds pause{first_pause};
+  bool is_draining = false;
+
+  request_id n_ids = 0;
+  std::unordered_map<attempt_id, request_id> ids; ///< those under way
+  std::unordered_map<request_id, attempt_id> attempts;
+  std::unique_ptr<held_progress> held;
+  int n_credits = 0;
+  bool flushes = false; ///< a flush_due is on its way
+
+  void count() const { n_streams->store(static_cast<int>(ids.size())); }
+};
+using self_pointer = caf::stateful_actor<agent_state>*;
+
+void complain(agent_state& state, const std::string& what) {
+  if (std::exchange(state.last_complaint, what) != what)
+    spdlog::warn("{}; it is tried again", what);
+}
+
+void connect_later(self_pointer self) {
+  auto& state = compat::state_of(self);
+  state.now = phase::away;
+  self->delayed_send(self, state.pause, connect_due::value);
+  state.pause = std::min(2 * state.pause, longest_pause);
+}
+
+void end_all(agent_state& state) {
+  for (const auto& [attempt, id] : state.ids)
+    state.service->cancel(id);
+  state.ids.clear();
+  state.attempts.clear();
+  state.held->clear();
+  state.count();
+}
+
+/// Whoever was the router has placed the streams elsewhere by now, or will.
+void lose_router(self_pointer self, const std::string& why) {
+  auto& state = compat::state_of(self);
+  if (state.now == phase::away)
+    return;
+  complain(state, "the router at " + state.config.router + " is lost: " + why);
+  if (state.router)
+    self->demonitor(state.router);
+  state.router = nullptr;
+  end_all(state);
+  connect_later(self);
+}
+
+caf::io::middleman_actor connector(self_pointer self) {
+  return !compat::state_of(self).config.has_tls() ? self->system().middleman().actor_handle()
+                                                  : self->system().openssl_manager().actor_handle();
+}
+
+void connect(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.now != phase::away)
+    return;
+  state.now = phase::knocking;
+  compat::request(self, connector(self), connect_timeout, caf::connect_atom::value, state.host, state.port)
+      .then(
+          [self](const caf::node_id&, caf::strong_actor_ptr& found, const std::set<std::string>&) {
+            auto& state = compat::state_of(self);
+            if (!found)
+              return lose_router(self, "nobody is at that port");
+            state.router = caf::actor_cast<caf::actor>(found);
+            state.heard = compat::now(self);
+            state.nonce = make_nonce();
+            self->monitor(state.router);
+            compat::send(self, state.router, worker_hello{cluster_protocol, state.nonce});
+          },
+          [self](const caf::error& why) { lose_router(self, self->system().render(why)); });
+}
+
+void report_status(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.now != phase::registered)
+    return;
+  worker_status status;
+  status.n_running = static_cast<int>(state.ids.size());
+  status.is_draining = state.is_draining;
+  compat::send(self, state.router, std::move(status));
+}
+
+void answer(self_pointer self, const router_challenge& challenge) {
+  auto& state = compat::state_of(self);
+  if (state.now != phase::knocking)
+    return;
+  const auto& secret = state.config.secret;
+  if (!is_same_proof(challenge.proof, make_proof(secret, node_side::router, state.nonce, challenge.nonce)))
+    return lose_router(self, "it does not know the cluster's secret (or this worker does not)");
+  compat::send(
+      self, state.router,
+      worker_proof{make_proof(secret, node_side::worker, state.nonce, challenge.nonce), state.profile});
+}
+
+void registered(self_pointer self, const registration& answer) {
+  auto& state = compat::state_of(self);
+  if (!answer.why.empty())
+    return lose_router(self, "it takes this worker not: " + answer.why);
+  if (state.now != phase::knocking)
+    return;
+  state.now = phase::registered;
+  state.n_credits = answer.n_credits;
+  state.pause = first_pause;
+  state.last_complaint.clear();
+  spdlog::info("working for the router at {}", state.config.router);
+  report_status(self);
+}
+
+void flush(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.now != phase::registered || state.held->empty() || state.n_credits <= 0)
+    return;
+  --state.n_credits;
+  compat::send(self, state.router, state.held->take());
+}
+
+void flush_soon(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (!std::exchange(state.flushes, true))
+    self->delayed_send(self, gathering, flush_due::value);
+}
+
+void forget(agent_state& state, attempt_id attempt) {
+  const auto found = state.ids.extract(attempt);
+  if (found.empty())
+    return;
+  state.attempts.erase(found.mapped());
+  state.count();
+}
+
+generation_sink sink_of(self_pointer self, request_id id) {
+  return [weak = caf::actor_cast<caf::weak_actor_ptr>(self), id](generation_event event) {
+    if (const auto strong = weak.lock())
+      compat::anon_send(caf::actor_cast<caf::actor>(strong), local_event{id, std::move(event)});
+  };
+}
+
+void start_stream(self_pointer self, const stream_order& order) {
+  auto& state = compat::state_of(self);
+  const auto id = routed_bit | ++state.n_ids;
+  auto prepared = admitted_from(order, id, state.service->format(), compat::now(self));
+  if (auto* failed = std::get_if<generation_failed>(&prepared)) {
+    state.held->add(order.attempt, std::move(*failed));
+    return flush_soon(self);
+  }
+  state.ids[order.attempt] = id;
+  state.attempts[id] = order.attempt;
+  state.count();
+  state.service->submit_prepared(std::move(std::get<admitted_request>(prepared)), sink_of(self, id));
+}
+
+void happened(self_pointer self, local_event& what) {
+  auto& state = compat::state_of(self);
+  const auto found = state.attempts.find(what.id);
+  if (found == state.attempts.end()) // cancelled, or handed over
+    return;
+  const auto attempt = found->second;
+  const bool is_last = std::holds_alternative<generation_finished>(what.event) ||
+                       std::holds_alternative<generation_failed>(what.event);
+  state.held->add(attempt, std::move(what.event));
+  if (is_last)
+    forget(state, attempt);
+  if (const auto most = state.held->beyond_bound()) {
+    if (const auto id = state.ids.find(*most); id != state.ids.end()) {
+      state.service->cancel(id->second);
+      forget(state, *most);
+    }
+    state.held->hand_over(*most);
+  }
+  flush_soon(self);
+}
+
+void hand_over_all(self_pointer self) {
+  auto& state = compat::state_of(self);
+  if (state.now != phase::registered)
+    return;
+  // What was made goes before; whoever goes on does so behind it.
+  auto batch = state.held->take();
+  for (const auto& [attempt, id] : state.ids) {
+    state.service->cancel(id);
+    state.held->hand_over(attempt);
+  }
+  auto endings = state.held->take();
+  std::ranges::move(endings.streams, std::back_inserter(batch.streams));
+  state.ids.clear();
+  state.attempts.clear();
+  state.count();
+  compat::send(self, state.router, std::move(batch));
+}
+
+/// Whether it comes from the router that this worker works for.
+bool is_from_router(self_pointer self) {
+  auto& state = compat::state_of(self);
+  state.heard = compat::now(self);
+  return state.now == phase::registered;
+}
+
+caf::behavior agent(self_pointer self, const cluster_config& config, const worker_profile& profile,
+                    serving_system* service, std::shared_ptr<std::atomic<int>> n_streams) {
+  auto& state = compat::state_of(self);
+  state.config = config;
+  state.profile = profile;
+  state.service = service;
+  state.n_streams = std::move(n_streams);
+  state.held = std::make_unique<held_progress>(config.max_held_tokens);
+  const auto colon = config.router.rfind(':');
+  state.host = config.router.substr(0, colon);
+  state.port = static_cast<std::uint16_t>(std::stoi(config.router.substr(colon + 1)));
+  self->set_default_handler(caf::drop);
+  self->set_down_handler([self](const caf::down_msg& down) {
+    const auto& state = compat::state_of(self);
+    if (state.router && down.source == state.router.address())
+      lose_router(self, "the connection broke");
+  });
+  self->delayed_send(self, config.heartbeat, worker_tick::value);
+  self->send(self, connect_due::value);
+  return {
+      [self](connect_due) { connect(self); },
+      [self](const router_challenge& challenge) { answer(self, challenge); },
+      [self](const registration& answer) { registered(self, answer); },
+      [self](const stream_order& order) {
+        if (is_from_router(self))
+          start_stream(self, order);
+      },
+      [self](const stream_cancel& cancelled) {
+        auto& state = compat::state_of(self);
+        if (const auto found = state.ids.find(cancelled.attempt); found != state.ids.end())
+          state.service->cancel(found->second);
+        state.held->drop(cancelled.attempt);
+        forget(state, cancelled.attempt);
+      },
+      [self](const stream_change& changed) {
+        auto& state = compat::state_of(self);
+        if (const auto found = state.ids.find(changed.attempt); found != state.ids.end())
+          state.service->change(found->second, changed.change);
+      },
+      [self](const stream_postponement& later) {
+        auto& state = compat::state_of(self);
+        if (const auto found = state.ids.find(later.attempt); found != state.ids.end())
+          state.service->postpone(found->second,
+                                  compat::now(self) + std::chrono::milliseconds{later.time_left_ms});
+      },
+      [self](const batch_credit& more) {
+        if (!is_from_router(self))
+          return;
+        compat::state_of(self).n_credits += more.n;
+        if (more.n > 0)
+          flush(self);
+      },
+      [self](orders_void) { end_all(compat::state_of(self)); },
+      [self](local_event& what) { happened(self, what); },
+      [self](flush_due) {
+        compat::state_of(self).flushes = false;
+        flush(self);
+      },
+      [self](worker_tick) {
+        auto& state = compat::state_of(self);
+        if (state.now != phase::away && state.router &&
+            compat::now(self) - state.heard > state.config.dead_after)
+          lose_router(self, "nothing was heard of it for " + std::to_string(state.config.dead_after.count()) +
+                                " ms");
+        report_status(self);
+        self->delayed_send(self, state.config.heartbeat, worker_tick::value);
+      },
+      [self](drain_order) {
+        compat::state_of(self).is_draining = true;
+        report_status(self);
+      },
+      [self](hand_over_order) { hand_over_all(self); },
+  };
+}
+
+class caf_worker_node final : public worker_node {
+public:
+  caf_worker_node(const cluster_config& config, const worker_profile& profile, serving_system& service)
+      : n_streams_(std::make_shared<std::atomic<int>>(0)), node_(config),
+        agent_(node_.system.spawn(agent, config, profile, &service, n_streams_)) {}
+  ~caf_worker_node() override {
+    caf::anon_send_exit(agent_, caf::exit_reason::user_shutdown);
+    caf::scoped_actor waiting{node_.system};
+    waiting->wait_for(agent_); // its service may end then
+    agent_ = nullptr;
+  }
+  void drain() override { caf::anon_send(agent_, drain_order::value); }
+  void hand_over() override { caf::anon_send(agent_, hand_over_order::value); }
+  int n_streams() const override { return n_streams_->load(); }
+
+private:
+  std::shared_ptr<std::atomic<int>> n_streams_;
+  node_system node_;
+  caf::actor agent_; ///< must go before the system
+};
+
+} // namespace
+
+std::unique_ptr<worker_node> worker_node::start(const cluster_config& config, const worker_profile& profile,
+                                                serving_system& service) {
+  return std::make_unique<caf_worker_node>(config, profile, service);
+}
+
+} // namespace souffleur
