@@ -18,7 +18,7 @@ from stream_client import StreamClient, text_of, tokens_of
 from waiting import wait_until
 
 N_KILLS = int(os.environ.get("SOUFFLEUR_KILLS", "3"))
-N_CLIENTS = 12 if N_KILLS <= 10 else 16
+N_CLIENTS = 8 if N_KILLS <= 10 else 16
 SECRET = {"SOUFFLEUR_CLUSTER_SECRET": "of this test"}
 
 
@@ -79,7 +79,7 @@ def expected():
 def request_of(i):
     """Greedy and sampled ones, with stop strings, penalties, log-probabilities and a grammar."""
     request = {"prompt": f"The story of the {i + 2} bears, and of the house in which they lived, begins so:",
-               "max_tokens": 40 + 4 * i, "temperature": 0 if i % 3 == 0 else 0.9, "seed": i, "ignore_eos": True}
+               "max_tokens": 30 + 4 * i, "temperature": 0 if i % 3 == 0 else 0.9, "seed": i, "ignore_eos": True}
     if i % 6 == 1:
         request |= {"stop": ["bear"], "ignore_eos": False}
     if i % 6 == 2:
