@@ -97,9 +97,12 @@ void refuse(self_pointer self, const std::string& why) {
   compat::send(self, sender_of(self), registration{why, 0});
 }
 
+/// What a fingerprint says of the file; behind it comes how it is computed with.
+std::string file_of(const std::string& fingerprint) { return fingerprint.substr(0, fingerprint.find('-')); }
+
 /// Empty if this worker may be one.
 std::string complaint(const gate_state& state, const worker_profile& profile) {
-  if (profile.fingerprint != state.terms.fingerprint)
+  if (file_of(profile.fingerprint) != file_of(state.terms.fingerprint))
     return "it serves another model (fingerprint " + profile.fingerprint + "; the router's is " +
            state.terms.fingerprint + ")";
   if (!state.computes.empty() && profile.computes != state.computes)

@@ -115,7 +115,8 @@ struct step_batch {
 struct worker_status {
   int n_running = 0; ///< streams, its own clients' included
   bool is_draining = false;
-  std::vector<page_hash> added;   ///< pages of its prefix tree since the last status
+  /// Pages of its prefix tree since the last status. Workers do not fill these yet.
+  std::vector<page_hash> added;
   std::vector<page_hash> removed; ///< likewise
 };
 

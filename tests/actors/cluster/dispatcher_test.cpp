@@ -237,10 +237,12 @@ TEST(Dispatcher, WithoutAWorkerAStreamWaitsForOneAndThenGetsAnErrorThatSaysTryAg
   config.worker_wait = 5s;
   router_stage stage{config};
   auto& late = stage.submit(3, 4);
+  stage.settle();
   stage.pass(4s);
   EXPECT_FALSE(late.recorder->ended());
   EXPECT_FALSE(stage.health().is_ready);
   auto& early = stage.submit(5, 6);
+  stage.settle();
   stage.pass(1500ms);
   ASSERT_TRUE(late.recorder->now().failed.has_value());
   EXPECT_EQ(late.recorder->now().failed->status, 503);
@@ -255,6 +257,7 @@ TEST(Dispatcher, WithoutAWorkerAStreamWaitsForOneAndThenGetsAnErrorThatSaysTryAg
 TEST(Dispatcher, ARequestThatTakesEveryWorkerWithItIsGivenUp) {
   router_stage stage{{}};
   auto& who = stage.submit(3, 4);
+  stage.settle();
   for (int i = 0; i < 5; ++i) {
     const auto id = stage.network().join();
     stage.settle();
