@@ -2,6 +2,7 @@
 #include "examples/load/comparison.hpp"
 #include "examples/load/live_progress.hpp"
 #include "examples/load/options.hpp"
+#include "examples/load/punctual_thread.hpp"
 #include "examples/load/report.hpp"
 
 #include <boost/asio/signal_set.hpp>
@@ -12,8 +13,6 @@
 #include <fstream>
 #include <iostream>
 #include <thread>
-
-#include <sys/prctl.h>
 
 namespace {
 
@@ -95,7 +94,7 @@ int run(const run_options& how) {
     return fail(where.error());
   if (const auto complaint = complaint_about_files(how.files); !complaint.empty())
     return fail(complaint);
-  prctl(PR_SET_TIMERSLACK, 1); // timers that are due wake us at once
+  make_this_thread_punctual();
   run_report report{utc_now(), how.command,    how.url,   how.workload_name,
                     machine(), load_average(), how.label, {}};
   boost::asio::io_context io{1};

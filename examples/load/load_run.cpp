@@ -18,6 +18,8 @@ namespace asio = boost::asio;
 using asio::awaitable;
 
 constexpr std::uint64_t warm_up_dialogues = std::uint64_t{1} << 30; ///< their numbers begin here
+/// So long before its time a request gets its text and its connection.
+constexpr std::int64_t preparation_ns = 100'000'000;
 constexpr std::uint64_t probe_dialogues = std::uint64_t{1} << 31;
 
 /// Hands out dialogues until there are enough.
@@ -80,10 +82,10 @@ private:
 
 class load_run {
 public:
-  load_run(asio::any_io_executor executor, target& where, const workload& what, const load_settings& how,
+  load_run(asio::io_context& io, target& where, const workload& what, const load_settings& how,
            live_counts& live, const bool& stopping)
-      : executor_(executor), what_(what), how_(how), live_(live), stopping_(stopping),
-        pool_(where, how.new_connections), turnstile_(executor, how.max_in_flight) {}
+      : executor_(io.get_executor()), pacer_(io), what_(what), how_(how), live_(live), stopping_(stopping),
+        pool_(where, how.new_connections), turnstile_(executor_, how.max_in_flight) {}
 
   awaitable<void> run() {
     if (how_.n_warm_up > 0)
@@ -100,6 +102,8 @@ public:
     load_over_ = true;
     co_await probes.join();
   }
+
+  bool serve_one() { return pacer_.run_one(); }
 
   load_outcome outcome() {
     load_outcome all;
@@ -121,12 +125,10 @@ private:
     return !stopping_ && (how_.duration_s <= 0 || clock_.now_ns() < ns_of_seconds(how_.duration_s));
   }
 
-  awaitable<void> wait_until(std::int64_t ns) const {
-    if (ns <= clock_.now_ns())
-      co_return;
-    asio::steady_timer timer{executor_, clock_.at(ns)};
-    boost::system::error_code cancelled;
-    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, cancelled));
+  /// Until what is to be sent at a time can be prepared. Those that may have to queue are not prepared early:
+  /// they would keep connections from those before them.
+  awaitable<void> wait_to_prepare(std::int64_t intended_ns) {
+    co_await pacer_.until(clock_.at(how_.max_in_flight > 0 ? intended_ns : intended_ns - preparation_ns));
   }
 
   awaitable<void> warm_up() {
@@ -161,7 +163,7 @@ private:
       if (!next)
         break;
       const auto intended = ns_of_seconds(*arrival);
-      co_await wait_until(intended);
+      co_await wait_to_prepare(intended);
       dialogues.spawn(hold(std::move(*next), request_role::measured, intended));
     }
     co_await dialogues.join();
@@ -197,7 +199,7 @@ private:
                             request_role role, std::int64_t intended, task_group& branches) {
     const auto& turn = held.what.turns[static_cast<std::size_t>(i)];
     intended += ns_of_seconds(turn.think_s);
-    co_await wait_until(intended);
+    co_await wait_to_prepare(intended);
     said.push_back({"user", turn.user});
     auto& record = records_.emplace_back();
     record.role = role;
@@ -208,6 +210,7 @@ private:
     question asked;
     asked.messages = said;
     asked.max_tokens = how_.max_tokens;
+    asked.send_at = clock_.at(intended);
     asked.seed = random.next();
     if (random.uniform() < how_.cancel_share)
       asked.cancel_after = how_.cancel_after;
@@ -223,7 +226,6 @@ private:
   /// A connection that was used before may have been closed by the server meanwhile: then a new one is tried.
   awaitable<void> ask(question asked, request_record& record) {
     ++live_.n_in_flight;
-    record.sent_ns = clock_.now_ns();
     bool over = false;
     if (auto used = pool_.idle())
       over = co_await ask_over(std::move(used), asked, record);
@@ -240,7 +242,7 @@ private:
     try {
       if (!over)
         over = co_await pool_.fresh();
-      co_await over->ask(asked, log);
+      co_await over->ask(asked, pacer_, log);
       pool_.give_back(std::move(over));
     } catch (const boost::system::system_error& error) {
       log.end(request_outcome::failed, error.code().message());
@@ -256,8 +258,8 @@ private:
     for (std::uint64_t n = 0; !load_over_ && !stopping_; ++n) {
       at_s += random.exponential(1 / how_.probe_rate);
       const auto intended = ns_of_seconds(at_s);
-      while (!load_over_ && clock_.now_ns() < intended)
-        co_await wait_until(std::min(intended, clock_.now_ns() + 100'000'000));
+      while (!load_over_ && clock_.now_ns() < intended - preparation_ns)
+        co_await pacer_.until(clock_.at(std::min(intended - preparation_ns, clock_.now_ns() + 100'000'000)));
       if (load_over_)
         break;
       probes.spawn(probe(first_dialogue() + probe_dialogues + n, intended));
@@ -273,10 +275,12 @@ private:
     question asked;
     asked.messages.push_back({"user", "Say yes. (" + std::to_string(number % 100'000) + ")"});
     asked.max_tokens = 1;
+    asked.send_at = clock_.at(intended);
     co_await ask(std::move(asked), record);
   }
 
   asio::any_io_executor executor_;
+  pacer pacer_;
   const workload& what_;
   const load_settings& how_;
   live_counts& live_;
@@ -292,7 +296,7 @@ private:
 
 load_outcome run_load(asio::io_context& io, target& where, const workload& what, const load_settings& how,
                       live_counts& live, const bool& stopping) {
-  load_run run{io.get_executor(), where, what, how, live, stopping};
+  load_run run{io, where, what, how, live, stopping};
   std::exception_ptr failed;
   bool over = false;
   asio::co_spawn(io, run.run(), [&](std::exception_ptr error) {
@@ -300,7 +304,7 @@ load_outcome run_load(asio::io_context& io, target& where, const workload& what,
     over = true;
   });
   io.restart();
-  while (!over && io.run_one() > 0) {
+  while (!over && run.serve_one()) {
   }
   if (failed)
     std::rethrow_exception(failed);

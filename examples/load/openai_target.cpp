@@ -95,10 +95,12 @@ public:
     stream_.socket().set_option(asio::ip::tcp::no_delay{true});
   }
 
-  asio::awaitable<void> ask(question asked, answer_log& log) override {
+  asio::awaitable<void> ask(question asked, pacer& when, answer_log& log) override {
     reusable_ = false;
-    stream_.expires_after(settings_->timeout);
     auto request = request_for(asked);
+    co_await when.until(asked.send_at);
+    stream_.expires_after(settings_->timeout);
+    log.sent();
     co_await http::async_write(stream_, request, asio::use_awaitable);
     answer_parser parser;
     parser.body_limit(boost::none);

@@ -90,6 +90,9 @@ void write_markdown(std::ostream& out, const run_report& report) {
       << ". Latencies count from when a request was "
       << (queued ? "sent" : "to be sent, whether the client could or not") << ".\n";
   for (const auto& load : report.loads) {
+    if (const auto& late = load.summary.client_queue; !load.queued_apart && late.count() > 0)
+      out << load.name << ": requests were written p50 " << late.quantile(0.5) << ", p99 "
+          << late.quantile(0.99) << " us after they were to be\n";
     for (const auto& [error, n] : load.summary.errors)
       out << load.name << ": " << n << " failed: " << error << '\n';
     if (load.summary.sources.empty())

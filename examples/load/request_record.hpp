@@ -24,7 +24,7 @@ struct request_record {
   int turn = 0;
 
   std::int64_t intended_ns = 0; ///< when it was to be sent
-  std::int64_t sent_ns = 0;     ///< when it was begun to be sent
+  std::int64_t sent_ns = 0;     ///< when its first byte was written
   std::int64_t ended_ns = 0;
   std::vector<std::int64_t> output_ns; ///< when each streamed output that has text came
 

@@ -47,8 +47,11 @@ public:
                        bool completions)
       : client_(std::move(connected)), settings_(std::move(settings)), completions_(completions) {}
 
-  asio::awaitable<void> ask(question asked, answer_log& log) override {
-    auto stream = client_.generate(request_body(asked, *settings_, completions_));
+  asio::awaitable<void> ask(question asked, pacer& when, answer_log& log) override {
+    auto body = request_body(asked, *settings_, completions_);
+    co_await when.until(asked.send_at);
+    log.sent();
+    auto stream = client_.generate(std::move(body));
     bool gave_up = false;
     for (;;) {
       const auto frame = co_await stream.next();

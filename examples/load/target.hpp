@@ -3,6 +3,7 @@
 
 #include "engine/result.hpp"
 #include "examples/load/live_counts.hpp"
+#include "examples/load/pacer.hpp"
 #include "examples/load/request_record.hpp"
 #include "examples/load/run_clock.hpp"
 
@@ -27,6 +28,7 @@ struct question {
   int max_tokens = 0;
   std::uint64_t seed = 0;
   int cancel_after = 0; ///< outputs, after which the client gives up; 0: it does not
+  time_point send_at;   ///< not before
 };
 
 /// What all requests have in common.
@@ -45,6 +47,8 @@ public:
   answer_log(request_record& record, const run_clock& clock, live_counts& live)
       : record_(record), clock_(clock), live_(live) {}
 
+  /// The request is about to be written.
+  void sent() { record_.sent_ns = clock_.now_ns(); }
   /// Pieces that came at the same moment are one streamed output.
   void output(time_point when, std::string_view text, int n_tokens = 1);
   /// As the server counts. Negative: it does not say.
@@ -64,8 +68,9 @@ private:
 class connection {
 public:
   virtual ~connection() = default;
-  /// Ends with end(). Throws boost::system::system_error if the connection breaks.
-  virtual boost::asio::awaitable<void> ask(question asked, answer_log& log) = 0;
+  /// Begins with sent() and ends with end(). Whatever can be done before the request's time is done before.
+  /// Throws boost::system::system_error if the connection breaks.
+  virtual boost::asio::awaitable<void> ask(question asked, pacer& when, answer_log& log) = 0;
   /// Whether another question can follow.
   virtual bool reusable() const = 0;
 };
