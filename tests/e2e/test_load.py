@@ -2,8 +2,10 @@
 import asyncio
 import json
 import os
+import pathlib
 import statistics
 import subprocess
+import sys
 import time
 import urllib.parse
 
@@ -123,7 +125,7 @@ class IndependentClient:
     def __init__(self, url, max_tokens):
         self.place = urllib.parse.urlsplit(url)
         self.max_tokens = max_tokens
-        self.ttft_ms, self.n_tokens = [], 0
+        self.ttft_ms, self.gaps_ms, self.n_tokens = [], [], 0
 
     async def ask(self, text):
         body = json.dumps({"messages": [{"role": "user", "content": text}], "max_tokens": self.max_tokens, "temperature": 0,
@@ -132,16 +134,17 @@ class IndependentClient:
         reader, writer = await asyncio.open_connection(self.place.hostname, self.place.port)
         writer.write(f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                      f"Content-Length: {len(body.encode())}\r\n\r\n{body}".encode())
-        first = None
+        came = []
         async for line in reader:
             if not line.startswith(b"data: {"):
                 continue
             chunk = json.loads(line[6:])
-            if first is None and chunk["choices"] and chunk["choices"][0]["delta"].get("content"):
-                first = time.perf_counter() - begun
+            if chunk["choices"] and chunk["choices"][0]["delta"].get("content"):
+                came.append(time.perf_counter())
             self.n_tokens += (chunk.get("usage") or {}).get("completion_tokens", 0)
         writer.close()
-        self.ttft_ms.append(first * 1000)
+        self.ttft_ms.append((came[0] - begun) * 1000)
+        self.gaps_ms += [(after - before) * 1000 for before, after in zip(came, came[1:])]
 
     async def closed_loop(self, texts, n_clients):
         left = list(texts)
@@ -155,26 +158,46 @@ class IndependentClient:
         return self.n_tokens / (time.perf_counter() - begun)
 
 
-def test_an_independent_client_agrees(start_server, tmp_path):
-    # The same prompts in the same order, nothing remembered between the runs. Tokens are asserted; how well the clients'
-    # times agree is printed, for no test depends on a time.
-    server = start_server("smollm2", "--kv.prefix_cache", "false", "--speculation.policy", "off")
-    n_requests, n_tokens, n_clients = 24, 24, 4
-    rates, firsts = {"souffleur-load": [], "independent": []}, {"souffleur-load": [], "independent": []}
+def figures_of_both(url, tmp_path, n_requests, n_tokens, n_clients):
+    """Each client's tokens/s, TTFT p50 and ITL p50 in turn, three times: the same prompts in the same order."""
     prompts = tmp_path / "prompts.jsonl"
     texts = [f"Tell me {i} things about the number {i}." for i in range(n_requests)]
     prompts.write_text("".join(json.dumps({"turns": [text]}) + "\n" for text in texts))
-    for _ in range(2):
-        document, _ = report(tmp_path, "--url", server.base_url, "--prompts", prompts, "--clients", n_clients, "--requests",
-                             n_requests, "--max-tokens", n_tokens, "--ignore-eos", "--new-connections", "--texts")
+    ours, theirs = [], []
+    for _ in range(3):
+        document, _ = report(tmp_path, "--url", url, "--prompts", prompts, "--clients", n_clients, "--requests", n_requests,
+                             "--max-tokens", n_tokens, "--ignore-eos", "--new-connections")
         summary = document["loads"][0]["summary"]
         assert summary["output_tokens"] == n_requests * n_tokens
-        rates["souffleur-load"].append(summary["output_tokens_per_s"])
-        firsts["souffleur-load"].append(summary["ttft_ms"]["p50"])
-        other = IndependentClient(server.base_url, n_tokens)
-        rates["independent"].append(asyncio.run(other.closed_loop(texts, n_clients)))
+        ours.append((summary["output_tokens_per_s"], summary["ttft_ms"]["p50"], summary["itl_ms"]["p50"]))
+        other = IndependentClient(url, n_tokens)
+        rate = asyncio.run(other.closed_loop(texts, n_clients))
         assert other.n_tokens == n_requests * n_tokens
-        firsts["independent"].append(statistics.median(other.ttft_ms))
-    for what, figures in (("tokens/s", rates), ("TTFT p50 ms", firsts)):
-        ours, theirs = (statistics.median(figures[name]) for name in ("souffleur-load", "independent"))
-        print(f"{what}: souffleur-load {ours:.1f}, independent {theirs:.1f}, ratio {ours / theirs:.3f}")
+        theirs.append((rate, statistics.median(other.ttft_ms), statistics.median(other.gaps_ms)))
+    ratios = {}
+    for what, mine, other in zip(("tokens/s", "TTFT p50 ms", "ITL p50 ms"), zip(*ours), zip(*theirs)):
+        ratios[what] = statistics.median(mine) / statistics.median(other)
+        print(f"{what}: souffleur-load {statistics.median(mine):.2f}, independent {statistics.median(other):.2f}, ratio {ratios[what]:.3f}")
+    return ratios
+
+
+@pytest.fixture
+def paced_server():
+    """A server without a model, whose tokens come when they are due: 200 ms to the first, 40 ms between two."""
+    program = subprocess.Popen([sys.executable, pathlib.Path(__file__).parents[1] / "tools" / "paced_server.py", "200", "40"],
+                               stdout=subprocess.PIPE, text=True)
+    yield f"http://127.0.0.1:{program.stdout.readline().strip()}"
+    program.terminate()
+    program.wait(10)
+
+
+def test_an_independent_client_agrees_about_a_server_of_known_pace(paced_server, tmp_path):
+    # What is measured is set by the server's clock, so a busy machine delays both clients alike, and little.
+    ratios = figures_of_both(paced_server, tmp_path, n_requests=8, n_tokens=15, n_clients=4)
+    assert all(abs(ratio - 1) < 0.03 for ratio in ratios.values()), ratios
+
+
+def test_an_independent_client_agrees(start_server, tmp_path):
+    # Nothing is remembered between the runs. Tokens are asserted; how well times of a real server agree is printed.
+    server = start_server("smollm2", "--kv.prefix_cache", "false", "--speculation.policy", "off")
+    figures_of_both(server.base_url, tmp_path, n_requests=24, n_tokens=24, n_clients=4)
