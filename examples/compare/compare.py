@@ -26,8 +26,10 @@ import shlex
 import statistics
 import subprocess
 import sys
+import time
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
+BUSY = 0.2  # CPUs, from which on the others are said to disturb
 sys.path += [str(PROJECT / "examples/bench"), str(PROJECT / "examples/load")]
 
 from argument_types import positive, positives  # noqa: E402
@@ -211,12 +213,23 @@ def cpu_name():
     return found.group(1) if found else platform.machine()
 
 
-def report_of(measured, sides, chosen, load_before):
+def busy_cpus(over_s=2.0):
+    """How many CPUs other programs keep busy, on the mean, while this one sleeps. The load average would still know of
+    whatever ended a minute ago."""
+    def busy_ticks():
+        user, nice, system, _idle, _iowait, irq, softirq = map(int, pathlib.Path("/proc/stat").read_text().split()[1:8])
+        return user + nice + system + irq + softirq
+    before = busy_ticks()
+    time.sleep(over_s)
+    return (busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / over_s
+
+
+def report_of(measured, sides, chosen, busy_before):
     ours, theirs = (side.name for side in sides)
     lines = [f"# {ours} beside {theirs}", "",
              f"{datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d %H:%M} UTC, {cpu_name()}, {os.cpu_count()} CPUs; "
-             f"model {chosen.model.name}, {chosen.threads} threads, {chosen.rounds} rounds; load average before: "
-             f"{load_before:.1f}{' (the machine was busy: these figures mean little)' if load_before > 0.5 else ''}.", "",
+             f"model {chosen.model.name}, {chosen.threads} threads, {chosen.rounds} rounds; CPUs kept busy by others before: "
+             f"{busy_before:.1f}{' (these figures mean little)' if busy_before > BUSY else ''}.", "",
              *(f"* {side.name}: {side.version()}" for side in sides), "",
              f"`{shlex.join(['python3', 'examples/compare/compare.py', *sys.argv[1:]])}`", "",
              "Minimum / median / maximum over the rounds; a ratio is ours over theirs within a round, so that more is better for "
@@ -310,15 +323,14 @@ def main():
     chosen = arguments()
     scenarios = chosen_scenarios(chosen)
     check_files(chosen)
-    load_before = os.getloadavg()[0]
-    if load_before > 0.5:
-        print(f"warning: other programs keep this machine busy (load {load_before:.1f}); the ratios will mean little",
-              file=sys.stderr)
+    busy_before = busy_cpus()
+    if busy_before > BUSY:
+        print(f"warning: other programs keep {busy_before:.1f} CPUs busy; the ratios will mean little", file=sys.stderr)
     sides = (Ours(chosen), Peer(chosen))
     measured = run_rounds(scenarios, sides, chosen)
     if not measured.rows:
         fail("interrupted before the first figure of both")
-    report = report_of(measured, sides, chosen, load_before)
+    report = report_of(measured, sides, chosen, busy_before)
     print(report)
     for path, text in ((chosen.markdown, report), (chosen.svg, picture_of(measured, sides)),
                        (chosen.json, json.dumps(document_of(measured), indent=1) + "\n")):
