@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+"""Does the simulator say what a real server does? Measures what steps take, loads a server, simulates the same load.
+
+  python3 examples/cluster_simulator/validate.py --model smollm2.gguf
+  python3 examples/cluster_simulator/validate.py --model smollm2.gguf --costs costs.json     keeps the costs for the simulator
+
+Costs come from souffleur-bench and from one client that loads the server alone; what is compared are a closed loop of eight
+clients and an open loop (Poisson) at --utilisation of what those eight got. Texts and arrivals are the same for both, by their
+seed. Nothing else should run on the machine meanwhile.
+"""
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "bench"), str(HERE.parent / "load")]
+from load_program import run_load  # noqa: E402
+from local_server import PROJECT, LocalServer  # noqa: E402
+
+BENCH = pathlib.Path(os.environ.get("SOUFFLEUR_BENCH", PROJECT / "build/release/examples/souffleur-bench"))
+SIMULATOR = pathlib.Path(os.environ.get("SOUFFLEUR_CLUSTER_SIMULATOR", PROJECT / "build/release/examples/souffleur-cluster-simulator"))
+TOLERANCE = 0.15
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
+
+
+def bench(model, threads, *options):
+    words = [str(BENCH), "--model", str(model), "--threads", str(threads), "--repeats", "3", "--format", "json", *options]
+    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)["measurements"]
+
+
+def measured_costs(model, threads):
+    """T(M) of decode steps and of prefills, and what a token of context adds to a row of either."""
+    decode, prefill, shallow, deep = {}, {}, 32, 544
+    for depth, batches, tokens in ((shallow, "1,2,4,8,16", "0"), (deep, "8", "64"), (0, "0", "16,64,256")):
+        for one in bench(model, threads, "--depth", str(depth), "--batch", batches, "--prefill", tokens):
+            if one["work"] == "decode":
+                decode[one["batch"], depth] = one["step_ms"]["min"] * 1000
+            elif one["work"] == "prefill":
+                prefill[one["tokens"], depth] = one["ms"]["min"] * 1000
+    of_decode = max(0.0, (decode[8, deep] - decode[8, shallow]) / 8 / (deep - shallow))
+    of_prefill = max(0.0, (prefill[64, deep] - prefill[64, 0]) / 64 / deep)
+    steps = [[batch, us - of_decode * batch * shallow] for (batch, depth), us in sorted(decode.items()) if depth == shallow]
+    prompts = [[tokens, us - of_prefill * tokens ** 2 / 2] for (tokens, depth), us in sorted(prefill.items()) if depth == 0]
+    return {"decode": steps, "prefill": [[1, steps[0][1]], *prompts], "attention_us": of_decode, "prefill_attention_us": of_prefill,
+            "step_us": 0, "request_us": 0}
+
+
+class Simulator:
+    def __init__(self, folder, chosen, costs):
+        self.folder, self.chosen, self.costs, self.bytes_per_token = folder, chosen, costs, 4.3
+
+    def __call__(self, **options):
+        costs, out = self.folder / "costs.json", self.folder / "simulated.json"
+        costs.write_text(json.dumps(self.costs))
+        words = [str(SIMULATOR), "--quiet", "--workers", "1", "--policies", "cache_aware", "--workload", self.chosen.workload, "--shared", "4",
+                 "--max-tokens", str(self.chosen.max_tokens), "--costs", str(costs), "--json", str(out), "--network-us", "0",
+                 "--bytes-per-token", str(self.bytes_per_token)]
+        for name, value in options.items():
+            words += ["--" + name.replace("_", "-"), str(value)]
+        subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        return json.loads(out.read_text())["simulations"][0]
+
+
+def figures_of(load):
+    requests = [request for request in load["requests"] if request["role"] == "measured"]
+    failed = [request for request in requests if request["outcome"] != "completed"]
+    if failed:
+        raise SystemExit(f"{len(failed)} requests failed: {failed[0].get('error')}")
+    summary = load["summary"]
+    return {"output_tokens_per_s": summary["output_tokens_per_s"],
+            "ttft_p50_ms": statistics.median(request["outputs_ms"][0] for request in requests),
+            "ttft_p95_ms": percentile([request["outputs_ms"][0] for request in requests], 95),
+            "tpot_p50_ms": summary["tpot_ms"]["p50"],
+            "prompt_tokens": summary["prompt_tokens"] / len(requests),
+            "hit_rate": summary["cached_tokens"] / summary["prompt_tokens"]}
+
+
+def calibrate(simulate, real, load):
+    """One client alone: how many bytes a token has, and what the model does not account for."""
+    base = 20 + 4 * 2
+    for _ in range(3):
+        made = simulate(**load)["prompt_tokens"]
+        simulate.bytes_per_token *= (made - base) / max(1.0, real["prompt_tokens"] - base)
+    made = simulate(**load)
+    simulate.costs["step_us"] = max(0.0, (real["tpot_p50_ms"] - made["tpot_p50_ms"]) * 1000)
+    made = simulate(**load)
+    simulate.costs["request_us"] = max(0.0, (real["ttft_p50_ms"] - made["ttft_p50_ms"]) * 1000)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path.home() / ".cache/souffleur/models/smollm2.gguf")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--workload", default="shared_prefix")
+    parser.add_argument("--max-tokens", type=int, default=24)
+    parser.add_argument("--requests", type=int, default=120, help="of each load")
+    parser.add_argument("--utilisation", type=float, default=0.6)
+    parser.add_argument("--costs", type=pathlib.Path, help="file for the measured costs")
+    parser.add_argument("--json", type=pathlib.Path, help="file for all figures")
+    chosen = parser.parse_args()
+    common = {"workload": chosen.workload, "max_tokens": chosen.max_tokens, "ignore_eos": True, "shared": 4}
+    with tempfile.TemporaryDirectory() as folder:
+        simulate = Simulator(pathlib.Path(folder), chosen, measured_costs(chosen.model, chosen.threads))
+        with LocalServer(chosen.model, "--threads", str(chosen.threads), "--speculation.policy", "off") as server:
+            alone = {"clients": 1, "requests": 16, "seed": 101}
+            eight = {"clients": 8, "requests": chosen.requests, "seed": 102}
+            run_load(server.base_url, **common, **(alone | {"seed": 100}))  # warms up
+            real = {"alone": figures_of(run_load(server.base_url, **common, **alone)),
+                    "8 clients": figures_of(run_load(server.base_url, **common, **eight))}
+            rate = round(chosen.utilisation * real["8 clients"]["output_tokens_per_s"] / chosen.max_tokens, 2)
+            open_loop = {"rate": rate, "requests": chosen.requests, "seed": 103}
+            name = f"{rate} requests/s"
+            real[name] = figures_of(run_load(server.base_url, **common, **open_loop))
+        calibrate(simulate, real["alone"], alone)
+        made = {"alone": simulate(**alone), "8 clients": simulate(**eight), name: simulate(**open_loop)}
+        if chosen.costs:
+            chosen.costs.write_text(json.dumps(simulate.costs) + "\n")
+    within = True
+    print(f"bytes a token {simulate.bytes_per_token:.2f}, costs {json.dumps(simulate.costs)}\n")
+    print("| load | figure | measured | simulated | simulated / measured |\n|---|---|---|---|---|")
+    for load, figures in real.items():
+        for figure, value in figures.items():
+            ratio = made[load][figure] / value if value else float("nan")
+            print(f"| {load} | {figure} | {value:.2f} | {made[load][figure]:.2f} | {ratio:.3f} |")
+            if load != "alone" and figure in ("output_tokens_per_s", "ttft_p95_ms"):
+                within &= abs(ratio - 1) <= TOLERANCE
+    print(f"\nThroughput and TTFT p95 are {'' if within else 'NOT '}within {TOLERANCE:.0%}.")
+    if chosen.json:
+        chosen.json.write_text(json.dumps({"measured": real, "simulated": made, "costs": simulate.costs}, indent=1) + "\n")
+    return 0 if within else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,208 @@
+#include "examples/cluster_simulator/cluster_simulation.hpp"
+#include "examples/cluster_simulator/report.hpp"
+#include "examples/load/seeded_random.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+using namespace souffleur;
+using namespace souffleur::cluster_simulation;
+
+namespace {
+
+/// Dialogues of one turn with texts of one length, no two of which begin alike.
+class equal_questions final : public load::workload {
+public:
+  load::dialogue at(std::uint64_t i) const override { return {"", {{std::to_string(1'000'000 + i), -1, 0}}}; }
+};
+
+cluster_settings one_worker() {
+  cluster_settings settings;
+  settings.worker.scheduling_policy = "fcfs";
+  settings.worker.prefix_cache = false;
+  settings.costs.decode = {{1, 2000}, {32, 20'000}};
+  settings.costs.prefill = {{1, 2000}, {256, 50'000}};
+  settings.costs.attention_us = 0.5;
+  settings.costs.prefill_attention_us = 0.1;
+  return settings;
+}
+
+offered_load poisson(double rate, int n_requests, std::uint64_t seed = 3) {
+  offered_load load;
+  load.arrivals = [=] { return load::make_arrivals({rate, rate, 0, 1, seed}); };
+  load.n_requests = n_requests;
+  load.n_output_tokens = 4;
+  return load;
+}
+
+std::unique_ptr<load::workload> workload_of(const std::string& name, std::uint64_t seed) {
+  load::workload_options options;
+  options.seed = seed;
+  options.prompt_words = 60;
+  return std::move(*load::make_workload(name, options));
+}
+
+double seconds(nanoseconds ns) { return static_cast<double>(ns) / 1e9; }
+
+} // namespace
+
+TEST(ClusterSimulation, WhereNobodyElseIsTheFirstTokenTakesThePromptAndTheWay) {
+  const auto settings = one_worker();
+  const auto outcome = simulate(settings, equal_questions{}, poisson(0.001, 5), {});
+  const step_model costs{settings.costs};
+  for (const auto& request : outcome.requests) {
+    const int n = request.n_prompt_tokens;
+    const double us = costs.us({0, n, 0, std::int64_t{n} * (n / 2)}) + settings.costs.request_us +
+                      2 * settings.client_network_us;
+    EXPECT_NEAR(static_cast<double>(request.first - request.intended) / 1000, us, 0.01);
+    double rest = 0;
+    for (int i = 1; i < 4; ++i)
+      rest += costs.us({1, 0, n + i, 0});
+    EXPECT_NEAR(static_cast<double>(request.ended - request.first) / 1000, rest, 0.01);
+  }
+}
+
+TEST(ClusterSimulation, ARouterAddsItsWay) {
+  auto settings = one_worker();
+  const auto near = simulate(settings, equal_questions{}, poisson(0.001, 4), {});
+  settings.n_workers = 2;
+  settings.worker_network_us = 700;
+  const auto far = simulate(settings, equal_questions{}, poisson(0.001, 4), {});
+  for (std::size_t i = 0; i < 4; ++i)
+    EXPECT_NEAR(static_cast<double>((far.requests[i].first - far.requests[i].intended) -
+                                    (near.requests[i].first - near.requests[i].intended)),
+                2 * 700e3, 2);
+}
+
+/// Pollaczek and Khinchine: with service S and utilisation r, one waits r S / (2 (1 - r)) on the mean.
+TEST(ClusterSimulation, AQueueOfOneServerIsAsItsFormulaSays) {
+  auto settings = one_worker();
+  settings.worker.max_running = 1;
+  settings.costs.request_us = settings.client_network_us = 0;
+  const auto idle = simulate(settings, equal_questions{}, poisson(0.001, 1), {});
+  const double service = seconds(idle.requests[0].ended - idle.requests[0].intended);
+  for (const double busy : {0.3, 0.6, 0.8}) {
+    const auto outcome = simulate(settings, equal_questions{}, poisson(busy / service, 40'000), {});
+    double sum = 0;
+    for (const auto& request : outcome.requests)
+      sum += seconds(request.ended - request.intended) - service;
+    const double mean = sum / static_cast<double>(outcome.requests.size());
+    EXPECT_NEAR(mean / (busy * service / (2 * (1 - busy))), 1, 0.1) << busy;
+    EXPECT_NEAR(seconds(outcome.busy[0]) / seconds(outcome.duration), busy, 0.02);
+  }
+}
+
+TEST(ClusterSimulation, EveryRequestIsAnsweredOnceAndNothingComesBeforeItsCause) {
+  for (const char* policy : {"round_robin", "least_loaded", "cache_aware", "consistent_hash", "sticky"})
+    for (const char* workload : {"chat", "multi_turn", "shared_prefix", "agent_tree"})
+      for (const std::uint64_t seed : {1U, 2U}) {
+        cluster_settings settings;
+        settings.n_workers = static_cast<int>(1 + seed * 2);
+        settings.routing_policy = policy;
+        settings.worker.n_kv_pages = 64;
+        settings.worker.max_running = 4;
+        int n_expected = 0;
+        const auto what = workload_of(workload, seed);
+        for (std::uint64_t i = 0; n_expected < 60; ++i)
+          n_expected += static_cast<int>(what->at(i).turns.size());
+        for (const bool closed : {false, true}) {
+          auto load = poisson(20, 60, seed);
+          if (closed) {
+            load.arrivals = nullptr;
+            load.n_clients = 7;
+          }
+          const auto outcome = simulate(settings, *what, load, {});
+          ASSERT_EQ(outcome.requests.size(), static_cast<std::size_t>(n_expected))
+              << policy << ' ' << workload;
+          for (const auto& request : outcome.requests) {
+            EXPECT_LT(request.intended, request.first);
+            EXPECT_LT(request.first, request.ended);
+            EXPECT_LT(request.worker, outcome.busy.size());
+            EXPECT_GE(request.n_cached_tokens, 0);
+            EXPECT_LT(request.n_cached_tokens, request.n_prompt_tokens);
+          }
+          for (const auto busy : outcome.busy)
+            EXPECT_LE(busy, outcome.duration);
+        }
+      }
+}
+
+TEST(ClusterSimulation, AClosedLoopHasSoManyRequestsAtATime) {
+  offered_load load;
+  load.n_clients = 5;
+  load.n_requests = 100;
+  const auto outcome = simulate(one_worker(), equal_questions{}, load, {});
+  for (const auto& at : outcome.requests)
+    EXPECT_LE(std::ranges::count_if(outcome.requests,
+                                    [&](const auto& other) {
+                                      return other.intended <= at.intended && at.intended < other.ended;
+                                    }),
+              5);
+}
+
+TEST(ClusterSimulation, ASeedHasOneCourse) {
+  cluster_settings settings;
+  settings.n_workers = 3;
+  const auto course = [&](std::uint64_t seed) {
+    std::vector<nanoseconds> times;
+    for (const auto& request :
+         simulate(settings, *workload_of("multi_turn", seed), poisson(5, 80, seed), {}).requests)
+      times.push_back(request.ended);
+    return times;
+  };
+  EXPECT_EQ(course(4), course(4));
+  EXPECT_NE(course(4), course(5));
+}
+
+TEST(ClusterSimulation, ConversationsFindTheirPagesWhereTheRouterLooksForThem) {
+  cluster_settings settings;
+  settings.n_workers = 8;
+  std::map<std::string, double> hits;
+  const auto load = poisson(8, 800);
+  for (const char* policy : {"round_robin", "cache_aware", "sticky"}) {
+    settings.routing_policy = policy;
+    hits[policy] =
+        figures_of(settings, load, simulate(settings, *workload_of("multi_turn", 1), load, {})).hit_rate;
+  }
+  EXPECT_GT(hits["cache_aware"], 0.15 + hits["round_robin"]);
+  EXPECT_GT(hits["sticky"], 0.15 + hits["round_robin"]);
+  settings.worker.prefix_cache = false;
+  EXPECT_EQ(figures_of(settings, load, simulate(settings, *workload_of("multi_turn", 1), load, {})).hit_rate,
+            0);
+}
+
+TEST(PageShelf, KeepsWhatWasUsedLastAndOfAPrefixItsBeginning) {
+  page_shelf shelf{6};
+  const std::vector<page_hash> a{1, 2, 3, 4};
+  const std::vector<page_hash> b{11, 12, 13, 14};
+  shelf.insert(a);
+  shelf.insert(b);
+  EXPECT_EQ(shelf.n_pages(), 6U);
+  EXPECT_EQ(shelf.n_matched(b), 4U);
+  EXPECT_EQ(shelf.n_matched(a), 2U);
+  shelf.insert(a);
+  EXPECT_EQ(shelf.n_matched(a), 4U);
+  EXPECT_EQ(shelf.n_matched(b), 2U);
+}
+
+TEST(Transcript, EqualBeginningsHaveEqualPagesAndOnlyThose) {
+  load::seeded_random random{1, 1};
+  for (int i = 0; i < 200; ++i) {
+    transcript common{{}};
+    common.say(std::string(random.below(400), 'a'));
+    auto left = common;
+    auto right = common;
+    left.say("left " + std::string(300, 'b'));
+    right.say("right " + std::string(300, 'b'));
+    const auto n = common.pages().size();
+    ASSERT_TRUE(std::equal(common.pages().begin(), common.pages().end(), left.pages().begin()));
+    ASSERT_TRUE(std::equal(common.pages().begin(), common.pages().end(), right.pages().begin()));
+    // A page that begins before the difference may end before it, too: nothing else is shared.
+    for (auto page = n + 1; page < std::min(left.pages().size(), right.pages().size()); ++page)
+      ASSERT_NE(left.pages()[page], right.pages()[page]);
+    EXPECT_EQ(static_cast<int>(left.pages().size()),
+              static_cast<int>(left.n_tokens()) / transcript::page_tokens);
+  }
+}
