@@ -32,8 +32,9 @@ store_findings search(answer_store& store, const store_search& wanted, unix_seco
 store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_state> self,
                                          std::shared_ptr<answer_store> store,
                                          const std::shared_ptr<serving_metrics>& metrics,
-                                         const wall_clock& unix_now) {
+                                         const wall_clock& unix_now, const trouble_listener& on_trouble) {
   compat::state_of(self).store = std::move(store);
+  const auto trouble = std::make_shared<trouble_watch>("the store of answers", on_trouble);
   const auto report = [self, metrics] { metrics->record(compat::state_of(self).store->counters()); };
   return {
       [self, unix_now](const store_query& query) -> store_reply {
@@ -42,10 +43,14 @@ store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_sta
       [self, unix_now](const store_search& wanted) -> store_findings {
         return search(*compat::state_of(self).store, wanted, unix_now());
       },
-      [self, report](const store_order_ptr& order) -> store_done {
+      [self, report, trouble](const store_order_ptr& order) -> store_done {
         auto& store = *compat::state_of(self).store;
         // What the store cannot do it has counted; the cache goes on in memory.
-        static_cast<void>(order->added ? store.put(*order->added) : store.erase(order->erased));
+        const auto done = order->added ? store.put(*order->added) : store.erase(order->erased);
+        if (done)
+          trouble->worked();
+        else if (!store.counters().is_reachable) // else that one has no room
+          trouble->failed(done.error());
         report();
         return {};
       },

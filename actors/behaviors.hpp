@@ -15,6 +15,7 @@
 #include "actors/serving_config.hpp"
 #include "actors/serving_metrics.hpp"
 #include "actors/step_runner.hpp"
+#include "actors/trouble_watch.hpp"
 #include "actors/vital_signs.hpp"
 #include "engine/drafting/model_drafter.hpp"
 #include "engine/kv_manager.hpp"
@@ -106,7 +107,7 @@ struct store_state {
 store_actor::behavior_type answer_keeper(store_actor::stateful_pointer<store_state> self,
                                          std::shared_ptr<answer_store> store,
                                          const std::shared_ptr<serving_metrics>& metrics,
-                                         const wall_clock& unix_now);
+                                         const wall_clock& unix_now, const trouble_listener& on_trouble);
 
 struct judge_state {
   judge_peers to;
@@ -139,7 +140,8 @@ struct tier_state {
 tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,
                                              std::shared_ptr<file_tier> tier);
 tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer<tier_state> self,
-                                             std::shared_ptr<file_tier> tier);
+                                             std::shared_ptr<file_tier> tier,
+                                             const trouble_listener& on_trouble);
 
 struct intake_state {
   intake_peers to;
@@ -205,6 +207,7 @@ struct ensemble {
   cluster_config cluster{};
   bool detached = true; ///< false: all are on the pool, so that a test's scheduler decides when they run
   std::function<void(const std::string& reason)> give_up; ///< a restart budget is spent; called at most once
+  trouble_listener on_trouble;                            ///< may be empty
   /// May be empty; is told of each death that the ensemble survives.
   std::function<void(const std::string& part, const std::string& why, std::chrono::milliseconds pause,
                      bool is_left_out)>

@@ -13,7 +13,8 @@ namespace souffleur {
 result<std::unique_ptr<serving_system>> start_serving_in(caf::actor_system& host,
                                                          const serving_config& config, loaded_model loaded,
                                                          std::function<void(const std::string&)> on_give_up,
-                                                         const death_listener& on_death = {});
+                                                         const death_listener& on_death = {},
+                                                         const trouble_listener& on_trouble = {});
 
 /// For the host's configuration, before its system is made: the scheduling that serves best, and two threads
 /// in the pool, as the forward pass has threads of its own.

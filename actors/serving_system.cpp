@@ -38,7 +38,7 @@ public:
                      std::shared_ptr<file_tier> tier, const cluster_config& cluster,
                      std::shared_ptr<worker_network> network,
                      const std::function<void(const std::string&)>& on_give_up,
-                     const death_listener& on_death)
+                     const death_listener& on_death, const trouble_listener& on_trouble)
       : vocabulary_(loaded.vocabulary), tier_(std::move(tier)),
         metrics_(std::make_shared<serving_metrics>(config.model_name)),
         vitals_(std::make_shared<vital_signs>(config.step_timeout)),
@@ -96,6 +96,7 @@ public:
     }
     parts.vitals = vitals_;
     parts.on_death = on_death;
+    parts.on_trouble = on_trouble;
     parts.give_up = [this, on_give_up](const std::string& why) {
       ready_ = false;
       if (on_give_up)
@@ -362,7 +363,8 @@ result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const
 result<std::unique_ptr<serving_system>>
 start_serving(caf::actor_system* host, const serving_config& config, const cluster_config& cluster,
               const loaded_model& loaded, std::shared_ptr<worker_network> network,
-              const std::function<void(const std::string&)>& on_give_up, const death_listener& on_death) {
+              const std::function<void(const std::string&)>& on_give_up, const death_listener& on_death,
+              const trouble_listener& on_trouble) {
   if (auto why = first_complaint(config); !why.empty())
     return failure{why};
   if (auto why = first_bad_number(config, loaded.model ? loaded.model->n_pages() : config.n_kv_pages);
@@ -379,30 +381,33 @@ start_serving(caf::actor_system* host, const serving_config& config, const clust
   if (!tier)
     return failure{tier.error()};
   return std::unique_ptr<serving_system>{std::make_unique<caf_serving_system>(
-      host, config, loaded, std::move(*tier), cluster, std::move(network), on_give_up, on_death)};
+      host, config, loaded, std::move(*tier), cluster, std::move(network), on_give_up, on_death, on_trouble)};
 }
 
 } // namespace
 
 result<std::unique_ptr<serving_system>>
 serving_system::start(const serving_config& config, loaded_model loaded,
-                      std::function<void(const std::string&)> on_give_up, const death_listener& on_death) {
-  return start_serving(nullptr, config, {}, loaded, nullptr, on_give_up, on_death);
+                      std::function<void(const std::string&)> on_give_up, const death_listener& on_death,
+                      const trouble_listener& on_trouble) {
+  return start_serving(nullptr, config, {}, loaded, nullptr, on_give_up, on_death, on_trouble);
 }
 
 result<std::unique_ptr<serving_system>>
 serving_system::start_router(const serving_config& config, const cluster_config& cluster, loaded_model loaded,
                              std::shared_ptr<worker_network> network,
                              std::function<void(const std::string&)> on_give_up,
-                             const death_listener& on_death) {
-  return start_serving(nullptr, config, cluster, loaded, std::move(network), on_give_up, on_death);
+                             const death_listener& on_death, const trouble_listener& on_trouble) {
+  return start_serving(nullptr, config, cluster, loaded, std::move(network), on_give_up, on_death,
+                       on_trouble);
 }
 
 result<std::unique_ptr<serving_system>> start_serving_in(caf::actor_system& host,
                                                          const serving_config& config, loaded_model loaded,
                                                          std::function<void(const std::string&)> on_give_up,
-                                                         const death_listener& on_death) {
-  return start_serving(&host, config, {}, loaded, nullptr, on_give_up, on_death);
+                                                         const death_listener& on_death,
+                                                         const trouble_listener& on_trouble) {
+  return start_serving(&host, config, {}, loaded, nullptr, on_give_up, on_death, on_trouble);
 }
 
 void set_serving_defaults(caf::actor_system_config& config) {

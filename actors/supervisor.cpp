@@ -136,8 +136,8 @@ void spawn_part(self_pointer self, const std::string& name) {
     state.to.cache = self->spawn(response_cache, cache_parts_of(state.parts));
     watch(self, name, state.to.cache);
   } else if (name == "answer_store") {
-    state.to.store =
-        spawn_apart(self, answer_keeper, state.parts.store, state.parts.metrics, state.parts.unix_now);
+    state.to.store = spawn_apart(self, answer_keeper, state.parts.store, state.parts.metrics,
+                                 state.parts.unix_now, state.parts.on_trouble);
     watch(self, name, state.to.store);
   } else if (name == "answer_judge") {
     state.to.judge = self->spawn(answer_judge, state.parts.credits);
@@ -146,7 +146,7 @@ void spawn_part(self_pointer self, const std::string& name) {
     state.to.tier_reader = spawn_apart(self, tier_reader, state.parts.tier);
     watch(self, name, state.to.tier_reader);
   } else if (name == "kv_tier_writer") {
-    state.to.tier_writer = spawn_apart(self, tier_writer, state.parts.tier);
+    state.to.tier_writer = spawn_apart(self, tier_writer, state.parts.tier, state.parts.on_trouble);
     watch(self, name, state.to.tier_writer);
   } else if (name == "embedder") {
     state.to.embedder = spawn_apart(self, embedder, state.parts.embedder, state.parts.metrics);

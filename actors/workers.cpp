@@ -104,16 +104,24 @@ tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer
 }
 
 tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer<tier_state> self,
-                                             std::shared_ptr<file_tier> tier) {
+                                             std::shared_ptr<file_tier> tier,
+                                             const trouble_listener& on_trouble) {
   compat::state_of(self).tier = std::move(tier);
+  const auto trouble = std::make_shared<trouble_watch>("kv.tier_folder", on_trouble);
   return {
-      [self](const page_writing_ptr& wish) -> pages_written {
+      [self, trouble](const page_writing_ptr& wish) -> pages_written {
         auto& state = compat::state_of(self);
+        const auto before = state.tier->counters();
         for (const auto& [claim, bytes] : wish->pages)
           if (compat::now(self) < state.deadline)
             state.tier->put(claim->page(), {bytes.get(), state.tier->page_bytes()});
           else
             state.tier->note_skipped(1);
+        const auto after = state.tier->counters();
+        if (after.n_refused_pages > before.n_refused_pages)
+          trouble->failed("pages cannot be written (is the disk full?)");
+        else if (after.n_written_pages > before.n_written_pages)
+          trouble->worked();
         return {};
       },
       [self](const tier_closing& closing) {

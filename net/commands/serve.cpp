@@ -175,6 +175,13 @@ void log_death(const std::string& part, const std::string& why, std::chrono::mil
     spdlog::warn("{} died with: {}; it is started again after {} ms", part, why, pause.count());
 }
 
+void log_trouble(const std::string& what, const std::string& why) {
+  if (why.empty())
+    spdlog::info("{} works again", what);
+  else
+    spdlog::warn("{} fails, the server goes on without it: {}", what, why);
+}
+
 int serve(server_settings settings, const command_line_words& words) {
   const auto started = std::chrono::steady_clock::now();
   const auto access = read_access(settings);
@@ -211,8 +218,9 @@ int serve(server_settings settings, const command_line_words& words) {
     spdlog::info("waiting for workers on {}:{}", settings.cluster.address, workers->port());
   }
   auto system = workers ? serving_system::start_router(settings.serving, settings.cluster, std::move(*loaded),
-                                                       workers, on_give_up, log_death)
-                        : serving_system::start(settings.serving, std::move(*loaded), on_give_up, log_death);
+                                                       workers, on_give_up, log_death, log_trouble)
+                        : serving_system::start(settings.serving, std::move(*loaded), on_give_up, log_death,
+                                                log_trouble);
   if (!system)
     return fail(system.error());
   give_back_unused_memory();

@@ -3,7 +3,9 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import resource
+import signal
 import socket
 import subprocess
 import sys
@@ -119,7 +121,39 @@ def test_a_full_disk_stores_nothing_and_fails_nobody_and_is_used_again_when_ther
     assert json.loads(server.get("/health"))["status"] == "ok"
     (small_disk / "filler").unlink()
     wait_until(lambda: ask_twice() and answers("written") > before[0] and pages("written") > before[1])
-    assert len(server.log) < 100, "a full disk is no reason to fill the log, too"
+    for what in ("the store of answers", "kv.tier_folder"):
+        wait_until(lambda: any(f"{what} works again" in line for line in server.log))
+        assert sum(f"{what} fails" in line for line in server.log) == sum(f"{what} works again" in line for line in server.log)
+    assert sum("full" in line for line in server.log) >= 2, "".join(server.log)
+    assert len(server.log) < 20, "a full disk is no reason to fill the log, too"
+
+
+def test_a_log_that_cannot_be_written_ends_nothing_and_goes_on_when_there_is_room(small_disk):
+    log = small_disk / "log"
+    with open(log, "wb") as file:
+        server = subprocess.Popen([str(BINARY), "--model", str(MODEL_FOLDER / "smollm2.gguf"), "--port", "0"],
+                                  stdout=subprocess.PIPE, stderr=file, text=True)
+    try:
+        port = next(int(found[1]) for line in server.stdout if (found := re.search(r"http://[^:]+:(\d+)", line)))
+        ask = urllib.request.Request(f"http://127.0.0.1:{port}/v1/completions",
+                                     json.dumps({"prompt": "One, two,", "max_tokens": 3}).encode(), {"content-type": "application/json"})
+        assert urllib.request.urlopen(ask, timeout=60).status == 200
+        fill(small_disk)
+        n_bytes = log.stat().st_size
+        for _ in range(3):
+            server.send_signal(signal.SIGHUP)  # something to be logged
+            assert urllib.request.urlopen(ask, timeout=60).status == 200
+        (small_disk / "filler").unlink()
+
+        def is_logged():
+            server.send_signal(signal.SIGHUP)
+            return log.stat().st_size > n_bytes
+
+        wait_until(is_logged)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(timeout=60) == 0
+    finally:
+        server.kill()
 
 
 def test_a_port_that_is_taken_is_named():
