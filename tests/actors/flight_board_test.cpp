@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <map>
+#include <thread>
 
 namespace souffleur {
 namespace {
@@ -284,6 +285,39 @@ TEST(FlightBoard, WhoComesLaterMayComeFromAnotherThread) {
   EXPECT_TRUE(board->board(name_of(1), reader(2)).is_new);
   EXPECT_EQ(recorder->now().tokens.size(), 0U);
   board->leave(2);
+}
+
+/// Planted bug that it caught: the joiner looks whether it has been given up, and only then postpones it.
+TEST(FlightBoard, WhoComesInTheMomentAFlightIsGivenUpJoinsInTimeOrHasOneOfItsOwn) {
+  const auto board = std::make_shared<flight_board>(std::make_shared<serving_metrics>("model"));
+  const auto now = std::chrono::steady_clock::now();
+  int n_joined = 0;
+  for (request_id id = 1; id < 2000; id += 2) {
+    const auto early = std::make_shared<answer_recorder>();
+    const auto late = std::make_shared<answer_recorder>();
+    const auto reader = [&](request_id who, const auto& recorder, steady_time deadline) {
+      return flight_reader{
+          who, std::make_shared<reply_handle>(sink_of(recorder), nullptr, ""), {1, 1}, now, deadline};
+    };
+    const auto first = board->board(name_of(1), reader(id, early, now));
+    bool was_given_up = false;
+    std::thread engine{[&, deadline = *board->deadline_of(first.generation),
+                        reply = board->reply_to(first.generation)]() mutable {
+      was_given_up = deadline.give_up(now);
+      reply->finish({was_given_up ? finish_reason::deadline : finish_reason::stop, "", {}});
+    }};
+    const auto second = board->board(name_of(1), reader(id + 1, late, now + seconds{9}));
+    engine.join();
+    n_joined += second.is_new ? 0 : 1;
+    if (second.is_new)
+      board->reply_to(second.generation)->finish({finish_reason::stop, "", {}});
+    ASSERT_TRUE(second.is_new || !was_given_up);
+    ASSERT_EQ(late->now().finished->reason, finish_reason::stop);
+    ASSERT_EQ(early->now().n_ends, 1);
+    ASSERT_EQ(late->now().n_ends, 1);
+  }
+  EXPECT_TRUE(board->empty());
+  RecordProperty("joined", n_joined);
 }
 
 } // namespace
