@@ -160,11 +160,11 @@ struct shutdown_order {};
 using supervisor_actor =
     caf::typed_actor<compat::rpc<void(submission)>, compat::rpc<void(admission_ptr)>,
                      compat::rpc<void(cancellation)>, compat::rpc<void(amendment)>,
-                     compat::rpc<void(postponement)>, compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<tier_flushed(tier_flush)>,
+                     compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<tier_flushed(tier_flush)>,
                      compat::rpc<cache_purged(cache_purge)>, compat::rpc<void(embedding_demand_ptr)>,
                      compat::rpc<void(explained_crashes)>, compat::rpc<void(suspicion)>,
-                     compat::rpc<void(restart_due)>,
-                     compat::rpc<void(kill_order)>, compat::rpc<void(shutdown_order)>>;
+                     compat::rpc<void(restart_due)>, compat::rpc<void(kill_order)>,
+                     compat::rpc<void(shutdown_order)>>;
 
 } // namespace souffleur
 

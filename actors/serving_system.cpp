@@ -151,11 +151,6 @@ public:
                       admission_ptr{std::make_shared<const admitted_request>(std::move(request))});
   }
 
-  void postpone(request_id prepared, steady_time deadline) override {
-    if (ready_)
-      compat::anon_send(supervisor_, postponement{prepared, deadline});
-  }
-
   const prompt_format& format() const override { return format_; }
 
   void cancel(request_id id) override {

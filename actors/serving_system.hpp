@@ -71,8 +71,6 @@ public:
   /// A request that was prepared elsewhere; cancel() and change() know it by its id, which must be no
   /// other's.
   virtual void submit_prepared(admitted_request request, generation_sink sink) = 0;
-  /// It may take until then if that is later than what it was given.
-  virtual void postpone(request_id prepared, steady_time deadline) = 0;
   /// What prepared requests are prepared with.
   virtual const prompt_format& format() const = 0;
   /// From now on new requests are refused, and ready() is false; what runs goes on.

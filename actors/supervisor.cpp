@@ -304,7 +304,6 @@ supervisor_actor::behavior_type supervisor(self_pointer self, ensemble parts) {
       [self](const admission_ptr& prepared) {
         compat::anon_send(compat::state_of(self).scheduler, prepared);
       },
-      [self](const postponement& later) { compat::anon_send(compat::state_of(self).scheduler, later); },
       // Two ways: at once to what runs, and behind the submission to what is still under way.
       [self](const cancellation& cancelled) {
         compat::urgent_send(compat::state_of(self).scheduler, cancelled);

@@ -18,6 +18,10 @@ double ms_between(steady_time from, steady_time to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
+std::int64_t ms_between_whole(steady_time from, steady_time to) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();
+}
+
 /// Says of the worker that it could not, not of the request.
 bool is_of_worker(const generation_failed& why) {
   return why.status == 503 && (why.code == "engine_restarted" || why.code == "shutting_down");
@@ -74,26 +78,20 @@ void dispatch_core::amend(request_id id, const generation_change& change, steady
     end(id, finish_reason::length, now);
 }
 
-void dispatch_core::postpone(request_id id, steady_time deadline, steady_time now) {
-  const auto found = streams_.find(id);
-  if (found == streams_.end() || deadline <= found->second.request.deadline)
-    return;
-  auto& who = found->second;
-  who.request.deadline = deadline;
-  const auto left_ms = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now).count();
-  if (who.attempt != 0)
-    send(who.worker, stream_postponement{who.attempt, left_ms});
-}
-
 void dispatch_core::expire(steady_time now) {
   std::vector<request_id> late;
   std::vector<request_id> unplaced;
-  for (const auto& [id, who] : streams_) {
+  for (auto& [id, who] : streams_) {
     const bool is_placed = who.attempt != 0;
-    if (now >= who.request.deadline + (is_placed ? deadline_grace : std::chrono::seconds{0}))
+    if (who.request.deadline.give_up(is_placed ? now - deadline_grace : now)) {
       late.push_back(id);
-    else if (!is_placed && now >= who.unplaced_since + config_.worker_wait)
-      unplaced.push_back(id);
+    } else if (!is_placed) {
+      if (now >= who.unplaced_since + config_.worker_wait)
+        unplaced.push_back(id);
+    } else if (const auto until = who.request.deadline.at(); until > who.told_deadline) {
+      who.told_deadline = until;
+      send(who.worker, stream_postponement{who.attempt, ms_between_whole(now, until)});
+    }
   }
   for (const auto id : late)
     end(id, finish_reason::deadline, now);
@@ -198,6 +196,7 @@ void dispatch_core::place(stream& who, steady_time now) {
     who.placed_at = now;
   else
     ++n_replays_;
+  who.told_deadline = who.request.deadline.at();
   send(*chosen, order_for(who.request, who.delivered, who.attempt, now));
   if (who.change)
     send(*chosen, stream_change{who.attempt, *who.change});
@@ -261,14 +260,17 @@ void dispatch_core::apply(stream& who, const stream_progress& progress, steady_t
     who.held = std::move(delta);
   else
     deliver(who, std::move(delta), now);
-  if (is_last) {
+  // Who joined the stream in the moment in which its worker gave it up gets the rest from another attempt.
+  const bool goes_on =
+      is_last && progress.finished->reason == finish_reason::deadline && !who.request.deadline.give_up(now);
+  if (is_last && !goes_on) {
     finish(id, *progress.finished, now);
   } else if (progress.failed && !is_of_worker(*progress.failed)) {
     fail(id, *progress.failed, now);
-  } else if (progress.failed || progress.is_handed_over) {
+  } else if (progress.failed || progress.is_handed_over || goes_on) {
     const int n_fruitless = who.n_fruitless;
     lose_attempt(who, now);
-    if (progress.is_handed_over)
+    if (!progress.failed)
       who.n_fruitless = n_fruitless;
   }
 }

@@ -33,8 +33,8 @@ public:
   void admit(const admitted_request& request, steady_time now);
   void cancel(request_id id, steady_time now);
   void amend(request_id id, const generation_change& change, steady_time now);
-  void postpone(request_id id, steady_time deadline, steady_time now);
-  /// Ends what is past its deadline, and what has waited too long for a worker.
+  /// Ends what is past its deadline, and what has waited too long for a worker. Workers are told of deadlines
+  /// that were postponed.
   void expire(steady_time now);
   void take(const worker_news& news, steady_time now);
 
@@ -64,7 +64,8 @@ private:
     int n_waiting_tokens = 0; ///< what the worker has to compute before its next token, estimated
     int n_fruitless = 0;      ///< attempts in a row that ended without a token
     steady_time unplaced_since{};
-    generation_usage usage; ///< summed over its attempts
+    steady_time told_deadline{}; ///< that its worker knows
+    generation_usage usage;      ///< summed over its attempts
     std::optional<steady_time> placed_at;
     std::optional<steady_time> first_token_at;
   };

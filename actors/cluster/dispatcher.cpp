@@ -59,10 +59,6 @@ dispatcher_actor::behavior_type dispatcher(self_pointer self, const cluster_conf
         compat::state_of(self).core->amend(amended.id, amended.change, compat::now(self));
         settle(self);
       },
-      [self](const postponement& later) {
-        compat::state_of(self).core->postpone(later.id, later.deadline, compat::now(self));
-        settle(self);
-      },
       [self](const peers_ptr& to) { compat::state_of(self).reports = to->metrics; },
       [](kv_reset) {},
       [](next_round) {},

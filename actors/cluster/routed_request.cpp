@@ -31,7 +31,7 @@ stream_order order_for(const admitted_request& request, std::span<const token_id
   order.retention = request.retention;
   order.priority = request.priority;
   order.most_tokens = request.most_tokens;
-  order.time_left_ms = ms_until(request.deadline, now);
+  order.time_left_ms = ms_until(request.deadline.at(), now);
   return order;
 }
 

@@ -61,7 +61,11 @@ struct agent_state {
   bool is_draining = false;
 
   request_id n_ids = 0;
-  std::unordered_map<attempt_id, request_id> ids; ///< those under way
+  struct stream {
+    request_id id = 0;
+    shared_deadline deadline;
+  };
+  std::unordered_map<attempt_id, stream> ids; ///< those under way
   std::unordered_map<request_id, attempt_id> attempts;
   std::unique_ptr<held_progress> held;
   int n_credits = 0;
@@ -84,8 +88,8 @@ void connect_later(self_pointer self) {
 }
 
 void end_all(agent_state& state) {
-  for (const auto& [attempt, id] : state.ids)
-    state.service->cancel(id);
+  for (const auto& [attempt, one] : state.ids)
+    state.service->cancel(one.id);
   state.ids.clear();
   state.attempts.clear();
   state.held->clear();
@@ -184,7 +188,7 @@ void forget(agent_state& state, attempt_id attempt) {
   const auto found = state.ids.extract(attempt);
   if (found.empty())
     return;
-  state.attempts.erase(found.mapped());
+  state.attempts.erase(found.mapped().id);
   state.count();
 }
 
@@ -203,10 +207,11 @@ void start_stream(self_pointer self, const stream_order& order) {
     state.held->add(order.attempt, std::move(*failed));
     return flush_soon(self);
   }
-  state.ids[order.attempt] = id;
+  auto& request = std::get<admitted_request>(prepared);
+  state.ids[order.attempt] = {id, request.deadline};
   state.attempts[id] = order.attempt;
   state.count();
-  state.service->submit_prepared(std::move(std::get<admitted_request>(prepared)), sink_of(self, id));
+  state.service->submit_prepared(std::move(request), sink_of(self, id));
 }
 
 void happened(self_pointer self, local_event& what) {
@@ -222,7 +227,7 @@ void happened(self_pointer self, local_event& what) {
     forget(state, attempt);
   if (const auto most = state.held->beyond_bound()) {
     if (const auto id = state.ids.find(*most); id != state.ids.end()) {
-      state.service->cancel(id->second);
+      state.service->cancel(id->second.id);
       forget(state, *most);
     }
     state.held->hand_over(*most);
@@ -236,8 +241,8 @@ void hand_over_all(self_pointer self) {
     return;
   // What was made goes before; whoever goes on does so behind it.
   auto batch = state.held->take();
-  for (const auto& [attempt, id] : state.ids) {
-    state.service->cancel(id);
+  for (const auto& [attempt, one] : state.ids) {
+    state.service->cancel(one.id);
     state.held->hand_over(attempt);
   }
   auto endings = state.held->take();
@@ -285,20 +290,19 @@ caf::behavior agent(self_pointer self, const cluster_config& config, const worke
       [self](const stream_cancel& cancelled) {
         auto& state = compat::state_of(self);
         if (const auto found = state.ids.find(cancelled.attempt); found != state.ids.end())
-          state.service->cancel(found->second);
+          state.service->cancel(found->second.id);
         state.held->drop(cancelled.attempt);
         forget(state, cancelled.attempt);
       },
       [self](const stream_change& changed) {
         auto& state = compat::state_of(self);
         if (const auto found = state.ids.find(changed.attempt); found != state.ids.end())
-          state.service->change(found->second, changed.change);
+          state.service->change(found->second.id, changed.change);
       },
       [self](const stream_postponement& later) {
         auto& state = compat::state_of(self);
         if (const auto found = state.ids.find(later.attempt); found != state.ids.end())
-          state.service->postpone(found->second,
-                                  compat::now(self) + std::chrono::milliseconds{later.time_left_ms});
+          found->second.deadline.postpone(compat::now(self) + std::chrono::milliseconds{later.time_left_ms});
       },
       [self](const batch_credit& more) {
         if (!is_from_router(self))
