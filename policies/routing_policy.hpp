@@ -35,7 +35,7 @@ struct worker_view {
 struct routing_options {
   /// What a stream that is under way delays a new one by, in prompt tokens computed in that time. For
   /// `cache_aware` and `least_loaded`.
-  int stream_cost_tokens = 64;
+  int stream_cost_tokens = 32;
   /// c of `consistent_hash`, at least 1: no worker is given a stream beyond c times the mean.
   double load_factor = 1.25;
   /// Conversations that `sticky` remembers.

@@ -39,7 +39,7 @@ bool any_takes(const std::vector<worker_view>& workers) {
 }
 
 std::int64_t cost(const routing_request& request, const worker_view& worker) {
-  return worker.n_waiting_tokens + std::int64_t{64} * worker.n_streams +
+  return worker.n_waiting_tokens + std::int64_t{routing_options{}.stream_cost_tokens} * worker.n_streams +
          std::max(0, request.n_prompt_tokens - worker.n_matched_tokens);
 }
 
