@@ -48,6 +48,8 @@ def measured_costs(model, threads):
                 prefill[one["tokens"], depth] = one["ms"]["min"] * 1000
     of_decode = max(0.0, (decode[8, deep] - decode[8, shallow]) / 8 / (deep - shallow))
     of_prefill = max(0.0, (prefill[64, deep] - prefill[64, 0]) / 64 / deep)
+    for batch in sorted({batch for batch, depth in decode}, reverse=True):  # whoever disturbed it: fewer rows take no longer
+        decode[batch, shallow] = min(us for (rows, depth), us in decode.items() if depth == shallow and rows >= batch)
     steps = [[batch, us - of_decode * batch * shallow] for (batch, depth), us in sorted(decode.items()) if depth == shallow]
     prompts = [[tokens, us - of_prefill * tokens ** 2 / 2] for (tokens, depth), us in sorted(prefill.items()) if depth == 0]
     return {"decode": steps, "prefill": [[1, steps[0][1]], *prompts], "attention_us": of_decode, "prefill_attention_us": of_prefill,

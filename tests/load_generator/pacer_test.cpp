@@ -17,12 +17,6 @@ TEST(Pacer, WhoIsDueGoesBeforeAllHandlersThatAreReady) {
   boost::asio::io_context io{1};
   pacer paced{io};
   std::vector<time_point> begun;
-  for (int i = 0; i < 300; ++i)
-    boost::asio::post(io, [&] {
-      begun.push_back(steady_clock::now());
-      while (steady_clock::now() < begun.back() + microseconds{50}) {
-      }
-    });
   std::size_t n_before = 0;
   const auto due = steady_clock::now() + microseconds{5000};
   boost::asio::co_spawn(
@@ -33,6 +27,12 @@ TEST(Pacer, WhoIsDueGoesBeforeAllHandlersThatAreReady) {
         n_before = begun.size();
       },
       boost::asio::detached);
+  for (int i = 0; i < 300; ++i)
+    boost::asio::post(io, [&] {
+      begun.push_back(steady_clock::now());
+      while (steady_clock::now() < begun.back() + microseconds{50}) {
+      }
+    });
   while (paced.run_one()) {
   }
   EXPECT_EQ(begun.size(), 300U);
