@@ -287,7 +287,6 @@ TEST(FlightBoard, WhoComesLaterMayComeFromAnotherThread) {
   board->leave(2);
 }
 
-/// Planted bug that it caught: the joiner looks whether it has been given up, and only then postpones it.
 TEST(FlightBoard, WhoComesInTheMomentAFlightIsGivenUpJoinsInTimeOrHasOneOfItsOwn) {
   const auto board = std::make_shared<flight_board>(std::make_shared<serving_metrics>("model"));
   const auto now = std::chrono::steady_clock::now();
