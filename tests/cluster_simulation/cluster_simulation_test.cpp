@@ -46,6 +46,14 @@ std::unique_ptr<load::workload> workload_of(const std::string& name, std::uint64
 
 double seconds(nanoseconds ns) { return static_cast<double>(ns) / 1e9; }
 
+/// Each text is asked twice in succession; the texts have all lengths.
+class repeated_questions final : public load::workload {
+public:
+  load::dialogue at(std::uint64_t i) const override {
+    return {"", {{std::to_string(1000 + i / 2) + std::string(i / 2, 'x'), -1, 0}}};
+  }
+};
+
 } // namespace
 
 TEST(ClusterSimulation, WhereNobodyElseIsTheFirstTokenTakesThePromptAndTheWay) {
@@ -129,17 +137,40 @@ TEST(ClusterSimulation, EveryRequestIsAnsweredOnceAndNothingComesBeforeItsCause)
       }
 }
 
-TEST(ClusterSimulation, AClosedLoopHasSoManyRequestsAtATime) {
+TEST(ClusterSimulation, AClosedLoopHasSoManyConversationsAtATime) {
   offered_load load;
   load.n_clients = 5;
-  load.n_requests = 100;
-  const auto outcome = simulate(one_worker(), equal_questions{}, load, {});
-  for (const auto& at : outcome.requests)
-    EXPECT_LE(std::ranges::count_if(outcome.requests,
-                                    [&](const auto& other) {
-                                      return other.intended <= at.intended && at.intended < other.ended;
-                                    }),
-              5);
+  load.n_requests = 200;
+  const auto conversations = workload_of("multi_turn", 1);
+  const equal_questions questions;
+  for (const load::workload* what :
+       std::initializer_list<const load::workload*>{conversations.get(), &questions}) {
+    const auto outcome = simulate(one_worker(), *what, load, {});
+    for (const auto& at : outcome.requests)
+      EXPECT_LE(std::ranges::count_if(outcome.requests,
+                                      [&](const auto& other) {
+                                        return other.intended <= at.intended && at.intended < other.ended;
+                                      }),
+                5);
+  }
+}
+
+TEST(ClusterSimulation, WhatIsCachedIsNotComputedAgainButForTheLastToken) {
+  auto settings = one_worker();
+  settings.worker.prefix_cache = true;
+  const auto outcome = simulate(settings, repeated_questions{}, poisson(0.001, 200), {});
+  const auto wait_of = [&](std::size_t i) {
+    return outcome.requests[i].first - outcome.requests[i].intended;
+  };
+  for (std::size_t i = 1; i < outcome.requests.size(); i += 2) {
+    const auto& again = outcome.requests[i];
+    ASSERT_GT(again.first, again.intended);
+    EXPECT_GE(again.n_cached_tokens, again.n_prompt_tokens - transcript::page_tokens);
+    EXPECT_LT(again.n_cached_tokens, again.n_prompt_tokens);
+    EXPECT_LT(wait_of(i), outcome.requests[i - 1].n_cached_tokens < again.n_cached_tokens
+                              ? wait_of(i - 1)
+                              : wait_of(i - 1) + 1);
+  }
 }
 
 TEST(ClusterSimulation, ASeedHasOneCourse) {
