@@ -46,7 +46,7 @@ std::vector<page_hash> any_prefix() {
 } // namespace
 
 // Planted bugs that this property caught: first page touched first; trims the newest; trims one too few; a
-// removal that is not reported leaves the holder; a gap is bridged; a removed worker's pages stay; `added`
+// removal that is not reported leaves the holder; a removed worker's pages stay; `added`
 // before `removed`.
 RC_GTEST_PROP(PrefixDirectory, EstimatesAsAListOfPagesDoesAndKeepsItsBound, ()) {
   prefix_directory directory;
