@@ -30,7 +30,6 @@ namespace souffleur {
 /// What has to be loaded before the actors can start.
 struct loaded_model {
   std::shared_ptr<language_model> model; ///< null: of a router, which has `outline` only
-  model_outline outline{};
   std::shared_ptr<const tokenizer> vocabulary;
   std::shared_ptr<const chat_template> chat;
   std::vector<memory_part> memory{}; ///< for the metrics; may be empty
@@ -38,6 +37,7 @@ struct loaded_model {
   std::shared_ptr<text_embedder> embedder{}; ///< null: nothing is embedded
   std::shared_ptr<answer_store> store{};     ///< of the response cache; null: it is in memory only
   cache_calibration calibration{};           ///< for its `bounded` policy
+  model_outline outline{};                   ///< of a router's model
 };
 
 struct prompt_format;
