@@ -30,7 +30,8 @@ struct admitted_request {
   request_id id = 0;
   std::string tenant;
   std::vector<token_id> prompt;
-  /// Of the answer, what the client has got from somebody who could not go on: it goes on with the next token.
+  /// Of the answer, what the client has got from somebody who could not go on: it goes on with the next
+  /// token.
   std::vector<token_id> delivered;
   std::uint64_t conversation = 0; ///< equal for requests that belong together
   std::shared_ptr<const sampling_params> sampling;

@@ -58,8 +58,8 @@ struct norm_call {
   const float* weight = nullptr;
   float epsilon = 0;
   int n_rows = 0;
-  int n = 0;             ///< with a weight most_norm_values at most
-  activation_rows out{}; ///< (n_rows, n)
+  int n = 0;               ///< with a weight most_norm_values at most
+  activation_rows out{};   ///< (n_rows, n)
   bool accumulate = false; ///< out.rows +=; nothing is rounded then
 };
 

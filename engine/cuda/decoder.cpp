@@ -438,7 +438,10 @@ void decoder::add_to_x(const linear& weights, const activation_rows& part, const
   const int n_rows = batch_.n_rows();
   const bool is_direct = norm_after == nullptr;
   multiply(weights, part,
-           {.n_rows = n_rows, .y = is_direct ? x_ : addend_, .y_stride = config_.n_hidden, .accumulate = is_direct});
+           {.n_rows = n_rows,
+            .y = is_direct ? x_ : addend_,
+            .y_stride = config_.n_hidden,
+            .accumulate = is_direct});
   if (!is_direct)
     device_.normalise({.x = addend_,
                        .weight = norm_after,

@@ -158,7 +158,7 @@ private:
   const row_tile* tiles_;
   std::int32_t *choices_, *history_ = nullptr;
   std::uint16_t* pages_;
-  float *addend_ = nullptr; ///< what a part adds to x, where it is normed first
+  float* addend_ = nullptr; ///< what a part adds to x, where it is normed first
   float *x_, *normed_, *qkv_, *attended_, *activated_, *workspace_, *logits_;
   rounded_rows rounded_;
   std::uint64_t* choice_keys_;

@@ -42,7 +42,8 @@ void round_row(const float* x, int n, int row, const rounded_rows& out) {
 
 void put_row(const float* x, int n, int row, const activation_rows& out, bool accumulate = false) {
   if (accumulate)
-    std::transform(x, x + n, out.rows + std::ptrdiff_t{row} * n, out.rows + std::ptrdiff_t{row} * n, std::plus{});
+    std::transform(x, x + n, out.rows + std::ptrdiff_t{row} * n, out.rows + std::ptrdiff_t{row} * n,
+                   std::plus{});
   else if (out.rows)
     std::copy_n(x, n, out.rows + std::ptrdiff_t{row} * n);
   if (out.rounded.quants)

@@ -118,8 +118,8 @@ __device__ float norm_factor(float a, float b, int dim, float epsilon) {
   return 1.0F / sqrtf(total / static_cast<float>(dim) + epsilon);
 }
 
-/// A block has a head of a row, or of a copy; a thread has the pair (i, i + half). Keys are normed and turned on
-/// their way to the pages, so that a row can be stored several times.
+/// A block has a head of a row, or of a copy; a thread has the pair (i, i + half). Keys are normed and turned
+/// on their way to the pages, so that a row can be stored several times.
 __global__ void rotate_and_store(const __grid_constant__ store_call call) {
   wait_for_inputs();
   const int n_rows = call.rows.n_rows;
