@@ -59,39 +59,26 @@ private:
   rotation turn_;
 };
 
-/// Of the whole prompt, wherever its beginning is cached.
-class least_loaded_policy final : public routing_policy {
+/// Fewest prompt tokens to be computed first. `cache_aware` counts the request's own, less the longest prefix
+/// that the worker has cached. SGLang's router goes by the prefix until the load is out of balance by a
+/// threshold, and by the load from then on; here both are tokens, so there is no threshold to set.
+/// `least_loaded` leaves the request out.
+class fewest_tokens_policy final : public routing_policy {
 public:
-  explicit least_loaded_policy(const routing_options& options) : options_(options) {}
-  std::string_view name() const override { return "least_loaded"; }
-  std::optional<std::size_t> choose(const routing_request& /*request*/,
-                                    std::span<const worker_view> workers) override {
-    return turn_.pass(cheapest(workers, turn_.start(workers.size()), [&](const worker_view& worker) {
-      return tokens_ahead({}, worker, options_);
-    }));
-  }
-
-private:
-  routing_options options_;
-  rotation turn_;
-};
-
-/// The longest cached prefix weighed against load. SGLang's router goes by the prefix until the load is out
-/// of balance by a threshold, and by the load from then on; here both are prompt tokens to be computed first,
-/// so there is no threshold to set.
-class cache_aware_policy final : public routing_policy {
-public:
-  explicit cache_aware_policy(const routing_options& options) : options_(options) {}
-  std::string_view name() const override { return "cache_aware"; }
-  bool looks_at_prefixes() const override { return true; }
+  fewest_tokens_policy(bool looks_at_prefixes, const routing_options& options)
+      : looks_at_prefixes_(looks_at_prefixes), options_(options) {}
+  std::string_view name() const override { return looks_at_prefixes_ ? "cache_aware" : "least_loaded"; }
+  bool looks_at_prefixes() const override { return looks_at_prefixes_; }
   std::optional<std::size_t> choose(const routing_request& request,
                                     std::span<const worker_view> workers) override {
+    const auto counted = looks_at_prefixes_ ? request : routing_request{};
     return turn_.pass(cheapest(workers, turn_.start(workers.size()), [&](const worker_view& worker) {
-      return tokens_ahead(request, worker, options_);
+      return tokens_ahead(counted, worker, options_);
     }));
   }
 
 private:
+  bool looks_at_prefixes_;
   routing_options options_;
   rotation turn_;
 };
@@ -127,7 +114,7 @@ private:
 /// Where the conversation was last, else the least loaded.
 class sticky_policy final : public routing_policy {
 public:
-  explicit sticky_policy(const routing_options& options) : options_(options), others_(options) {}
+  explicit sticky_policy(const routing_options& options) : options_(options), others_(false, options) {}
   std::string_view name() const override { return "sticky"; }
   std::optional<std::size_t> choose(const routing_request& request,
                                     std::span<const worker_view> workers) override {
@@ -164,7 +151,7 @@ private:
   }
 
   routing_options options_;
-  least_loaded_policy others_;
+  fewest_tokens_policy others_;
   std::list<place> newest_first_;
   std::unordered_map<std::uint64_t, std::list<place>::iterator> places_;
 };
@@ -195,9 +182,9 @@ std::unique_ptr<routing_policy> make_routing_policy(std::string_view name, const
   if (name == "round_robin")
     return std::make_unique<round_robin_policy>();
   if (name == "least_loaded")
-    return std::make_unique<least_loaded_policy>(options);
+    return std::make_unique<fewest_tokens_policy>(false, options);
   if (name == "cache_aware")
-    return std::make_unique<cache_aware_policy>(options);
+    return std::make_unique<fewest_tokens_policy>(true, options);
   if (name == "consistent_hash")
     return std::make_unique<consistent_hash_policy>(options);
   if (name == "sticky")
