@@ -2,10 +2,12 @@
 
 #include "engine/dequantize.hpp"
 #include "engine/model/pair_order.hpp"
+#include "engine/model/rope_frequencies.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 namespace souffleur::cuda {
 
@@ -24,19 +26,6 @@ constexpr int most_recorded_rows = 64;
 constexpr std::size_t most_known_steps = 256;
 /// Of a line that a block of attention takes: a long prompt is many blocks' work.
 constexpr int most_tile_rows = 16;
-
-struct angle_values {
-  std::vector<float> cosines, sines; ///< (positions, head_dim / 2)
-};
-
-/// In double precision before they are rounded.
-void add_angles(const rope_config& rope, int head_dim, int position, angle_values& to) {
-  for (int k = 0; k < head_dim / 2; ++k) {
-    const double angle = position * (std::pow(rope.base, -2.0 * k / head_dim) / rope.position_scale);
-    to.cosines.push_back(static_cast<float>(std::cos(angle)));
-    to.sines.push_back(static_cast<float>(std::sin(angle)));
-  }
-}
 
 } // namespace
 
@@ -251,22 +240,25 @@ void decoder::add_rope(const rope_config& rope) {
   ropes_.push_back({rope, allocate<float>(n), allocate<float>(n)});
   if (is_out_of_memory_)
     return;
-  angle_values values;
-  for (int position = 0; position < limits_.n_places; ++position)
-    add_angles(rope, config_.head_dim, position, values);
-  device_.upload(values.cosines.data(), ropes_.back().cosines, values.cosines.size() * sizeof(float));
-  device_.upload(values.sines.data(), ropes_.back().sines, values.sines.size() * sizeof(float));
+  std::vector<std::int32_t> positions(static_cast<std::size_t>(limits_.n_places));
+  std::iota(positions.begin(), positions.end(), 0);
+  put_angles(ropes_.back(), positions, 0);
 }
 
-void decoder::put_angles(std::span<const std::int32_t> positions, int first_slot) {
-  for (const auto& rope : ropes_) {
-    angle_values values;
-    for (const int position : positions)
-      add_angles(rope.config, config_.head_dim, position, values);
-    const auto first = static_cast<std::ptrdiff_t>(first_slot) * (config_.head_dim / 2);
-    device_.upload(values.cosines.data(), rope.cosines + first, values.cosines.size() * sizeof(float));
-    device_.upload(values.sines.data(), rope.sines + first, values.sines.size() * sizeof(float));
-  }
+/// In double precision before they are rounded.
+void decoder::put_angles(const rope_table& rope, std::span<const std::int32_t> positions, int first_slot) {
+  std::vector<float> cosines;
+  std::vector<float> sines;
+  const auto frequencies = rope_frequencies(rope.config, config_.head_dim);
+  for (const int position : positions)
+    for (const double frequency : frequencies) {
+      const double angle = position * frequency;
+      cosines.push_back(static_cast<float>(std::cos(angle)));
+      sines.push_back(static_cast<float>(std::sin(angle)));
+    }
+  const auto first = static_cast<std::ptrdiff_t>(first_slot) * (config_.head_dim / 2);
+  device_.upload(cosines.data(), rope.cosines + first, cosines.size() * sizeof(float));
+  device_.upload(sines.data(), rope.sines + first, sines.size() * sizeof(float));
 }
 
 std::vector<std::int32_t> decoder::angles_of(std::span<const std::int32_t> positions) {
@@ -278,7 +270,8 @@ std::vector<std::int32_t> decoder::angles_of(std::span<const std::int32_t> posit
       angle = limits_.n_places + static_cast<std::int32_t>(far.size()) - 1;
     }
   if (!far.empty())
-    put_angles(far, limits_.n_places);
+    for (const auto& rope : ropes_)
+      put_angles(rope, far, limits_.n_places);
   return angles;
 }
 

@@ -121,7 +121,7 @@ private:
   T* allocate(std::size_t n);
   void allocate_step();
   void add_rope(const rope_config& rope);
-  void put_angles(std::span<const std::int32_t> positions, int first_slot);
+  void put_angles(const rope_table& rope, std::span<const std::int32_t> positions, int first_slot);
   std::vector<std::int32_t> angles_of(std::span<const std::int32_t> positions);
   step_shape shape() const;
   int n_parts() const { return (batch_.n_places + part_tokens - 1) / part_tokens; }

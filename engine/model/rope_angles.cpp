@@ -1,5 +1,7 @@
 #include "engine/model/rope_angles.hpp"
 
+#include "engine/model/rope_frequencies.hpp"
+
 #include <ATen/Functions.h>
 
 #include <cmath>
@@ -7,10 +9,7 @@
 namespace souffleur {
 
 rope_angles::rope_angles(const rope_config& config, int head_dim)
-    : config_(config), frequencies_(static_cast<std::size_t>(head_dim) / 2) {
-  for (std::size_t i = 0; i < frequencies_.size(); ++i)
-    frequencies_[i] = std::pow(config.base, -2.0 * static_cast<double>(i) / head_dim) / config.position_scale;
-}
+    : config_(config), frequencies_(rope_frequencies(config, head_dim)) {}
 
 void rope_angles::set(std::span<const std::int32_t> positions) {
   const auto n = static_cast<std::int64_t>(positions.size());
