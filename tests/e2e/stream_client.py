@@ -2,6 +2,7 @@
 import asyncio
 import functools
 import json
+import time
 import urllib.request
 
 import jsonschema
@@ -60,13 +61,16 @@ class StreamClient:
             raise self.breach
         return frame
 
-    async def frames(self, stream, timeout=180, seq=0):
-        """Frames of a stream up to the last of a turn that begins with `seq`; checks that it has no gap."""
+    async def frames(self, stream, timeout=180, seq=0, arrivals=None):
+        """Frames of a stream up to the last of a turn that begins with `seq`; checks that it has no gap. When tokens arrived goes
+        into `arrivals`."""
         collected = []
         while True:
             frame = await self.next(stream, timeout)
             assert frame.get("seq") == seq + len(collected), frame
             collected.append(frame)
+            if arrivals is not None and frame["type"] == "delta":
+                arrivals.append(time.monotonic())
             if frame["type"] in ("done", "error"):
                 return collected
 
@@ -84,6 +88,12 @@ class StreamClient:
 
 def text_of(frames):
     return "".join(frame["text"] for frame in frames if frame["type"] == "delta")
+
+
+async def ask(client, stream, request, arrivals=None):
+    """The stream's frames."""
+    await client.send(type="generate", id=stream, **request)
+    return await client.frames(stream, 120, arrivals=arrivals)
 
 
 def tokens_of(frames):

@@ -14,7 +14,7 @@ import urllib.error
 import pytest
 
 from conftest import started
-from stream_client import StreamClient, text_of, tokens_of
+from stream_client import StreamClient, ask, text_of, tokens_of
 from waiting import wait_until
 
 N_KILLS = int(os.environ.get("SOUFFLEUR_KILLS", "3"))
@@ -98,18 +98,6 @@ def seen(frames):
     logprobs = [token.get("logprob") for frame in frames if frame["type"] == "delta" for token in frame["tokens"]]
     usage = {key: last["usage"][key] for key in ("prompt_tokens", "completion_tokens", "total_tokens")}
     return tokens_of(frames), text_of(frames), logprobs, last["finish_reason"], usage
-
-
-async def ask(client, stream, request, arrivals):
-    await client.send(type="generate", id=stream, **request)
-    frames = []
-    while not frames or frames[-1]["type"] not in ("done", "error"):
-        frame = await client.next(stream, 120)
-        assert frame["seq"] == len(frames)
-        frames.append(frame)
-        if frame["type"] == "delta":
-            arrivals.append(time.monotonic())
-    return frames
 
 
 async def wave(url, arrivals=None):

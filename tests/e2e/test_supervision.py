@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from stream_client import StreamClient, text_of, tokens_of
+from stream_client import StreamClient, ask, text_of, tokens_of
 from waiting import wait_until
 
 N_KILLS = int(os.environ.get("SOUFFLEUR_KILLS", "10"))
@@ -35,19 +35,6 @@ def request_of(i, cache="off"):
     return {"prompt": f"The story of the {i + 2} bears, and of the house in which they lived, begins so:",
             "max_tokens": 30 + 3 * i, "temperature": 0 if i % 3 == 0 else 0.9, "seed": i, "ignore_eos": True,
             "souffleur": {"cache": {"mode": cache}}}
-
-
-async def ask(client, stream, request, arrivals=None):
-    """The stream's frames; when they arrived goes into `arrivals`."""
-    await client.send(type="generate", id=stream, **request)
-    frames = []
-    while not frames or frames[-1]["type"] not in ("done", "error"):
-        frame = await client.next(stream, 120)
-        assert frame["seq"] == len(frames)
-        frames.append(frame)
-        if arrivals is not None and frame["type"] == "delta":
-            arrivals.append(time.monotonic())
-    return frames
 
 
 def kill(server, part):
