@@ -217,8 +217,8 @@ private:
     use(at->second);
   }
 
-  // C3: of the partition, not expired, none missing that is nearer.
-  void ask(const key_digest& partition) {
+  // C3: of the partition, not expired, none missing that is nearer. By value: who expires may have held it.
+  void ask(key_digest partition) {
     const auto direction = any_direction();
     const auto k = *rc::gen::inRange<std::size_t>(0, 8);
     std::vector<double> nearest;
