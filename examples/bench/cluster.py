@@ -3,10 +3,12 @@
 
 Where it may (root), each worker has a network namespace of its own, joined by a bridge; else all use the loopback device.
 Parts: overhead (against the same worker, asked directly), policies (cached prompt tokens and time to first token), scale
-(tokens a second), kills (kill -9 under load), partition (a worker's link goes down; needs namespaces).
+(tokens a second), kills (kill -9 under load), slow (the link to the worker is), partition (a worker's link goes down; needs
+namespaces).
 """
 import argparse
 import contextlib
+import itertools
 import os
 import random
 import signal
@@ -18,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 import local_server
 from argument_types import positive
 from local_server import LocalServer
+from slow_link import SlowLink
 
 BRIDGE, SUBNET = "souffleur0", "10.77.7"
 
@@ -83,8 +86,8 @@ class Worker(LocalServer):
     """Its own clients reach it at its own address."""
 
     def __init__(self, namespaces, model, *options):
-        inside, self.address = namespaces.make()
-        self.index = len(namespaces.names) - 1
+        inside, self.address = namespaces.make() if namespaces else ([], None)
+        self.index = len(namespaces.names) - 1 if namespaces else None
         own = ["--address", self.address] if inside else []
         self.start([*inside, str(local_server.BINARY), "--model", str(model), "--port", "0", *own, *options])
         host = self.address or "127.0.0.1"
@@ -92,7 +95,8 @@ class Worker(LocalServer):
 
 
 class Cluster:
-    def __init__(self, model, policy, n_workers, n_threads, options=()):
+    def __init__(self, model, policy, n_workers, n_threads, options=(), link=None):
+        """`link`: (milliseconds each way, bytes a second) between the router and each worker, which then have no namespaces."""
         self.namespaces = Namespaces()
         self.model, self.n_threads = model, n_threads
         os.environ["SOUFFLEUR_CLUSTER_SECRET"] = "of this measurement"
@@ -100,12 +104,14 @@ class Cluster:
         address = self.namespaces.router_address
         self.router = LocalServer(model, "--role", "router", "--cluster.address", address, "--cluster.policy", policy,
                                   "--cluster.port", "18090", *self.options)
+        self.link = SlowLink((address, 18090), *link) if link else None
         self.workers = [self.start_worker() for _ in range(n_workers)]
         self.wait_for(n_workers)
 
     def start_worker(self):
-        return Worker(self.namespaces, self.model, "--role", "worker", "--threads", str(self.n_threads),
-                      "--cluster.router", f"{self.namespaces.router_address}:18090", *self.options)
+        router = f"127.0.0.1:{self.link.port}" if self.link else f"{self.namespaces.router_address}:18090"
+        return Worker(None if self.link else self.namespaces, self.model, "--role", "worker", "--threads", str(self.n_threads),
+                      "--cluster.router", router, *self.options)
 
     def wait_for(self, n_workers):
         while self.router.metric("souffleur_cluster_workers") != n_workers:
@@ -118,6 +124,8 @@ class Cluster:
         for one in [*self.workers, self.router]:
             with contextlib.suppress(Exception):
                 one.stop()
+        if self.link:
+            self.link.stop()
         self.namespaces.remove()
 
 
@@ -164,9 +172,8 @@ def ask_about(document, question, server, results):
 
 
 def measure_policies(given):
-    n_workers = max(given.workers)
-    threads = max(1, given.threads // n_workers)
-    for policy in given.policies:
+    for n_workers, policy in itertools.product(given.workers, given.policies):
+        threads = max(1, given.threads // n_workers)
         with Cluster(given.model, policy, n_workers, threads) as cluster:
             for name, jobs in {
                 "multi-turn": [(turns_of, c, 5) for c in range(3 * n_workers)],
@@ -230,6 +237,31 @@ def measure_kills(given):
               "elsewhere")
 
 
+def measure_slow_link(given):
+    texts = {}
+    for name, link in {"as it is": None, "20 ms, 1 MB/s": (20, 1e6), "100 ms, 50 kB/s": (100, 5e4)}.items():
+        with Cluster(given.model, "least_loaded", 1, given.threads, link=link) as cluster, ThreadPoolExecutor(8) as pool:
+            start = time.perf_counter()
+            asked = list(pool.map(lambda j: timed_text(cluster.router, tokens(30, f"w{j}"), 100), range(8)))
+            took = time.perf_counter() - start
+            texts[name] = [text for text, _, _ in asked]
+            gaps = [ms for _, _, of in asked for ms in of]
+            print(f"  {name}: 8 streams at {800 / took:.0f} tokens a second, first token p50 "
+                  f"{quantile([first for _, first, _ in asked], .5):.0f} ms, further ones p50 {quantile(gaps, .5):.1f}, p99 "
+                  f"{quantile(gaps, .99):.1f} ms, {cluster.router.metric('souffleur_cluster_replays'):.0f} went on elsewhere, "
+                  f"{sum(a != b for a, b in zip(texts[name], texts['as it is']))} texts differ")
+
+
+def timed_text(server, prompt, n_tokens):
+    """An answer, the milliseconds to its first token, and those between its tokens."""
+    start, text, times = time.perf_counter(), "", []
+    for chunk in server.stream(prompt=prompt, max_tokens=n_tokens, ignore_eos=True, temperature=0):
+        if chunk["choices"]:
+            text += chunk["choices"][0]["text"]
+            times.append(1000 * (time.perf_counter() - start))
+    return text, times[0], [b - a for a, b in itertools.pairwise(times)]
+
+
 def measure_partition(given):
     with Cluster(given.model, "least_loaded", 2, max(1, given.threads // 2)) as cluster, ThreadPoolExecutor(8) as pool:
         if not cluster.namespaces.work:
@@ -250,7 +282,7 @@ def measure_partition(given):
 
 
 PARTS = {"overhead": measure_overhead, "policies": measure_policies, "scale": measure_scale, "kills": measure_kills,
-         "partition": measure_partition}
+         "slow": measure_slow_link, "partition": measure_partition}
 
 
 def main():
