@@ -141,11 +141,13 @@ private:
   }
 
   void begin_step(std::size_t worker) {
-    events_.push({now_ + workers_[worker].begin_step(), event_kind::step_over, worker});
+    const double slowdown = settings_.costs.slowdown(++n_computing_);
+    events_.push({now_ + workers_[worker].begin_step(slowdown), event_kind::step_over, worker});
   }
 
   void finish_step(std::size_t worker) {
     const auto out = workers_[worker].end_step();
+    --n_computing_;
     for (const auto& begun : out.first) {
       auto& record = all_.requests[begun.id];
       record.n_cached_tokens = begun.n_cached_tokens;
@@ -196,6 +198,7 @@ private:
   std::unique_ptr<load::arrival_process> arrivals_;
   event_queue events_;
   nanoseconds now_ = 0;
+  std::size_t n_computing_ = 0;                  ///< workers with a step under way
   std::deque<std::optional<live_request>> live_; ///< by number; none: ended
   cluster_outcome all_;
   std::uint64_t n_dialogues_ = 0;

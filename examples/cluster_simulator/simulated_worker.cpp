@@ -71,7 +71,7 @@ void simulated_worker::admit() {
   }
 }
 
-nanoseconds simulated_worker::begin_step() {
+nanoseconds simulated_worker::begin_step(double slowdown) {
   stepping_ = true;
   admit();
   int budget = settings_.max_batch_tokens;
@@ -95,7 +95,7 @@ nanoseconds simulated_worker::begin_step() {
     rows.n_prefill += who.n_rows;
     rows.prefill_context += std::int64_t{who.n_rows} * (who.n_computed + who.n_rows / 2);
   }
-  const auto took = static_cast<nanoseconds>(1000 * costs_.us(rows));
+  const auto took = static_cast<nanoseconds>(1000 * slowdown * costs_.us(rows));
   busy_ += took;
   return took;
 }

@@ -40,8 +40,9 @@ public:
   bool is_stepping() const { return stepping_; }
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
 
-  /// Plans a step; how long it takes. REQUIRES: has_work(), no step under way.
-  nanoseconds begin_step();
+  /// Plans a step; how long it takes, `slowdown` times as long as on a machine of its own.
+  /// REQUIRES: has_work(), no step under way.
+  nanoseconds begin_step(double slowdown = 1);
 
   /// What came out of the step.
   struct outcome {

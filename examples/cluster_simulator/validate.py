@@ -3,12 +3,15 @@
 
   python3 examples/cluster_simulator/validate.py --model smollm2.gguf
   python3 examples/cluster_simulator/validate.py --model smollm2.gguf --costs costs.json     keeps the costs for the simulator
+  python3 examples/cluster_simulator/validate.py --workers 1 2 4     besides a server alone: a router and so many workers
 
 Costs come from souffleur-bench and from one client that loads the server alone; what is compared are a closed loop of eight
 clients and an open loop (Poisson) at --utilisation of what those eight got. Texts and arrivals are the same for both, by their
-seed. Nothing else should run on the machine meanwhile.
+seed. Workers share this machine's CPUs: how much slower a step is while others compute is measured, too (so many benchmarks at
+once). Nothing else should run on the machine meanwhile.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -19,6 +22,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "bench"), str(HERE.parent / "load")]
+from cluster import Cluster  # noqa: E402
 from load_program import run_load  # noqa: E402
 from local_server import PROJECT, LocalServer  # noqa: E402
 
@@ -32,16 +36,31 @@ def percentile(values, share):
     return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
 
 
-def bench(model, threads, *options):
+def bench(model, threads, *options, n_at_once=1):
+    """What each of those at once measured."""
     words = [str(BENCH), "--model", str(model), "--threads", str(threads), "--repeats", "3", "--format", "json", *options]
-    return json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)["measurements"]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(n_at_once)]
+    outputs = [one.communicate()[0] for one in running]
+    if any(one.returncode for one in running):
+        raise SystemExit(f"failed: {' '.join(words)}")
+    return [json.loads(output)["measurements"] for output in outputs]
+
+
+def crowding(model, threads, n_workers):
+    """Times longer that work takes while 1, 2, ... n_workers compute."""
+    times = []
+    for n in range(1, n_workers + 1):
+        runs = bench(model, threads, "--batch", "1,4", "--prefill", "64", n_at_once=n)
+        times.append([statistics.mean(column) for column in zip(*([one["step_ms" if one["work"] == "decode" else "ms"]["median"]
+                                                                   for one in run] for run in runs))])
+    return [statistics.mean(now / alone for now, alone in zip(of, times[0])) for of in times]
 
 
 def measured_costs(model, threads):
     """T(M) of decode steps and of prefills, and what a token of context adds to a row of either."""
     decode, prefill, shallow, deep = {}, {}, 32, 544
     for depth, batches, tokens in ((shallow, "1,2,4,8,16", "0"), (deep, "8", "64"), (0, "0", "16,64,256")):
-        for one in bench(model, threads, "--depth", str(depth), "--batch", batches, "--prefill", tokens):
+        for one in bench(model, threads, "--depth", str(depth), "--batch", batches, "--prefill", tokens)[0]:
             if one["work"] == "decode":
                 decode[one["batch"], depth] = one["step_ms"]["min"] * 1000
             elif one["work"] == "prefill":
@@ -57,13 +76,13 @@ def measured_costs(model, threads):
 
 
 class Simulator:
-    def __init__(self, folder, chosen, costs):
-        self.folder, self.chosen, self.costs, self.bytes_per_token = folder, chosen, costs, 4.3
+    def __init__(self, folder, chosen, n_workers, costs):
+        self.folder, self.chosen, self.n_workers, self.costs, self.bytes_per_token = folder, chosen, n_workers, costs, 4.3
 
     def __call__(self, **options):
         costs, out = self.folder / "costs.json", self.folder / "simulated.json"
         costs.write_text(json.dumps(self.costs))
-        words = [str(SIMULATOR), "--quiet", "--workers", "1", "--policies", "cache_aware", "--workload", self.chosen.workload, "--shared", "4",
+        words = [str(SIMULATOR), "--quiet", "--workers", str(self.n_workers), "--policies", "cache_aware", "--workload", self.chosen.workload, "--shared", "4",
                  "--max-tokens", str(self.chosen.max_tokens), "--costs", str(costs), "--json", str(out), "--network-us", "0",
                  "--bytes-per-token", str(self.bytes_per_token)]
         for name, value in options.items():
@@ -98,46 +117,77 @@ def calibrate(simulate, real, load):
     simulate.costs["request_us"] = max(0.0, (real["ttft_p50_ms"] - made["ttft_p50_ms"]) * 1000)
 
 
+@contextlib.contextmanager
+def service(chosen, n_workers, threads):
+    """The address of a server, or of a router before some."""
+    options = ("--speculation.policy", "off")
+    if n_workers == 1:
+        with LocalServer(chosen.model, "--threads", str(threads), *options) as server:
+            yield server.base_url
+    else:
+        with Cluster(chosen.model, "cache_aware", n_workers, threads, options) as cluster:
+            yield cluster.router.base_url
+
+
+def validate(chosen, n_workers, folder):
+    """What was measured and simulated, by load, and the costs."""
+    common = {"workload": chosen.workload, "max_tokens": chosen.max_tokens, "ignore_eos": True, "shared": 4}
+    alone = {"clients": 1, "requests": 16, "seed": 101}
+    eight = {"clients": 8, "requests": chosen.requests, "seed": 102}
+    threads = max(1, chosen.threads // n_workers)
+    costs = measured_costs(chosen.model, threads)
+    costs["crowding"] = crowding(chosen.model, threads, n_workers)
+    simulate = Simulator(folder, chosen, n_workers, costs)
+    with service(chosen, n_workers, threads) as url:
+        run_load(url, **common, **(alone | {"seed": 100}))  # warms up
+        real = {"alone": figures_of(run_load(url, **common, **alone)), "8 clients": figures_of(run_load(url, **common, **eight))}
+        rate = round(chosen.utilisation * real["8 clients"]["output_tokens_per_s"] / chosen.max_tokens, 2)
+        open_loop = {"rate": rate, "requests": chosen.requests, "seed": 103}
+        name = f"{rate} requests/s"
+        real[name] = figures_of(run_load(url, **common, **open_loop))
+    calibrate(simulate, real["alone"], alone)
+    made = {"alone": simulate(**alone), "8 clients": simulate(**eight), name: simulate(**open_loop)}
+    return {"measured": real, "simulated": made, "costs": costs, "bytes_per_token": simulate.bytes_per_token}
+
+
+def report(found):
+    """Prints a table; whether the simulator was right."""
+    within = True
+    print(f"bytes a token {found['bytes_per_token']:.2f}, costs {json.dumps(found['costs'])}\n")
+    print("| load | figure | measured | simulated | simulated / measured |\n|---|---|---|---|---|")
+    for load, figures in found["measured"].items():
+        for figure, value in figures.items():
+            made = found["simulated"][load][figure]
+            ratio = made / value if value else float("nan")
+            print(f"| {load} | {figure} | {value:.2f} | {made:.2f} | {ratio:.3f} |")
+            if load != "alone" and figure in ("output_tokens_per_s", "ttft_p95_ms"):
+                within &= abs(ratio - 1) <= TOLERANCE
+    print(f"\nThroughput and TTFT p95 are {'' if within else 'NOT '}within {TOLERANCE:.0%}.\n", flush=True)
+    return within
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=pathlib.Path, default=pathlib.Path.home() / ".cache/souffleur/models/smollm2.gguf")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of all workers together")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1])
     parser.add_argument("--workload", default="shared_prefix")
     parser.add_argument("--max-tokens", type=int, default=24)
     parser.add_argument("--requests", type=int, default=120, help="of each load")
     parser.add_argument("--utilisation", type=float, default=0.6)
-    parser.add_argument("--costs", type=pathlib.Path, help="file for the measured costs")
+    parser.add_argument("--costs", type=pathlib.Path, help="file for the measured costs of one worker")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures")
     chosen = parser.parse_args()
-    common = {"workload": chosen.workload, "max_tokens": chosen.max_tokens, "ignore_eos": True, "shared": 4}
+    found, within = {}, True
     with tempfile.TemporaryDirectory() as folder:
-        simulate = Simulator(pathlib.Path(folder), chosen, measured_costs(chosen.model, chosen.threads))
-        with LocalServer(chosen.model, "--threads", str(chosen.threads), "--speculation.policy", "off") as server:
-            alone = {"clients": 1, "requests": 16, "seed": 101}
-            eight = {"clients": 8, "requests": chosen.requests, "seed": 102}
-            run_load(server.base_url, **common, **(alone | {"seed": 100}))  # warms up
-            real = {"alone": figures_of(run_load(server.base_url, **common, **alone)),
-                    "8 clients": figures_of(run_load(server.base_url, **common, **eight))}
-            rate = round(chosen.utilisation * real["8 clients"]["output_tokens_per_s"] / chosen.max_tokens, 2)
-            open_loop = {"rate": rate, "requests": chosen.requests, "seed": 103}
-            name = f"{rate} requests/s"
-            real[name] = figures_of(run_load(server.base_url, **common, **open_loop))
-        calibrate(simulate, real["alone"], alone)
-        made = {"alone": simulate(**alone), "8 clients": simulate(**eight), name: simulate(**open_loop)}
-        if chosen.costs:
-            chosen.costs.write_text(json.dumps(simulate.costs) + "\n")
-    within = True
-    print(f"bytes a token {simulate.bytes_per_token:.2f}, costs {json.dumps(simulate.costs)}\n")
-    print("| load | figure | measured | simulated | simulated / measured |\n|---|---|---|---|---|")
-    for load, figures in real.items():
-        for figure, value in figures.items():
-            ratio = made[load][figure] / value if value else float("nan")
-            print(f"| {load} | {figure} | {value:.2f} | {made[load][figure]:.2f} | {ratio:.3f} |")
-            if load != "alone" and figure in ("output_tokens_per_s", "ttft_p95_ms"):
-                within &= abs(ratio - 1) <= TOLERANCE
-    print(f"\nThroughput and TTFT p95 are {'' if within else 'NOT '}within {TOLERANCE:.0%}.")
+        for n_workers in chosen.workers:
+            print(f"## {n_workers} workers" if n_workers > 1 else "## a server alone", flush=True)
+            found[n_workers] = validate(chosen, n_workers, pathlib.Path(folder))
+            within &= report(found[n_workers])
+    if chosen.costs:
+        chosen.costs.write_text(json.dumps(found[chosen.workers[0]]["costs"]) + "\n")
     if chosen.json:
-        chosen.json.write_text(json.dumps({"measured": real, "simulated": made, "costs": simulate.costs}, indent=1) + "\n")
+        chosen.json.write_text(json.dumps(found, indent=1) + "\n")
     return 0 if within else 1
 
 

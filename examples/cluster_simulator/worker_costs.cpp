@@ -36,6 +36,11 @@ result<worker_costs> read_costs(const std::string& path) {
     costs.prefill_attention_us = document.at("prefill_attention_us").to_number<double>();
     costs.step_us = document.at("step_us").to_number<double>();
     costs.request_us = document.at("request_us").to_number<double>();
+    if (const auto* crowding = document.as_object().if_contains("crowding"))
+      for (const auto& times : crowding->as_array())
+        costs.crowding.push_back(times.to_number<double>());
+    if (!std::ranges::all_of(costs.crowding, [](double times) { return times > 0; }))
+      return failure{path + ": crowding has to be above 0"};
     for (const auto* curve : {&costs.decode, &costs.prefill})
       for (const auto& point : *curve)
         if (point.n_rows < 1 || point.us <= 0)

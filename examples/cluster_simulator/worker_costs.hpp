@@ -4,6 +4,8 @@
 #include "engine/result.hpp"
 #include "policies/step_cost.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,12 +20,20 @@ struct worker_costs {
   double step_us = 0;              ///< beside the model: scheduling, sampling, sending
   double request_us =
       0; ///< before a request can be scheduled: reading, tokenizing; and its answer's way back
+  /// Times longer that a step takes while one, two, … workers compute, where they share a machine; a number
+  /// beyond the last is as slow as the last. Empty: each has its own.
+  std::vector<double> crowding;
+
+  /// REQUIRES: n_computing > 0.
+  double slowdown(std::size_t n_computing) const {
+    return crowding.empty() ? 1 : crowding[std::min(n_computing, crowding.size()) - 1];
+  }
 };
 
 /// SmolLM2 (135M) on two cores with AVX-512, as `validate.py` measured it.
 worker_costs default_costs();
 /// What validate.py writes: {"decode": [[rows, us], ...], "prefill": [...], "attention_us": ..., "step_us":
-/// ..., "request_us": ...}.
+/// ..., "request_us": ...}, and "crowding": [1, ...] where workers share a machine.
 result<worker_costs> read_costs(const std::string& path);
 
 /// The rows of a step. Contexts are the tokens before each of them, summed up.

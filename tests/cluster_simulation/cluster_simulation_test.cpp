@@ -84,6 +84,23 @@ TEST(ClusterSimulation, ARouterAddsItsWay) {
                 2 * 700e3, 2);
 }
 
+TEST(ClusterSimulation, WorkersThatShareOneCoreDoTogetherWhatOneDoes) {
+  auto settings = one_worker();
+  settings.routing_policy = "round_robin";
+  settings.worker.max_running = 1;
+  settings.client_network_us = settings.worker_network_us = 0;
+  offered_load load;
+  load.n_requests = 200;
+  load.n_output_tokens = 4;
+  const auto alone = simulate(settings, equal_questions{}, load, {});
+  settings.n_workers = load.n_clients = 2;
+  const auto free = simulate(settings, equal_questions{}, load, {});
+  settings.costs.crowding = {1, 2};
+  const auto shared = simulate(settings, equal_questions{}, load, {});
+  EXPECT_NEAR(seconds(free.duration) / seconds(alone.duration), 0.5, 0.02);
+  EXPECT_NEAR(seconds(shared.duration) / seconds(alone.duration), 1, 0.02);
+}
+
 /// Pollaczek and Khinchine: with service S and utilisation r, one waits r S / (2 (1 - r)) on the mean.
 TEST(ClusterSimulation, AQueueOfOneServerIsAsItsFormulaSays) {
   auto settings = one_worker();
