@@ -117,6 +117,18 @@ TEST(PrefixDirectory, ForgetsTheEndOfAPrefixBeforeItsBeginning) {
   EXPECT_EQ(found.front().n_pages, 2);
 }
 
+// Planted: pages behind a gap are counted, too.
+TEST(PrefixDirectory, WhatStandsBehindAGapDoesNotCount) {
+  prefix_directory directory;
+  for (const worker_id worker : {1, 2}) {
+    directory.add_worker(worker, 10);
+    directory.insert(worker, std::vector<page_hash>{10, 11, 12});
+  }
+  directory.report(2, {}, std::vector<page_hash>{11});
+  for (const auto& one : directory.find(std::vector<page_hash>{10, 11, 12}))
+    EXPECT_EQ(one.n_pages, one.worker == 1 ? 3 : 1) << one.worker;
+}
+
 TEST(PrefixDirectory, AnUnknownWorkerHasNothing) {
   prefix_directory directory;
   directory.insert(1, std::vector<page_hash>{10});

@@ -197,6 +197,24 @@ RC_GTEST_PROP(RoutingPolicy, StickyKeepsTheConversationsThatItHasRoomFor, ()) {
   }
 }
 
+// Planted: a conversation that goes on is as old as it was.
+TEST(RoutingPolicy, StickyForgetsTheConversationThatWasSilentForLongest) {
+  routing_options options;
+  options.max_conversations = 2;
+  const auto policy = make_routing_policy("sticky", options);
+  const auto worker_of = [&](std::uint64_t conversation, std::size_t idle) {
+    std::vector<worker_view> workers{{.id = 1, .n_waiting_tokens = 500}, {.id = 2, .n_waiting_tokens = 500}};
+    workers[idle].n_waiting_tokens = 0;
+    return *policy->choose({conversation, 10}, workers);
+  };
+  EXPECT_EQ(worker_of(1, 0), 0U);
+  EXPECT_EQ(worker_of(2, 0), 0U);
+  EXPECT_EQ(worker_of(1, 1), 0U);
+  EXPECT_EQ(worker_of(3, 1), 1U);
+  EXPECT_EQ(worker_of(1, 1), 0U);
+  EXPECT_EQ(worker_of(2, 1), 1U) << "it was the oldest";
+}
+
 TEST(RoutingPolicy, IsFoundByItsNameAndByThatUnderWhichAProgramRegisteredOne) {
   for (const auto* name : names)
     EXPECT_EQ(make_routing_policy(name)->name(), name);

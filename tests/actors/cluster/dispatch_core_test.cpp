@@ -89,6 +89,21 @@ TEST_F(dispatching, AWorkerThatJoinsAgainHasLostItsOrders) {
   EXPECT_EQ(core.n_replays(), 1U);
 }
 
+TEST_F(dispatching, LastTokensWhoseEndIsLostAreSaidByTheNextWorkerOnly) {
+  join(1);
+  core.admit(request(), now);
+  auto last = tokens(only_attempt(), {7});
+  last.delta.tail = "the end";
+  say(1, last);
+  leave(1);
+  join(2);
+  last.attempt = only_attempt();
+  say(2, last);
+  say(2, finished(last.attempt, finish_reason::stop));
+  EXPECT_EQ(client->now().tokens, std::vector<token_id>{7});
+  EXPECT_EQ(client->now().text, "the end");
+}
+
 TEST_F(dispatching, WhatAnotherWorkerSaysOfAnAttemptIsIgnored) {
   join(1);
   core.admit(request(), now);
