@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import local_server
 from argument_types import positive
-from local_server import LocalServer
+from local_server import LocalServer, n_tokens_of
 from slow_link import SlowLink
 
 BRIDGE, SUBNET = "souffleur0", "10.77.7"
@@ -129,18 +129,28 @@ class Cluster:
         self.namespaces.remove()
 
 
+def tokens_as_they_come(server, prompt, n_tokens):
+    """Chunks with a token or several of an answer of just so many."""
+    usage = None
+    for chunk in server.stream(prompt=prompt, max_tokens=n_tokens, ignore_eos=True, temperature=0, logprobs=0):
+        if n_tokens_of(chunk) > 0:
+            yield chunk
+        usage = chunk.get("usage") or usage
+    assert usage["completion_tokens"] == n_tokens, usage
+
+
 def timed_answer(server, n_tokens, prompt):
     """Milliseconds to the first token and to the end."""
     start = time.perf_counter()
     first = None
-    for chunk in server.stream(prompt=prompt, max_tokens=n_tokens, ignore_eos=True, temperature=0):
-        if first is None and chunk["choices"]:
-            first = time.perf_counter()
+    for _ in tokens_as_they_come(server, prompt, n_tokens):
+        first = first or time.perf_counter()
     return (first - start) * 1000, (time.perf_counter() - start) * 1000
 
 
 def measure_overhead(given):
-    with Cluster(given.model, "round_robin", 1, given.threads) as cluster:
+    # Drafts would make a token's time a matter of its text.
+    with Cluster(given.model, "round_robin", 1, given.threads, ("--speculation.policy", "off")) as cluster:
         sides = {"direct": cluster.workers[0], "router": cluster.router}
         times = {name: [] for name in sides}
         for i in range(given.rounds + 1):
@@ -203,13 +213,7 @@ def measure_scale(given):
 
 def arrivals_of(server, prompt, n_tokens):
     """When something came; all of it did."""
-    times, usage = [], None
-    for chunk in server.stream(prompt=prompt, max_tokens=n_tokens, ignore_eos=True, temperature=0):
-        if chunk["choices"]:
-            times.append(time.perf_counter())
-        usage = chunk.get("usage") or usage
-    assert usage["completion_tokens"] == n_tokens, usage
-    return times
+    return [time.perf_counter() for _ in tokens_as_they_come(server, prompt, n_tokens)]
 
 
 def waits(events, arrivals):
@@ -255,10 +259,9 @@ def measure_slow_link(given):
 def timed_text(server, prompt, n_tokens):
     """An answer, the milliseconds to its first token, and those between its tokens."""
     start, text, times = time.perf_counter(), "", []
-    for chunk in server.stream(prompt=prompt, max_tokens=n_tokens, ignore_eos=True, temperature=0):
-        if chunk["choices"]:
-            text += chunk["choices"][0]["text"]
-            times.append(1000 * (time.perf_counter() - start))
+    for chunk in tokens_as_they_come(server, prompt, n_tokens):
+        text += chunk["choices"][0]["text"]
+        times.append(1000 * (time.perf_counter() - start))
     return text, times[0], [b - a for a, b in itertools.pairwise(times)]
 
 
