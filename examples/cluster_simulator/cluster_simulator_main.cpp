@@ -25,6 +25,7 @@ struct options {
   int n_clients = 0;
   double burstiness = 1;
   int n_requests = 100;
+  bool together = false;
   std::string costs_file;
   std::string json;
   std::string html;
@@ -73,6 +74,8 @@ void add_options(CLI::App& app, options& o) {
   app.add_option("--requests", o.n_requests, "for each worker")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_flag("--together", o.together,
+               "--rate, --clients, --requests and --shared are of all workers together");
   app.add_option("--max-tokens", o.load.n_output_tokens, "of each answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -108,19 +111,20 @@ std::optional<cluster_figures> run(const options& o, int n_workers, const std::s
   settings.n_workers = n_workers;
   settings.routing_policy = policy;
   settings.routing.stream_cost_tokens = stream_cost;
+  const int n_times = o.together ? 1 : n_workers;
   auto texts = o.workload;
-  texts.n_shared = std::max(1, o.n_shared_per_worker * n_workers);
+  texts.n_shared = std::max(1, o.n_shared_per_worker * n_times);
   const auto what = load::make_workload(o.workload_name, texts);
   if (!what) {
     std::cerr << "souffleur-cluster-simulator: " << what.error() << '\n';
     return std::nullopt;
   }
   auto load = o.load;
-  load.n_requests = o.n_requests * n_workers;
-  load.n_clients = o.n_clients * n_workers;
+  load.n_requests = o.n_requests * n_times;
+  load.n_clients = o.n_clients * n_times;
   if (o.n_clients == 0)
     load.arrivals = [&] {
-      const double rate = o.rate * n_workers;
+      const double rate = o.rate * n_times;
       return load::make_arrivals({rate, rate, 0, o.burstiness, texts.seed});
     };
   const auto begun = std::chrono::steady_clock::now();

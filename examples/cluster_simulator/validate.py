@@ -39,7 +39,7 @@ def percentile(values, share):
 def bench(model, threads, *options, n_at_once=1):
     """What each of those at once measured."""
     words = [str(BENCH), "--model", str(model), "--threads", str(threads), "--repeats", "3", "--format", "json", *options]
-    running = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(n_at_once)]
+    running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(n_at_once)]
     outputs = [one.communicate()[0] for one in running]
     if any(one.returncode for one in running):
         raise SystemExit(f"failed: {' '.join(words)}")
@@ -48,12 +48,13 @@ def bench(model, threads, *options, n_at_once=1):
 
 def crowding(model, threads, n_workers):
     """Times longer that work takes while 1, 2, ... n_workers compute."""
-    times = []
+    key = {"decode": "step_ms", "prefill": "ms"}
+    means = []
     for n in range(1, n_workers + 1):
-        runs = bench(model, threads, "--batch", "1,4", "--prefill", "64", n_at_once=n)
-        times.append([statistics.mean(column) for column in zip(*([one["step_ms" if one["work"] == "decode" else "ms"]["median"]
-                                                                   for one in run] for run in runs))])
-    return [statistics.mean(now / alone for now, alone in zip(of, times[0])) for of in times]
+        runs = [[one[key[one["work"]]]["median"] for one in run if one["work"] in key]
+                for run in bench(model, threads, "--batch", "1,4", "--prefill", "64", n_at_once=n)]
+        means.append([statistics.mean(column) for column in zip(*runs)])
+    return [statistics.mean(now / alone for now, alone in zip(of, means[0])) for of in means]
 
 
 def measured_costs(model, threads):
@@ -82,7 +83,7 @@ class Simulator:
     def __call__(self, **options):
         costs, out = self.folder / "costs.json", self.folder / "simulated.json"
         costs.write_text(json.dumps(self.costs))
-        words = [str(SIMULATOR), "--quiet", "--workers", str(self.n_workers), "--policies", "cache_aware", "--workload", self.chosen.workload, "--shared", "4",
+        words = [str(SIMULATOR), "--quiet", "--together", "--workers", str(self.n_workers), "--policies", "cache_aware", "--workload", self.chosen.workload, "--shared", "4",
                  "--max-tokens", str(self.chosen.max_tokens), "--costs", str(costs), "--json", str(out), "--network-us", "0",
                  "--bytes-per-token", str(self.bytes_per_token)]
         for name, value in options.items():
