@@ -104,6 +104,24 @@ TEST_F(dispatching, LastTokensWhoseEndIsLostAreSaidByTheNextWorkerOnly) {
   EXPECT_EQ(client->now().text, "the end");
 }
 
+TEST_F(dispatching, TokensHaveTheBytesThatTheVocabularyGivesThem) {
+  join(1);
+  auto asked = request();
+  std::vector<generated_token> got;
+  asked.reply = std::make_shared<reply_handle>(
+      [&](const generation_event& event) {
+        if (const auto* delta = std::get_if<generation_delta>(&event))
+          got = delta->tokens;
+      },
+      nullptr, "");
+  asked.reply->accepted({3, 0});
+  core.admit(asked, now);
+  say(1, tokens(only_attempt(), {7}));
+  ASSERT_EQ(got.size(), 1U);
+  EXPECT_EQ(got[0].bytes, fake_tokenizer{}.piece(7));
+  EXPECT_NE(got[0].bytes, "");
+}
+
 TEST_F(dispatching, WhatAnotherWorkerSaysOfAnAttemptIsIgnored) {
   join(1);
   core.admit(request(), now);
