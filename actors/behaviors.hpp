@@ -4,6 +4,7 @@
 
 #include "actors/answer_desk.hpp"
 #include "actors/cluster/cluster_config.hpp"
+#include "actors/cluster/drafter_link.hpp"
 #include "actors/cluster/worker_network.hpp"
 #include "actors/draft_book.hpp"
 #include "actors/early_embeddings.hpp"
@@ -194,8 +195,9 @@ struct ensemble {
   std::shared_ptr<serving_metrics> metrics;
   std::shared_ptr<file_tier> tier; ///< null: there is none
   draft_model_parts draft_model;
-  std::shared_ptr<text_embedder> embedder; ///< null: there is none
-  std::shared_ptr<answer_store> store;     ///< null: answers are in memory only
+  std::shared_ptr<drafter_link> remote_drafter{}; ///< in whose process the draft model is; null: in none
+  std::shared_ptr<text_embedder> embedder;        ///< null: there is none
+  std::shared_ptr<answer_store> store;            ///< null: answers are in memory only
   cache_calibration calibration;
   std::shared_ptr<admission_credits> credits;
   std::shared_ptr<vital_signs> vitals; ///< null: nobody asks

@@ -277,8 +277,10 @@ scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config
         auto& state = compat::state_of(self);
         if (state.to && state.to->drafter != to->drafter)
           state.core->drafter_lost();
-        if (state.to && state.to->draft_model != to->draft_model)
+        if (state.to && state.to->draft_model != to->draft_model) {
           state.core->draft_model_lost();
+          state.draft_model_works = false; // what its predecessor was asked may have died with it
+        }
         state.to = to;
         state.awaits_peers = false;
         begin_round(self);

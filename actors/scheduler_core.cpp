@@ -438,6 +438,8 @@ draft_offer_ptr scheduler_core::with_model_drafts(const draft_offer_ptr& offer, 
     else
       found->drafts.insert(found->drafts.end(), proposal.drafts.begin(), proposal.drafts.end());
   }
+  if (!of_model.known_passes.empty())
+    drafting_.model_measured(of_model.known_passes);
   if (of_model.pass.n_rows > 0)
     drafting_.model_took(of_model.pass);
   return all;

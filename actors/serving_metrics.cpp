@@ -231,6 +231,10 @@ void serving_metrics::set_memory(const std::vector<memory_part>& parts) {
         .Set(static_cast<double>(part.bytes));
 }
 
+void serving_metrics::record_remote_drafter(bool is_there) {
+  registry_->gauge("souffleur_remote_drafter", "1: the drafter in another process is there.").Set(is_there);
+}
+
 void serving_metrics::record(const cluster_report& report) {
   auto& r = *registry_;
   r.gauge("souffleur_cluster_workers", "Workers that this router has.").Set(report.n_workers);

@@ -35,6 +35,7 @@ public:
   void record_cache_lookup();
   void record_restart(const std::string& actor);
   void record_stuck_step();
+  void record_remote_drafter(bool is_there);
   void record_stuck_part(const std::string& actor);
   /// Upper bounds of the parts.
   void set_memory(const std::vector<memory_part>& parts);

@@ -70,7 +70,7 @@ public:
     metrics_->set_memory(loaded.memory);
     ensemble parts;
     parts.config = config;
-    parts.config.has_draft_model = loaded.draft_model.model != nullptr;
+    parts.config.has_draft_model = loaded.draft_model.model || loaded.remote_drafter;
     parts.model = loaded.model;
     parts.format = {loaded.vocabulary,
                     loaded.chat,
@@ -81,6 +81,7 @@ public:
     parts.metrics = metrics_;
     parts.tier = tier_;
     parts.draft_model = loaded.draft_model;
+    parts.remote_drafter = loaded.remote_drafter;
     parts.embedder = loaded.embedder;
     parts.store = loaded.store;
     parts.calibration = loaded.calibration;

@@ -27,6 +27,8 @@
 
 namespace souffleur {
 
+class drafter_link;
+
 /// What has to be loaded before the actors can start.
 struct loaded_model {
   std::shared_ptr<language_model> model; ///< null: of a router, which has `outline` only
@@ -34,10 +36,11 @@ struct loaded_model {
   std::shared_ptr<const chat_template> chat;
   std::vector<memory_part> memory{}; ///< for the metrics; may be empty
   draft_model_parts draft_model{};
-  std::shared_ptr<text_embedder> embedder{}; ///< null: nothing is embedded
-  std::shared_ptr<answer_store> store{};     ///< of the response cache; null: it is in memory only
-  cache_calibration calibration{};           ///< for its `bounded` policy
-  model_outline outline{};                   ///< of a router's model
+  std::shared_ptr<drafter_link> remote_drafter{}; ///< in whose process the draft model is; null: in none
+  std::shared_ptr<text_embedder> embedder{};      ///< null: nothing is embedded
+  std::shared_ptr<answer_store> store{};          ///< of the response cache; null: it is in memory only
+  cache_calibration calibration{};                ///< for its `bounded` policy
+  model_outline outline{};                        ///< of a router's model
 };
 
 struct prompt_format;

@@ -1,6 +1,7 @@
 #include "actors/behaviors.hpp"
 
 #include "actors/cluster/dispatcher.hpp"
+#include "actors/cluster/remote_draft_model.hpp"
 
 #include <random>
 
@@ -129,8 +130,12 @@ void spawn_part(self_pointer self, const std::string& name) {
     watch(self, name, state.to.drafter);
   } else if (name == "draft_model") {
     const auto draw = config.acceptance_policy == "gumbel" ? draft_draw::gumbel : draft_draw::coupled;
-    state.to.draft_model =
-        spawn_apart(self, draft_model, state.parts.draft_model, config.eviction_policy, draw);
+    if (state.parts.remote_drafter)
+      state.to.draft_model = self->spawn(remote_draft_model, state.parts.remote_drafter,
+                                         vocabulary->vocabulary_size(), state.parts.metrics);
+    else
+      state.to.draft_model =
+          spawn_apart(self, draft_model, state.parts.draft_model, config.eviction_policy, draw);
     watch(self, name, state.to.draft_model);
   } else if (name == "response_cache") {
     state.to.cache = self->spawn(response_cache, cache_parts_of(state.parts));
@@ -258,7 +263,7 @@ bool wanted(const supervisor_state& state, const std::string& name) {
     return false;
   if (name.starts_with("kv_tier"))
     return state.parts.tier != nullptr;
-  if (name == "draft_model" && !state.parts.draft_model.model)
+  if (name == "draft_model" && !state.parts.draft_model.model && !state.parts.remote_drafter)
     return false;
   if (name == "embedder")
     return state.parts.embedder != nullptr;

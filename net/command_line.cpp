@@ -363,6 +363,12 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
                  "a smaller model of the same vocabulary that drafts, too: a name, a file, or off")
       ->capture_default_str()
       ->group("speculation");
+  app.add_option(
+         "--speculation.drafter_address", s.drafter_address,
+         "HOST:PORT of a process with --role drafter, which has the draft model instead of this one; none")
+      ->check([](const std::string& text) { return text == "none" ? "" : is_host_and_port(text); })
+      ->capture_default_str()
+      ->group("speculation");
   app.add_option("--speculation.draft_model_budget_ms", v.draft_model_budget_ms,
                  "a draft model that takes longer is not waited for")
       ->check(CLI::Range(1, 1'000'000))
@@ -454,8 +460,8 @@ void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
   auto& c = s.cluster;
   app.add_option("--cluster.role,--role", c.role,
                  "all: this process does everything; router: workers generate for it; worker: it generates "
-                 "for a router")
-      ->check(CLI::IsMember({"all", "router", "worker"}))
+                 "for a router; drafter: it only drafts, for a server")
+      ->check(CLI::IsMember({"all", "router", "worker", "drafter"}))
       ->capture_default_str()
       ->group("cluster");
   app.add_option(
@@ -468,7 +474,8 @@ void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1.0, 100.0))
       ->capture_default_str()
       ->group("cluster");
-  app.add_option("--cluster.address", c.address, "IP address on which a router waits for workers")
+  app.add_option("--cluster.address", c.address,
+                 "IP address on which a router waits for workers, a drafter for its server")
       ->capture_default_str()
       ->group("cluster");
   app.add_option("--cluster.port", c.port, "likewise, TCP port; 0: any free one")

@@ -101,6 +101,8 @@ public:
 
   void model_took(const step_time& pass) override { model_cost_.observe(pass); }
 
+  void model_measured(std::span<const step_time> passes) override { model_cost_ = step_cost{passes}; }
+
   void observe(const draft_tree& draft, std::span<const token_id> emitted,
                draft_record& of_request) override {
     estimate_.observe(draft, emitted, of_request);

@@ -70,6 +70,8 @@ public:
                              std::span<const token_id> /*emitted*/, draft_record& /*of_request*/) {}
   /// `pass.n_rows` sequences in one pass of the draft model.
   virtual void model_took(const step_time& /*pass*/) {}
+  /// Another draft model takes the place of the one before: what its passes were measured to take.
+  virtual void model_measured(std::span<const step_time> /*passes*/) {}
 };
 
 /// What steps take here, as far as anybody knows yet.

@@ -86,4 +86,9 @@ void mixed_draft_policy::model_took(const step_time& pass) {
     kind->model_took(pass);
 }
 
+void mixed_draft_policy::model_measured(std::span<const step_time> passes) {
+  for (const auto& kind : kinds_)
+    kind->model_measured(passes);
+}
+
 } // namespace souffleur

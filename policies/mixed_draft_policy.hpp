@@ -29,6 +29,7 @@ public:
   void observe_model(int n_asked, const draft_tree& draft, std::span<const token_id> emitted,
                      draft_record& of_request) override;
   void model_took(const step_time& pass) override;
+  void model_measured(std::span<const step_time> passes) override;
 
 private:
   std::string_view in_force(std::string_view of_request) const;

@@ -8,10 +8,10 @@
 namespace souffleur {
 
 struct cluster_config {
-  std::string role = "all";              ///< "all": no cluster; "router"; "worker"
+  std::string role = "all";              ///< "all": no cluster; "router"; "worker"; "drafter"
   std::string policy = "cache_aware";    ///< one of routing_policy_names
   double load_factor = 1.25;             ///< of consistent_hash
-  std::string address = "127.0.0.1";     ///< on which the router waits for workers
+  std::string address = "127.0.0.1";     ///< on which the router waits for workers, a drafter for its server
   std::uint16_t port = 8090;             ///< likewise; 0: any free one
   std::string router = "127.0.0.1:8090"; ///< to which a worker connects
   std::string secret;                    ///< that all know; empty: there is none

@@ -18,13 +18,14 @@ std::string make_nonce() {
   return nonce;
 }
 
-std::string make_proof(std::string_view secret, node_side side, std::string_view worker_nonce,
-                       std::string_view router_nonce) {
+std::string make_proof(std::string_view secret, node_side side, std::string_view caller_nonce,
+                       std::string_view called_nonce) {
+  constexpr std::string_view names[] = {"router", "worker", "drafter", "server"};
   key_encoder said; // nothing that is added can pass for what is added next
   said.add(std::string_view{"souffleur cluster"});
-  said.add(std::string_view{side == node_side::router ? "router" : "worker"});
-  said.add(worker_nonce);
-  said.add(router_nonce);
+  said.add(names[static_cast<std::size_t>(side)]);
+  said.add(caller_nonce);
+  said.add(called_nonce);
   // A key of BLAKE2b has 64 bytes at most; a secret may be longer.
   std::array<std::uint8_t, 64> key{};
   blake2b(secret, key);

@@ -116,6 +116,8 @@ std::string complaint(const gate_state& state, const worker_profile& profile) {
 
 void greet(self_pointer self, const worker_hello& hello) {
   auto& state = compat::state_of(self);
+  if (!self->current_sender()) // whoever is connected may say anything
+    return;
   if (hello.protocol != cluster_protocol)
     return refuse(self, "it speaks protocol " + std::to_string(hello.protocol) +
                             " of the cluster; the router " + std::to_string(cluster_protocol));
@@ -139,6 +141,8 @@ void forget(self_pointer self, const caf::actor_addr& address, const std::string
 
 void admit(self_pointer self, const worker_proof& shown) {
   auto& state = compat::state_of(self);
+  if (!self->current_sender()) // whoever is connected may say anything
+    return;
   const auto address = self->current_sender()->address();
   const auto known = state.guests.extract(address);
   if (known.empty())
@@ -164,6 +168,8 @@ void admit(self_pointer self, const worker_proof& shown) {
 /// Null: it is none of the workers, or no longer.
 member* speaker(self_pointer self) {
   auto& state = compat::state_of(self);
+  if (!self->current_sender())
+    return nullptr;
   const auto found = state.members.find(self->current_sender()->address());
   if (found == state.members.end()) {
     compat::send(self, sender_of(self), registration{"it was silent for too long", 0});

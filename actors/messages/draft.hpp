@@ -56,6 +56,8 @@ struct draft_proposal {
 struct draft_offer {
   std::vector<draft_proposal> proposals; ///< in the demand's order
   step_time pass;                        ///< of a draft model; no rows: nothing was measured
+  /// Of a draft model that is another one than before: what its passes take. Empty: it is the same.
+  std::vector<step_time> known_passes;
 };
 
 using draft_demand_ptr = std::shared_ptr<const draft_demand>;

@@ -1,5 +1,7 @@
 #include "engine/drafting/shared_vocabulary.hpp"
 
+#include "policies/key_digest.hpp"
+
 #include <algorithm>
 #include <string>
 
@@ -23,6 +25,16 @@ result<int> shared_vocabulary(const tokenizer& target, const tokenizer& draft) {
   if (n_shared == 0)
     return failure{"the draft model has another vocabulary than the model: one of them has no tokens"};
   return n_shared;
+}
+
+std::string vocabulary_fingerprint(const tokenizer& vocabulary, int n_tokens) {
+  key_encoder said;
+  said.begin_list(static_cast<std::size_t>(n_tokens));
+  for (token_id token = 0; token < n_tokens; ++token) {
+    said.add(vocabulary.piece(token));
+    said.add(static_cast<std::int64_t>(vocabulary.is_control(token)));
+  }
+  return to_hex(said.digest());
 }
 
 } // namespace souffleur

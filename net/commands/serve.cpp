@@ -1,5 +1,7 @@
 #include "net/commands/serve.hpp"
 
+#include "actors/cluster/drafter_link.hpp"
+#include "actors/cluster/drafter_node.hpp"
 #include "actors/cluster/router_node.hpp"
 #include "actors/cluster/worker_node.hpp"
 #include "engine/process_memory.hpp"
@@ -108,6 +110,7 @@ result<std::string> read_secret(const std::string& file) {
   return secret;
 }
 
+bool is_any(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
 bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
 /// Empty if these settings make a cluster that nobody can join by accident.
@@ -116,7 +119,8 @@ std::string cluster_complaint(const cluster_config& config) {
   const bool has_authority = config.authority != "none";
   if (config.has_tls() != has_key || config.has_tls() != has_authority)
     return "cluster.tls_certificate, cluster.tls_key and cluster.tls_authority go together";
-  if (config.role == "router" && !is_loopback(config.address) && config.secret.empty())
+  if ((config.role == "router" || config.role == "drafter") && !is_loopback(config.address) &&
+      config.secret.empty())
     return "cluster.address: on " + config.address +
            " anybody could join; a secret (cluster.secret_file) is needed there";
   return "";
@@ -175,6 +179,32 @@ void log_death(const std::string& part, const std::string& why, std::chrono::mil
     spdlog::warn("{} died with: {}; it is started again after {} ms", part, why, pause.count());
 }
 
+/// Until it is told to end.
+int draft(server_settings& settings) {
+  auto loaded = load_drafter(settings);
+  if (!loaded)
+    return fail(loaded.error());
+  if (!make_eviction_policy(loaded->eviction))
+    return fail("kv.eviction: unknown policy \"" + loaded->eviction + "\"");
+  const auto name = loaded->model_name;
+  const auto node = drafter_node::start(settings.cluster, std::move(*loaded));
+  if (!node)
+    return fail(node.error());
+  give_back_unused_memory();
+  const auto& address = settings.cluster.address;
+  std::printf("\nSouffleur drafts with %s on %s:%d.\n\nA server uses it with\n  "
+              "--speculation.drafter_address %s:%d\n\nCtrl-C ends it.\n",
+              name.c_str(), address.c_str(), (*node)->port(), is_any(address) ? "THIS_HOST" : address.c_str(),
+              (*node)->port());
+  std::fflush(stdout);
+  const auto signals = ending_signals();
+  int received = 0;
+  sigwait(&signals, &received);
+  leave_on_next_signal();
+  spdlog::info("shutting down");
+  return 0;
+}
+
 void log_trouble(const std::string& what, const std::string& why) {
   if (why.empty())
     spdlog::info("{} works again", what);
@@ -198,6 +228,8 @@ int serve(server_settings settings, const command_line_words& words) {
   settings.cluster.secret = std::move(*secret);
   if (const auto why = cluster_complaint(settings.cluster); !why.empty())
     return fail(why);
+  if (settings.cluster.role == "drafter")
+    return draft(settings);
   auto loaded = load_served_model(settings);
   if (!loaded)
     return fail(loaded.error());
@@ -208,6 +240,11 @@ int serve(server_settings settings, const command_line_words& words) {
     gave_up = true;
     kill(getpid(), SIGTERM);
   };
+  std::shared_ptr<drafter_link> drafter; // outlives the system
+  if (settings.drafter_address != "none" && model)
+    loaded->remote_drafter = drafter =
+        drafter_link::start(settings.cluster, settings.drafter_address, settings.serving.model_name,
+                            loaded->vocabulary, settings.serving.acceptance_policy == "gumbel");
   std::shared_ptr<router_node> workers; // outlives the system
   if (settings.cluster.role == "router") {
     auto node = router_node::start(settings.cluster,

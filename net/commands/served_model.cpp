@@ -146,6 +146,8 @@ std::string load_generators(const model_file& target, const std::optional<embedd
                             loaded_model& loaded) {
   std::optional<model_file> draft;
   std::vector<memory_part> others;
+  if (settings.draft_model != "off" && settings.drafter_address != "none")
+    return "speculation.drafter_address: the draft model is either there or here (speculation.draft_model)";
   if (settings.draft_model != "off") {
     auto opened = open_model(settings.draft_model, "speculation.draft_model", options.kv, {}, settings);
     if (!opened)
@@ -231,6 +233,28 @@ result<loaded_model> load_served_model(server_settings& settings) {
     return failure{"cache.store: " + answers.error()};
   loaded.store = std::move(*answers);
   return loaded;
+}
+
+result<drafter_parts> load_drafter(server_settings& settings) {
+  if (settings.draft_model == "off")
+    return failure{"speculation.draft_model: a drafter needs one"};
+  give_back_unused_memory();
+  const auto program_bytes = resident_bytes();
+  const auto level = isa_named(settings.kernels);
+  if (!level)
+    return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
+  const auto kv = kv_type_named(settings.kv_type).value_or(kv_type::f16);
+  const auto draft = open_model(settings.draft_model, "speculation.draft_model", kv, {}, settings);
+  if (!draft)
+    return failure{draft.error()};
+  const auto memory = fit_memory(draft->footprint, program_bytes, {}, settings);
+  if (!memory)
+    return failure{draft->path + ": " + memory.error()};
+  auto model = load_weights(*draft, {settings.n_threads, settings.serving.n_kv_pages, kv, *level, {}});
+  if (!model)
+    return failure{model.error()};
+  return drafter_parts{std::filesystem::path{draft->path}.stem().string(), std::move(*model),
+                       draft->vocabulary, settings.serving.eviction_policy};
 }
 
 } // namespace souffleur

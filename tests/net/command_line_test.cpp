@@ -80,30 +80,31 @@ std::string shown(const server_settings& s) {
   std::ostringstream out;
   const auto& c = s.serving;
   const auto& o = s.server;
-  out << s.model << '|' << s.draft_model << '|' << s.serving.draft_model_budget.count() << '|'
-      << s.model_folder << '|' << s.chat_template << '|' << s.n_threads << '|' << s.kernels << '|'
-      << to_string(s.device) << '|' << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|'
-      << s.log_format << '|' << c.model_name << '|' << c.n_kv_pages << '|' << c.scheduling_policy << '|'
-      << c.max_batch_tokens << '|' << c.prefill_chunk << '|' << c.join_prefill_tokens << '|' << c.max_running
-      << '|' << c.max_waiting << '|' << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|'
-      << c.request_timeout.count() << '|' << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|'
-      << c.eviction_policy << '|' << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder
-      << '|' << c.tier_max_bytes << '|' << c.tier_min_hits << '|' << c.acceptance_policy << '|'
-      << c.draft_policy << '|' << c.drafter << '|' << c.max_draft << '|' << c.draft_budget.count() << '|'
-      << c.draft_answers_bytes << '|' << c.n_draft_branches << '|' << s.api_keys << '|' << s.drain_s << '|'
-      << s.cache_calibration << '|' << s.store.where << '|' << s.store.max_bytes << '|' << s.store.timeout_ms
-      << '|' << s.store.prefix << '|' << c.cache_eviction << '|' << c.cache_max_temperature << '|'
-      << c.cache_threshold << '|' << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|'
-      << c.cache_lookup_budget.count() << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|'
-      << c.cache_ttl.count() << '|' << c.window_policy << '|' << c.max_restarts << '|'
-      << c.restart_window.count() << '|' << o.address << '|' << o.port << '|' << o.max_body_bytes << '|'
-      << o.max_connections << '|' << o.max_header_bytes << '|' << o.max_connections_per_address << '|'
-      << o.header_timeout.count() << '|' << o.streams.max_streams << '|' << o.max_held_tokens << '|'
-      << o.streams.resume.count() << '|' << o.streams.keep.count() << '|' << o.streams.max_kept_bytes << '|'
-      << o.streams.batch.count() << '|' << o.max_frames_per_s << '|' << o.compress << '|' << o.echo << '|'
-      << o.kills << '|' << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|'
-      << s.embedding_model << '|' << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key
-      << '|' << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
+  out << s.model << '|' << s.draft_model << '|' << s.drafter_address << '|'
+      << s.serving.draft_model_budget.count() << '|' << s.model_folder << '|' << s.chat_template << '|'
+      << s.n_threads << '|' << s.kernels << '|' << to_string(s.device) << '|' << s.kv_type << '|'
+      << s.kv_tokens << '|' << s.log_level << '|' << s.log_format << '|' << c.model_name << '|'
+      << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk
+      << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
+      << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count() << '|'
+      << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
+      << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
+      << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
+      << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|'
+      << c.n_draft_branches << '|' << s.api_keys << '|' << s.drain_s << '|' << s.cache_calibration << '|'
+      << s.store.where << '|' << s.store.max_bytes << '|' << s.store.timeout_ms << '|' << s.store.prefix
+      << '|' << c.cache_eviction << '|' << c.cache_max_temperature << '|' << c.cache_threshold << '|'
+      << c.cache_max_error << '|' << c.cache_replay_tokens_per_s << '|' << c.cache_lookup_budget.count()
+      << '|' << c.cache_policy << '|' << c.cache_max_bytes << '|' << c.cache_ttl.count() << '|'
+      << c.window_policy << '|' << c.max_restarts << '|' << c.restart_window.count() << '|' << o.address
+      << '|' << o.port << '|' << o.max_body_bytes << '|' << o.max_connections << '|' << o.max_header_bytes
+      << '|' << o.max_connections_per_address << '|' << o.header_timeout.count() << '|'
+      << o.streams.max_streams << '|' << o.max_held_tokens << '|' << o.streams.resume.count() << '|'
+      << o.streams.keep.count() << '|' << o.streams.max_kept_bytes << '|' << o.streams.batch.count() << '|'
+      << o.max_frames_per_s << '|' << o.compress << '|' << o.echo << '|' << o.kills << '|'
+      << o.idle_timeout.count() << '|' << o.write_timeout.count() << '|' << s.embedding_model << '|'
+      << s.n_embedding_threads << '|' << s.tls_certificate << '|' << s.tls_key << '|'
+      << o.access.limits.requests_per_minute << '|' << o.access.limits.tokens_per_minute << '|'
       << o.access.limits.tokens_per_day;
   const auto& k = s.cluster;
   out << '|' << k.role << '|' << k.policy << '|' << k.load_factor << '|' << k.address << '|' << k.port << '|'
@@ -220,6 +221,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"speculation.max_draft", "5"},
                                                        {"speculation.branches", "4"},
                                                        {"speculation.draft_model", "small"},
+                                                       {"speculation.drafter_address", "far.example:88"},
                                                        {"speculation.draft_model_budget_ms", "33"},
                                                        {"speculation.budget_us", "22"},
                                                        {"speculation.answers_mib", "23"},
@@ -351,6 +353,7 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"cluster.role", "boss"},
                                                       {"cluster.router", "nowhere"},
                                                       {"cluster.router", "host:70000"},
+                                                      {"speculation.drafter_address", "nowhere"},
                                                       {"cluster.load_factor", "0.5"},
                                                       {"cluster.heartbeat_ms", "0"},
                                                       {"cluster.max_held_tokens", "0"},

@@ -134,4 +134,6 @@ TEST(MixedDraftPolicy, WhoDecidesLearnsFromAllRequests) {
   for (int i = 0; i < 400; ++i)
     by_passes.model_took({1, 10'000});
   EXPECT_EQ(n_asked(by_passes), 0);
+  by_passes.model_measured(flat_then_steep.draft_model_passes);
+  EXPECT_GT(n_asked(by_passes), 0);
 }

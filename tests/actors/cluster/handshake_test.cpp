@@ -14,7 +14,9 @@ RC_GTEST_PROP(Handshake, AProofIsOfOneSecretOneSideAndOneConversation, ()) {
   const auto text = [] {
     return *rc::gen::container<std::string>(*rc::gen::inRange(0, 3), rc::gen::element('a', 'b'));
   };
-  const auto any_side = [] { return *rc::gen::element(node_side::router, node_side::worker); };
+  const auto any_side = [] {
+    return *rc::gen::element(node_side::router, node_side::worker, node_side::drafter, node_side::server);
+  };
   const std::tuple one{text(), any_side(), text(), text()};
   auto other = one;
   switch (*rc::gen::inRange(0, 5)) {

@@ -47,6 +47,11 @@ RC_GTEST_PROP(SharedVocabulary, IsThePartThatBothSpellAlike, ()) {
   RC_ASSERT(!refused.ok());
   RC_ASSERT(refused.error().find("token " + std::to_string(at) + " ") != std::string::npos);
   RC_ASSERT(!shared_vocabulary(listed_tokens{pieces}, listed_tokens{pieces, {at}}).ok());
+
+  const auto print = [n](const tokenizer& vocabulary) { return vocabulary_fingerprint(vocabulary, n); };
+  RC_ASSERT(print(listed_tokens{pieces}) == print(listed_tokens{longer}));
+  RC_ASSERT(print(listed_tokens{pieces}) != print(listed_tokens{other}));
+  RC_ASSERT(print(listed_tokens{pieces}) != print(listed_tokens{pieces, {at}}));
 }
 
 TEST(SharedVocabulary, AFailureSaysWhatTheTokenIsToEach) {
