@@ -6,6 +6,7 @@
 #include "actors/reply_handle.hpp"
 #include "actors/shared_deadline.hpp"
 #include "engine/grammar/token_grammar.hpp"
+#include "engine/kv/page_shipment.hpp"
 #include "policies/retention.hpp"
 #include "policies/thought.hpp"
 #include "policies/window_policy.hpp"
@@ -54,6 +55,7 @@ struct admitted_request {
   steady_time looked_up{}; ///< the response cache had answered; never, if it was not asked
   double similarity = 0;   ///< of the nearest stored question
   cache_terms_ptr cached;  ///< null: it has nothing to do with the response cache
+  page_shipment_ptr ships_to{}; ///< where the keys and values of its prompt go; null: they stay here
   std::shared_ptr<reply_handle> reply;
 };
 

@@ -129,6 +129,7 @@ worker_profile profile_of(const server_settings& settings, const language_model&
   profile.fingerprint = model.fingerprint();
   profile.n_kv_tokens = settings.serving.n_kv_pages * page_tokens;
   profile.max_running = settings.serving.max_running;
+  profile.serves = settings.cluster.serves;
   profile.address = settings.server.address;
   if (port > 0)
     profile.address.append(":").append(std::to_string(port));
@@ -198,6 +199,7 @@ int serve(server_settings settings, const command_line_words& words) {
   settings.cluster.secret = std::move(*secret);
   if (const auto why = cluster_complaint(settings.cluster); !why.empty())
     return fail(why);
+  settings.serving.exchanges_pages = settings.cluster.role == "worker";
   auto loaded = load_served_model(settings);
   if (!loaded)
     return fail(loaded.error());
