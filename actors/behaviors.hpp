@@ -193,7 +193,7 @@ struct ensemble {
   std::shared_ptr<language_model> model;
   prompt_format format;
   std::shared_ptr<serving_metrics> metrics;
-  std::shared_ptr<page_tier> tier; ///< null: there is none
+  std::shared_ptr<page_tier> tier;         ///< null: there is none
   std::shared_ptr<prefix_journal> journal; ///< null: nobody is told what is cached
   draft_model_parts draft_model;
   std::shared_ptr<text_embedder> embedder; ///< null: there is none

@@ -658,9 +658,8 @@ void scheduler_core::begin_behind_cached(sequence& who, const kv_grant& grant) {
   who.n_computed = grant.n_cached_tokens;
   who.partial = grant.partial;
   const int n_found_pages = grant.n_cached_tokens / page_tokens;
-  if (tier_.open(
-          {who.id(), salt_of(who), findable_tokens(who), who.pages, n_found_pages, grant.n_worthy_pages,
-           who.request.ships_to})) {
+  if (tier_.open({who.id(), salt_of(who), findable_tokens(who), who.pages, n_found_pages,
+                  grant.n_worthy_pages, who.request.ships_to})) {
     // Whole pages from the files go before a part of one in memory.
     who.n_computed = n_found_pages * page_tokens;
     who.partial = -1;

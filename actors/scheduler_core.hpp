@@ -201,11 +201,11 @@ private:
   mixed_draft_policy drafting_;
 
   std::deque<sequence_ptr> waiting_;
-  std::vector<sequence_ptr> running_;             ///< in order of admission
-  std::unordered_set<sequence_id> ended_;         ///< of running_, until swept
-  std::vector<kv_publication> last_publications_; ///< of sequences that left running_
+  std::vector<sequence_ptr> running_;                                 ///< in order of admission
+  std::unordered_set<sequence_id> ended_;                             ///< of running_, until swept
+  std::vector<kv_publication> last_publications_;                     ///< of sequences that left running_
   std::unordered_map<sequence_id, kv_publication> held_publications_; ///< of those that linger
-  std::vector<sequence_id> endings_;              ///< the kv manager is to release these
+  std::vector<sequence_id> endings_;                                  ///< the kv manager is to release these
   std::vector<draft_ending> drafter_endings_;
   std::vector<draft_ending> draft_model_endings_;
   std::vector<sequence_id> opened_; ///< in this round's order

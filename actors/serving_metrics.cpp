@@ -241,8 +241,8 @@ void serving_metrics::record(const cluster_report& report) {
   r.gauge("souffleur_cluster_replays", "Streams that went on at another worker, since the dispatcher began.")
       .Set(static_cast<double>(report.n_replays));
   const auto prefills = [&](const char* outcome) -> auto& {
-    return r.counter("souffleur_cluster_prefills_total", "Prompts that a worker computed for another, by outcome.",
-                     {{"outcome", outcome}});
+    return r.counter("souffleur_cluster_prefills_total",
+                     "Prompts that a worker computed for another, by outcome.", {{"outcome", outcome}});
   };
   prefills("shipped").Increment(static_cast<double>(report.prefills.n_shipped));
   prefills("failed").Increment(static_cast<double>(report.prefills.n_failed));

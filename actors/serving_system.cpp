@@ -365,10 +365,10 @@ result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const
 
 page_exchange make_exchange(const serving_config& config, const language_model& model,
                             const std::shared_ptr<file_tier>& tier) {
-  return {std::make_shared<prefix_journal>(),
-          std::make_shared<arriving_pages>(
-              arriving_pages_options{model.page_format(), model.page_bytes(), config.max_arriving_bytes},
-              tier)};
+  return {
+      std::make_shared<prefix_journal>(),
+      std::make_shared<arriving_pages>(
+          arriving_pages_options{model.page_format(), model.page_bytes(), config.max_arriving_bytes}, tier)};
 }
 
 result<std::unique_ptr<serving_system>>
@@ -394,9 +394,9 @@ start_serving(caf::actor_system* host, const serving_config& config, const clust
   auto pages = loaded.model && config.exchanges_pages && config.prefix_cache
                    ? make_exchange(config, *loaded.model, *tier)
                    : page_exchange{};
-  return std::unique_ptr<serving_system>{std::make_unique<caf_serving_system>(
-      host, config, loaded, std::move(*tier), std::move(pages), cluster, std::move(network), on_give_up,
-      on_death, on_trouble)};
+  return std::unique_ptr<serving_system>{
+      std::make_unique<caf_serving_system>(host, config, loaded, std::move(*tier), std::move(pages), cluster,
+                                           std::move(network), on_give_up, on_death, on_trouble)};
 }
 
 } // namespace

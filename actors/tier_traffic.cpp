@@ -88,7 +88,8 @@ void tier_traffic::computed(sequence_id id, std::span<const page_id> pages, int 
   const auto one = find_saving(id);
   if (one == savings_.end())
     return;
-  for (; one->n_computed < n_pages && !one->to_come.empty(); ++one->n_computed) {
+  const int n_there = std::min(n_pages, static_cast<int>(pages.size()));
+  for (; one->n_computed < n_there && !one->to_come.empty(); ++one->n_computed) {
     one->pages.push_back(
         {pages[static_cast<std::size_t>(one->n_computed)], one->to_come.front(), one->ships_to});
     one->to_come.pop_front();

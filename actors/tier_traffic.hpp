@@ -47,7 +47,8 @@ public:
   /// True if the files have pages of its prompt after those that were found: it loads from now on.
   bool open(const tier_opening& opening);
   bool loads(sequence_id id) const;
-  /// Of what the sequence ships, the first `n_pages` of its prompt are computed, lie in `pages` and stay there.
+  /// Of what the sequence ships, the first `n_pages` of its prompt are computed, lie in `pages` and stay
+  /// there.
   void computed(sequence_id id, std::span<const page_id> pages, int n_pages);
   /// Its answer is complete. True if it lingers: its pages stay as they are until take_released() names it.
   bool complete(sequence_id id);
@@ -100,10 +101,10 @@ private:
   };
   struct saving {
     sequence_id id = 0;
-    std::deque<worthy_page> pages{};    ///< still to be copied
-    std::deque<named_page> to_come{};   ///< to be shipped once they are computed
-    int n_computed = 0;                 ///< pages of the prompt before those to come
-    page_shipment_ptr ships_to{};       ///< null once nothing more is to come
+    std::deque<worthy_page> pages{};  ///< still to be copied
+    std::deque<named_page> to_come{}; ///< to be shipped once they are computed
+    int n_computed = 0;               ///< pages of the prompt before those to come
+    page_shipment_ptr ships_to{};     ///< null once nothing more is to come
     bool lingers = false;
 
     bool is_done() const { return pages.empty() && to_come.empty(); }

@@ -460,9 +460,10 @@ void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::IsMember({"all", "router", "worker"}))
       ->capture_default_str()
       ->group("cluster");
-  app.add_option("--cluster.serves", c.serves,
-                 "what a worker does. both: prompts and answers; decode: it leaves long prompts to the workers "
-                 "that serve prefill; prefill: it computes those, and sends their KV pages")
+  app.add_option(
+         "--cluster.serves", c.serves,
+         "what a worker does. both: prompts and answers; decode: it leaves long prompts to the workers "
+         "that serve prefill; prefill: it computes those, and sends their KV pages")
       ->check(CLI::IsMember({"both", "prefill", "decode"}))
       ->capture_default_str()
       ->group("cluster");
@@ -519,8 +520,9 @@ void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str()
       ->group("cluster");
-  app.add_option("--cluster.prefill_min_tokens", c.prefill_min_tokens,
-                 "of a prompt, not cached where it decodes, from which a worker that serves prefill computes it")
+  app.add_option(
+         "--cluster.prefill_min_tokens", c.prefill_min_tokens,
+         "of a prompt, not cached where it decodes, from which a worker that serves prefill computes it")
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str()
       ->group("cluster");

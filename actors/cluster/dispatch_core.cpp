@@ -211,7 +211,8 @@ std::optional<worker_id> dispatch_core::choose_prefiller_for(const stream& who) 
 }
 
 int dispatch_core::n_held_tokens(worker_id worker, const std::vector<page_hash>& pages) const {
-  const auto missing = std::ranges::find_if_not(pages, [&](page_hash page) { return prefixes_.has(worker, page); });
+  const auto missing =
+      std::ranges::find_if_not(pages, [&](page_hash page) { return prefixes_.has(worker, page); });
   return static_cast<int>(missing - pages.begin()) * page_tokens;
 }
 
@@ -241,7 +242,8 @@ void dispatch_core::begin_decoding(stream& who, steady_time now) {
   expect_tokens(who, 0);
   who.prefiller = 0;
   const auto n_there = n_held_tokens(who.worker, who.pages) + who.n_shipped_pages * page_tokens;
-  expect_tokens(who, std::max(0, static_cast<int>(who.request.prompt.size() + who.delivered.size()) - n_there));
+  expect_tokens(who,
+                std::max(0, static_cast<int>(who.request.prompt.size() + who.delivered.size()) - n_there));
   prefixes_.insert(who.worker, who.pages);
   who.told_deadline = who.request.deadline.at();
   send(who.worker, order_for(who.request, who.delivered, who.attempt, now));

@@ -66,14 +66,14 @@ private:
     std::vector<token_id> delivered;
     std::optional<generation_delta> held; ///< its last tokens, until it is known that nothing follows
     std::optional<generation_change> change;
-    attempt_id attempt = 0;   ///< 0: it waits for a worker
-    worker_id worker = 0;     ///< of the attempt
-    worker_id prefiller = 0;  ///< that computes the prompt for `worker`; 0: nobody does, the stream is ordered
-    steady_time prefill_until{};   ///< the prefiller has to be heard of
+    attempt_id attempt = 0;  ///< 0: it waits for a worker
+    worker_id worker = 0;    ///< of the attempt
+    worker_id prefiller = 0; ///< that computes the prompt for `worker`; 0: nobody does, the stream is ordered
+    steady_time prefill_until{};    ///< the prefiller has to be heard of
     bool is_prefilled_here = false; ///< after another worker failed to
-    int n_shipped_pages = 0;       ///< that arrived in this attempt
-    int n_waiting_tokens = 0; ///< what whoever computes now has to before the next token, estimated
-    int n_fruitless = 0;      ///< attempts in a row that ended without a token
+    int n_shipped_pages = 0;        ///< that arrived in this attempt
+    int n_waiting_tokens = 0;       ///< what whoever computes now has to before the next token, estimated
+    int n_fruitless = 0;            ///< attempts in a row that ended without a token
     steady_time unplaced_since{};
     steady_time told_deadline{}; ///< that its worker knows
     generation_usage usage;      ///< summed over its attempts

@@ -53,7 +53,8 @@ constexpr std::chrono::microseconds gathering{200};
 constexpr std::chrono::milliseconds first_pause{100};
 constexpr std::chrono::milliseconds longest_pause{2000};
 constexpr std::chrono::seconds connect_timeout{5};
-constexpr std::size_t shipment_window_bytes = std::size_t{8} << 20; ///< of a prompt's pages that are under way
+constexpr std::size_t shipment_window_bytes = std::size_t{8}
+                                              << 20; ///< of a prompt's pages that are under way
 
 using connect_due = caf::atom_constant<caf::atom("connectdue")>;
 using worker_tick = caf::atom_constant<caf::atom("workertick")>;

@@ -38,7 +38,7 @@ struct worker_profile {
   std::string fingerprint;
   int n_kv_tokens = 0; ///< positions in its pool
   int max_running = 0;
-  std::string address; ///< for people
+  std::string address;         ///< for people
   std::string serves = "both"; ///< as in cluster_config
 };
 struct worker_proof {
@@ -103,8 +103,8 @@ struct prefill_order {
   int priority = 0;
   std::int64_t time_left_ms = 0;
 };
-/// From that worker to the router, and on to the one where the stream will be. They come in the prompt's order
-/// if all goes well.
+/// From that worker to the router, and on to the one where the stream will be. They come in the prompt's
+/// order if all goes well.
 struct shipped_page {
   attempt_id attempt = 0;
   std::string format; ///< name of the page format, 16 bytes

@@ -14,8 +14,8 @@
 namespace souffleur {
 
 struct page_shipment_options {
-  int first_page = 0;                      ///< of the prompt; what is before is there already
-  std::size_t max_pages = 1;               ///< that may be under way
+  int first_page = 0;                       ///< of the prompt; what is before is there already
+  std::size_t max_pages = 1;                ///< that may be under way
   std::chrono::milliseconds patience{5000}; ///< with a receiver that takes none
 };
 

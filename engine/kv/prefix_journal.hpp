@@ -35,13 +35,12 @@ public:
   void start_over();
 
 private:
-
   std::mutex mutex_;
   std::uint64_t tree_ = 0;
-  std::unordered_set<page_hash> told_;           ///< that the listener believes to be there
+  std::unordered_set<page_hash> told_;                ///< that the listener believes to be there
   std::unordered_map<page_hash, std::uint64_t> held_; ///< that are there, by when they came
-  std::map<std::uint64_t, page_hash> coming_;    ///< held and not told, by when they came
-  std::unordered_set<page_hash> going_;          ///< told and not held
+  std::map<std::uint64_t, page_hash> coming_;         ///< held and not told, by when they came
+  std::unordered_set<page_hash> going_;               ///< told and not held
   std::uint64_t clock_ = 0;
 };
 

@@ -54,7 +54,8 @@ public:
   explicit node(const serving_config& config)
       : model(std::make_shared<fake_model>(config.n_kv_pages)),
         arrivals(std::make_shared<arriving_pages>(
-            arriving_pages_options{model->page_format(), model->page_bytes(), std::size_t{1} << 20}, nullptr)),
+            arriving_pages_options{model->page_format(), model->page_bytes(), std::size_t{1} << 20},
+            nullptr)),
         core(config, std::make_shared<fake_tokenizer>(), nullptr, arrivals), config_(config),
         runner_(model, {fake_end}, "coupled") {
     new_kv();
@@ -193,12 +194,10 @@ RC_GTEST_PROP(SchedulerThatShips, WhoeverLoadsWhatAnotherComputedAnswersAsTheMod
       who.sampling.min_tokens = n_whole - first; // remembered for below
     }
     for (int i = *rc::gen::inRange(0, 20); i > 0; --i)
-      computes.round(goes_wrong ? *rc::gen::weightedElement<trouble>({{12, none},
-                                                                      {1, kv_replaced},
-                                                                      {1, kv_late},
-                                                                      {1, step_lost},
-                                                                      {1, step_unanswered}})
-                                : none);
+      computes.round(
+          goes_wrong ? *rc::gen::weightedElement<trouble>(
+                           {{12, none}, {1, kv_replaced}, {1, kv_late}, {1, step_lost}, {1, step_unanswered}})
+                     : none);
     computes.finish();
     std::deque<std::pair<conversation*, std::shared_ptr<answer_recorder>>> asked;
     for (auto i = n_before; i < all.size(); ++i) {

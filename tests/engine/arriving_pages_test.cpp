@@ -103,8 +103,7 @@ TEST(ArrivingPages, ArePassedOverByWhoComputesOtherwiseOrForSomebodyElse) {
 
 TEST(ArrivingPages, GoBeforeFilesWhichHaveTheRest) {
   const testing::scratch_folder folder;
-  const std::shared_ptr<file_tier> files =
-      *file_tier::open({folder.path(), 1 << 20, "format", page_size});
+  const std::shared_ptr<file_tier> files = *file_tier::open({folder.path(), 1 << 20, "format", page_size});
   arriving_pages tier{{"format", page_size, 1 << 20}, files};
   const auto names = a_prefix(tier, "a", 4);
   for (const int in_files : {0, 3}) {

@@ -404,7 +404,8 @@ TEST(Dispatcher, APrefillWorkerThatIsLostSilentOrRefusedCostsNothingButTime) {
     prefill_stage pair;
     pair.stage.network().kill(pair.decoder, 0);
     pair.stage.settle();
-    EXPECT_EQ(prefill_stage::n_of<stream_order>(pair.at(pair.prefiller)), 1) << "better slowly than not at all";
+    EXPECT_EQ(prefill_stage::n_of<stream_order>(pair.at(pair.prefiller)), 1)
+        << "better slowly than not at all";
     pair.expect_right_answer();
   }
 }

@@ -107,7 +107,8 @@ public:
     streams_.erase(at);
   }
   bool is_idle() const {
-    return streams_.empty() && prefills_.empty() && endings_.empty() && held_.empty() && inbox.empty() && outbox.empty();
+    return streams_.empty() && prefills_.empty() && endings_.empty() && held_.empty() && inbox.empty() &&
+           outbox.empty();
   }
   bool has_streams() const { return !streams_.empty(); }
   int n_credits() const { return n_credits_; }

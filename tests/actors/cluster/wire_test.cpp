@@ -175,7 +175,8 @@ TEST_F(wire, TheOthersArriveToo) {
   EXPECT_EQ(hello.nonce, "nonce");
   const auto challenge = travelled(router_challenge{"nonce", "proof"});
   EXPECT_EQ(challenge.nonce + challenge.proof, "nonceproof");
-  const auto proof = travelled(worker_proof{"proof", {"name", "computes", "fingerprint", 3, 4, "address", "prefill"}});
+  const auto proof =
+      travelled(worker_proof{"proof", {"name", "computes", "fingerprint", 3, 4, "address", "prefill"}});
   EXPECT_EQ(proof.proof, "proof");
   EXPECT_EQ(std::tuple(proof.profile.model_name, proof.profile.computes, proof.profile.fingerprint,
                        proof.profile.n_kv_tokens, proof.profile.max_running, proof.profile.address,
