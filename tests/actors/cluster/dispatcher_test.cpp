@@ -2,6 +2,7 @@
 // RapidCheck chooses.
 #include "actors/cluster/dispatcher.hpp"
 
+#include "engine/kv/page_key.hpp"
 #include "tests/actors/cluster/fake_workers.hpp"
 #include "tests/actors/stage.hpp"
 
@@ -362,6 +363,31 @@ TEST(Dispatcher, ALongPromptIsComputedByAnotherWorkerAndDecodedWhenItsPagesAreTh
   EXPECT_EQ(pair.n_prefills(), 0);
   play_out(pair.stage);
   EXPECT_EQ(again.recorder->now().tokens, again.expected);
+}
+
+TEST(Dispatcher, WhatAWorkerSaysThatItNoLongerHasIsShippedAgain) {
+  prefill_stage pair;
+  pair.expect_right_answer();
+  pair.stage.submit(46, 5);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 0);
+  play_out(pair.stage);
+  worker_status evicted;
+  evicted.removed = page_hashes("a", request_of(1, 46, 4).prompt);
+  pair.at(pair.decoder).outbox.emplace_back(evicted);
+  pair.stage.network().deliver(pair.decoder);
+  pair.stage.settle();
+  pair.stage.submit(46, 6);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 1);
+  play_out(pair.stage);
+  evicted.added = std::exchange(evicted.removed, {});
+  pair.at(pair.decoder).outbox.emplace_back(evicted);
+  pair.stage.network().deliver(pair.decoder);
+  pair.stage.settle();
+  pair.stage.submit(46, 7);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 0);
 }
 
 TEST(Dispatcher, AShortPromptIsComputedWhereItDecodes) {
