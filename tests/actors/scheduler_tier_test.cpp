@@ -5,6 +5,7 @@
 #include "actors/kv_step.hpp"
 #include "actors/scheduler_core.hpp"
 #include "actors/step_runner.hpp"
+#include "engine/kv/file_tier.hpp"
 #include "tests/actors/answer_recorder.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"

@@ -373,7 +373,8 @@ TEST(Dispatcher, WhatAWorkerSaysThatItNoLongerHasIsShippedAgain) {
   EXPECT_EQ(pair.n_prefills(), 0);
   play_out(pair.stage);
   worker_status evicted;
-  evicted.removed = page_hashes("a", request_of(1, 46, 4).prompt);
+  evicted.removed =
+      page_hashes("a", fake_tokenizer{}.encode("the souffleur whispers every line of every part", true));
   pair.at(pair.decoder).outbox.emplace_back(evicted);
   pair.stage.network().deliver(pair.decoder);
   pair.stage.settle();
