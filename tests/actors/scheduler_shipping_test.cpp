@@ -166,7 +166,6 @@ page_shipment_ptr shipment_of(conversation& who, const std::shared_ptr<arriving_
 
 } // namespace
 
-// Planted bugs that it caught: see the list in the project's history.
 RC_GTEST_PROP(SchedulerThatShips, WhoeverLoadsWhatAnotherComputedAnswersAsTheModelAlone, ()) {
   std::deque<conversation> all;
   const auto config = any_config();

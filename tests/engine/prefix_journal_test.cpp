@@ -60,7 +60,6 @@ private:
 
 } // namespace
 
-// Planted bugs that this property caught: see the list in the project's history.
 RC_GTEST_PROP(PrefixJournal, WhoIsToldAllChangesHasWhatTheTreeHasWhateverHappenedBetween, ()) {
   const auto journal = std::make_shared<prefix_journal>();
   const int n_pages = *rc::gen::inRange(4, 24);
