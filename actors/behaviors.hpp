@@ -47,7 +47,8 @@ struct kv_state {
   std::unique_ptr<kv_manager> kv;
 };
 kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,
-                                  const std::string& eviction, double max_pinned_share);
+                                  const std::string& eviction, double max_pinned_share,
+                                  std::shared_ptr<prefix_journal> journal);
 
 struct drafter_state {
   std::unique_ptr<draft_book> book;
@@ -134,14 +135,14 @@ embedder_actor::behavior_type embedder(embedder_actor::stateful_pointer<embedder
                                        const std::shared_ptr<serving_metrics>& metrics);
 
 struct tier_state {
-  std::shared_ptr<file_tier> tier;
+  std::shared_ptr<page_tier> tier;
   steady_time deadline = steady_time::max(); ///< after which nothing more is written
 };
-/// Both run detached: a handler waits for a disk.
+/// Both run detached: a handler waits for a disk, or for another process to take a page.
 tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,
-                                             std::shared_ptr<file_tier> tier);
+                                             std::shared_ptr<page_tier> tier);
 tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer<tier_state> self,
-                                             std::shared_ptr<file_tier> tier,
+                                             std::shared_ptr<page_tier> tier,
                                              const trouble_listener& on_trouble);
 
 struct intake_state {
@@ -183,7 +184,7 @@ struct scheduler_state {
 scheduler_actor::behavior_type scheduler(scheduler_actor::stateful_pointer<scheduler_state> self,
                                          const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier, const known_costs& costs,
+                                         std::shared_ptr<page_tier> tier, const known_costs& costs,
                                          std::shared_ptr<serving_metrics> metrics,
                                          const part_observer& supervisor);
 
@@ -193,7 +194,8 @@ struct ensemble {
   std::shared_ptr<language_model> model;
   prompt_format format;
   std::shared_ptr<serving_metrics> metrics;
-  std::shared_ptr<file_tier> tier; ///< null: there is none
+  std::shared_ptr<page_tier> tier;         ///< null: there is none
+  std::shared_ptr<prefix_journal> journal; ///< null: nobody is told what is cached
   draft_model_parts draft_model;
   std::shared_ptr<drafter_link> remote_drafter{}; ///< in whose process the draft model is; null: in none
   std::shared_ptr<text_embedder> embedder;        ///< null: there is none

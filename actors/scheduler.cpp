@@ -246,7 +246,7 @@ void watch_deadlines(self_pointer self) {
 
 scheduler_actor::behavior_type scheduler(self_pointer self, const serving_config& config,
                                          std::shared_ptr<const tokenizer> vocabulary,
-                                         std::shared_ptr<file_tier> tier, const known_costs& costs,
+                                         std::shared_ptr<page_tier> tier, const known_costs& costs,
                                          std::shared_ptr<serving_metrics> metrics,
                                          const part_observer& supervisor) {
   auto& state = compat::state_of(self);

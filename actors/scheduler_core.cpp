@@ -81,7 +81,7 @@ std::span<const token_id> findable_tokens(const sequence& who) {
 } // namespace
 
 scheduler_core::scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
-                               std::unique_ptr<scheduling_policy> scheduling, std::shared_ptr<file_tier> tier,
+                               std::unique_ptr<scheduling_policy> scheduling, std::shared_ptr<page_tier> tier,
                                const known_costs& costs)
     : config_(config), vocabulary_(std::move(vocabulary)),
       scheduling_(scheduling ? std::move(scheduling) : make_scheduling_policy(config.scheduling_policy)),
@@ -183,6 +183,9 @@ scheduler_core::round scheduler_core::begin_round(steady_time now) {
   make_place();
   round demand;
   demand.kv.now_s = std::chrono::duration<double>(now.time_since_epoch()).count();
+  for (const auto id : endings_)
+    if (auto held_back = held_publications_.extract(id))
+      last_publications_.push_back(std::move(held_back.mapped()));
   demand.kv.publications = std::exchange(last_publications_, {});
   if (!endings_.empty())
     starved_ = false;
@@ -604,6 +607,7 @@ void scheduler_core::apply_reservations(const kv_supply& supply) {
     who->pages = grant.pages;
     who->n_dropped = grant.n_dropped;
     who->sinks = grant.sinks;
+    tier_.computed(who->id(), who->pages, who->n_dropped == 0 ? who->n_published_pages : 0);
     // Without pages for its draft a sequence goes on without; without one for its own token somebody must
     // yield.
     short_of_pages |= !grant.granted && !who->has_room();
@@ -656,8 +660,8 @@ void scheduler_core::begin_behind_cached(sequence& who, const kv_grant& grant) {
   who.n_computed = grant.n_cached_tokens;
   who.partial = grant.partial;
   const int n_found_pages = grant.n_cached_tokens / page_tokens;
-  if (tier_.open(
-          {who.id(), salt_of(who), findable_tokens(who), who.pages, n_found_pages, grant.n_worthy_pages})) {
+  if (tier_.open({who.id(), salt_of(who), findable_tokens(who), who.pages, n_found_pages,
+                  grant.n_worthy_pages, who.request.ships_to})) {
     // Whole pages from the files go before a part of one in memory.
     who.n_computed = n_found_pages * page_tokens;
     who.partial = -1;
@@ -908,11 +912,20 @@ bool scheduler_core::append(sequence& who, const planned_rows& planned, const se
 }
 
 void scheduler_core::finish(sequence& who, finish_reason reason, steady_time now) {
-  // The kv manager is told before the client: a client that sees the end may already ask again.
-  if (config_.prefix_cache && who.n_dropped == 0 && who.n_computed / page_tokens > who.n_published_pages)
-    last_publications_.push_back(publication_of(who));
-  if (!tier_.complete(who.id()))
+  const bool publishes =
+      config_.prefix_cache && who.n_dropped == 0 && who.n_computed / page_tokens > who.n_published_pages;
+  const bool ships = std::exchange(who.request.ships_to, nullptr) != nullptr;
+  if (ships && who.n_dropped == 0)
+    tier_.computed(who.id(), who.pages, who.n_computed / page_tokens);
+  const bool lingers = tier_.complete(who.id());
+  if (!lingers)
     endings_.push_back(who.id());
+  // The kv manager is told before the client: a client that sees the end may already ask again. But while
+  // pages of its own are shipped, none of them is replaced by an equal one of the tree's.
+  if (publishes && lingers && ships)
+    held_publications_.emplace(who.id(), publication_of(who));
+  else if (publishes)
+    last_publications_.push_back(publication_of(who));
   ended_.insert(who.id());
   tell_end(who, reason, now);
 }
@@ -986,6 +999,7 @@ void scheduler_core::step_lost() { tier_.step_failed(false); }
 
 void scheduler_core::kv_lost() {
   last_publications_.clear();
+  held_publications_.clear();
   tier_.forget_all();
   nothing_happened_ = false;
   // A grant or an outcome that is still on its way speaks of pages that are no longer ours.

@@ -46,7 +46,7 @@ public:
   /// what the model's steps take, for the draft policy.
   scheduler_core(const serving_config& config, std::shared_ptr<const tokenizer> vocabulary,
                  std::unique_ptr<scheduling_policy> scheduling = nullptr,
-                 std::shared_ptr<file_tier> tier = nullptr, const known_costs& costs = {});
+                 std::shared_ptr<page_tier> tier = nullptr, const known_costs& costs = {});
 
   void admit(admitted_request request);
   void cancel(request_id id, steady_time now);
@@ -201,10 +201,11 @@ private:
   mixed_draft_policy drafting_;
 
   std::deque<sequence_ptr> waiting_;
-  std::vector<sequence_ptr> running_;             ///< in order of admission
-  std::unordered_set<sequence_id> ended_;         ///< of running_, until swept
-  std::vector<kv_publication> last_publications_; ///< of sequences that left running_
-  std::vector<sequence_id> endings_;              ///< the kv manager is to release these
+  std::vector<sequence_ptr> running_;                                 ///< in order of admission
+  std::unordered_set<sequence_id> ended_;                             ///< of running_, until swept
+  std::vector<kv_publication> last_publications_;                     ///< of sequences that left running_
+  std::unordered_map<sequence_id, kv_publication> held_publications_; ///< of those that linger
+  std::vector<sequence_id> endings_;                                  ///< the kv manager is to release these
   std::vector<draft_ending> drafter_endings_;
   std::vector<draft_ending> draft_model_endings_;
   std::vector<sequence_id> opened_; ///< in this round's order

@@ -30,6 +30,9 @@ struct serving_config {
   std::size_t tier_max_bytes = std::size_t{4} << 30;
   int tier_min_hits = 2;                              ///< in memory, that make a page worth storing
   std::size_t tier_step_bytes = std::size_t{1} << 20; ///< copied for the files in a step that computes
+  bool exchanges_pages = false;                       ///< with other nodes of a cluster
+  std::size_t max_arriving_bytes = std::size_t{512}
+                                   << 20; ///< of pages from there that wait for their request
 
   std::string acceptance_policy = "coupled";
   std::string draft_policy = "adaptive";

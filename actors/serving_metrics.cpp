@@ -244,6 +244,14 @@ void serving_metrics::record(const cluster_report& report) {
       .Set(report.n_unplaced);
   r.gauge("souffleur_cluster_replays", "Streams that went on at another worker, since the dispatcher began.")
       .Set(static_cast<double>(report.n_replays));
+  const auto prefills = [&](const char* outcome) -> auto& {
+    return r.counter("souffleur_cluster_prefills_total",
+                     "Prompts that a worker computed for another, by outcome.", {{"outcome", outcome}});
+  };
+  prefills("shipped").Increment(static_cast<double>(report.prefills.n_shipped));
+  prefills("failed").Increment(static_cast<double>(report.prefills.n_failed));
+  r.counter("souffleur_cluster_shipped_pages_total", "KV pages that one worker has sent to another.")
+      .Increment(static_cast<double>(report.prefills.n_shipped_pages));
   r.running.Set(report.n_streams - report.n_unplaced);
   r.waiting.Set(report.n_unplaced);
 }

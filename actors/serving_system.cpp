@@ -2,6 +2,9 @@
 
 #include "actors/behaviors.hpp"
 #include "actors/hosted_serving.hpp"
+#include "engine/kv/arriving_pages.hpp"
+#include "engine/kv/file_tier.hpp"
+#include "engine/kv/prefix_journal.hpp"
 #include "engine/step_times.hpp"
 #include "engine/thought_marks.hpp"
 #include "engine/unix_time.hpp"
@@ -35,11 +38,11 @@ class caf_serving_system final : public serving_system {
 public:
   /// `host`: null: it has an actor system of its own.
   caf_serving_system(caf::actor_system* host, const serving_config& config, const loaded_model& loaded,
-                     std::shared_ptr<file_tier> tier, const cluster_config& cluster,
+                     std::shared_ptr<file_tier> tier, page_exchange pages, const cluster_config& cluster,
                      std::shared_ptr<worker_network> network,
                      const std::function<void(const std::string&)>& on_give_up,
                      const death_listener& on_death, const trouble_listener& on_trouble)
-      : vocabulary_(loaded.vocabulary), tier_(std::move(tier)),
+      : vocabulary_(loaded.vocabulary), tier_(std::move(tier)), pages_(std::move(pages)),
         metrics_(std::make_shared<serving_metrics>(config.model_name)),
         vitals_(std::make_shared<vital_signs>(config.step_timeout)),
         credits_(std::make_shared<admission_credits>(config.max_running + config.max_waiting,
@@ -80,6 +83,9 @@ public:
                     thoughts};
     parts.metrics = metrics_;
     parts.tier = tier_;
+    if (pages_.arrivals)
+      parts.tier = pages_.arrivals;
+    parts.journal = pages_.journal;
     parts.draft_model = loaded.draft_model;
     parts.remote_drafter = loaded.remote_drafter;
     parts.embedder = loaded.embedder;
@@ -153,6 +159,7 @@ public:
   }
 
   const prompt_format& format() const override { return format_; }
+  const page_exchange& pages() const override { return pages_; }
 
   void cancel(request_id id) override {
     if (ready_)
@@ -268,6 +275,7 @@ private:
 
   std::shared_ptr<const tokenizer> vocabulary_;
   std::shared_ptr<file_tier> tier_; ///< null: there is none
+  page_exchange pages_;
   std::shared_ptr<serving_metrics> metrics_;
   std::shared_ptr<vital_signs> vitals_;
   std::shared_ptr<admission_credits> credits_;
@@ -356,6 +364,14 @@ result<std::shared_ptr<file_tier>> open_tier(const serving_config& config, const
   return tier ? tier : failure{"kv.tier_folder: " + tier.error()};
 }
 
+page_exchange make_exchange(const serving_config& config, const language_model& model,
+                            const std::shared_ptr<file_tier>& tier) {
+  return {
+      std::make_shared<prefix_journal>(),
+      std::make_shared<arriving_pages>(
+          arriving_pages_options{model.page_format(), model.page_bytes(), config.max_arriving_bytes}, tier)};
+}
+
 result<std::unique_ptr<serving_system>>
 start_serving(caf::actor_system* host, const serving_config& config, const cluster_config& cluster,
               const loaded_model& loaded, std::shared_ptr<worker_network> network,
@@ -376,8 +392,12 @@ start_serving(caf::actor_system* host, const serving_config& config, const clust
   auto tier = loaded.model ? open_tier(config, *loaded.model) : std::shared_ptr<file_tier>{};
   if (!tier)
     return failure{tier.error()};
-  return std::unique_ptr<serving_system>{std::make_unique<caf_serving_system>(
-      host, config, loaded, std::move(*tier), cluster, std::move(network), on_give_up, on_death, on_trouble)};
+  auto pages = loaded.model && config.exchanges_pages && config.prefix_cache
+                   ? make_exchange(config, *loaded.model, *tier)
+                   : page_exchange{};
+  return std::unique_ptr<serving_system>{
+      std::make_unique<caf_serving_system>(host, config, loaded, std::move(*tier), std::move(pages), cluster,
+                                           std::move(network), on_give_up, on_death, on_trouble)};
 }
 
 } // namespace

@@ -44,6 +44,14 @@ struct loaded_model {
 };
 
 struct prompt_format;
+class prefix_journal;
+class arriving_pages;
+
+/// What the other nodes of a cluster have to do with this one's pages; both null where there are none.
+struct page_exchange {
+  std::shared_ptr<prefix_journal> journal;
+  std::shared_ptr<arriving_pages> arrivals;
+};
 
 /// Why `part` died, and after how long there is another one. `is_left_out`: it died too often, so it takes a
 /// long time.
@@ -76,6 +84,8 @@ public:
   virtual void submit_prepared(admitted_request request, generation_sink sink) = 0;
   /// What prepared requests are prepared with.
   virtual const prompt_format& format() const = 0;
+  /// Nothing in it unless serving_config::exchanges_pages.
+  virtual const page_exchange& pages() const = 0;
   /// From now on new requests are refused, and ready() is false; what runs goes on.
   virtual void drain() = 0;
   /// Ends every generation with an error and waits until all of Souffleur's actors have ended; whatever is

@@ -154,7 +154,7 @@ void step_runner::rest() {
 saved_page step_runner::save(const page_save& wish) const {
   const auto bytes = std::make_shared_for_overwrite<std::byte[]>(model_->page_bytes());
   model_->save_page(wish.page, {bytes.get(), model_->page_bytes()});
-  return {wish.claim, bytes};
+  return {wish.claim, bytes, wish.ships_to};
 }
 
 std::string step_runner::policy_name(const planned_sequence& rows) const {

@@ -121,7 +121,8 @@ void spawn_part(self_pointer self, const std::string& name) {
                                     state.parts.vitals);
     watch(self, name, state.to.verifier);
   } else if (name == "kv_manager") {
-    state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy, config.max_pinned_share);
+    state.to.kv = self->spawn(kv_keeper, config.n_kv_pages, config.eviction_policy, config.max_pinned_share,
+                              state.parts.journal);
     watch(self, name, state.to.kv);
     if (state.scheduler)
       compat::urgent_send(state.scheduler, kv_reset{});

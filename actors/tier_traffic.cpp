@@ -11,7 +11,7 @@ constexpr std::size_t idle_factor = 8;    ///< more bytes in a step that keeps n
 
 } // namespace
 
-tier_traffic::tier_traffic(std::shared_ptr<file_tier> tier, std::size_t step_bytes)
+tier_traffic::tier_traffic(std::shared_ptr<page_tier> tier, std::size_t step_bytes)
     : tier_(std::move(tier)), step_bytes_(step_bytes) {}
 
 std::size_t tier_traffic::n_pages_in(std::size_t n_bytes) const {
@@ -37,12 +37,20 @@ bool tier_traffic::open(const tier_opening& opening) {
   if (!tier_ || opening.prompt.empty())
     return false;
   const auto names = names_of(opening.salt, opening.prompt);
-  saving saves{opening.id, {}, false};
+  saving saves{opening.id};
   for (std::size_t i = 0; i < static_cast<std::size_t>(opening.n_worthy_pages); ++i)
     if (tier_->claim(names[i])) // let go at once: what it is copied into may be long in coming
       saves.pages.push_back({opening.pages[i], names[i]});
-  if (!saves.pages.empty())
+  if (opening.ships_to) {
+    saves.ships_to = opening.ships_to;
+    saves.n_computed = opening.ships_to->first_page();
+    const auto first = std::min(names.size(), static_cast<std::size_t>(saves.n_computed));
+    saves.to_come.assign(names.begin() + static_cast<std::ptrdiff_t>(first), names.end());
+  }
+  if (!saves.is_done()) {
     savings_.push_back(std::move(saves));
+    computed(opening.id, opening.pages, opening.n_found_pages);
+  }
 
   const auto rest = std::span{names}.subspan(static_cast<std::size_t>(opening.n_found_pages));
   const auto stored = rest.first(static_cast<std::size_t>(tier_->n_stored(rest)));
@@ -67,8 +75,8 @@ std::deque<tier_traffic::loading>::iterator tier_traffic::drop(std::deque<loadin
 }
 
 std::deque<tier_traffic::saving>::iterator tier_traffic::drop(std::deque<saving>::iterator one) {
-  if (!one->pages.empty())
-    tier_->note_skipped(one->pages.size());
+  if (const auto n = std::ranges::count(one->pages, nullptr, &worthy_page::ships_to); n > 0)
+    tier_->note_skipped(static_cast<std::size_t>(n));
   if (one->lingers)
     released_.push_back(one->id);
   return savings_.erase(one);
@@ -76,12 +84,30 @@ std::deque<tier_traffic::saving>::iterator tier_traffic::drop(std::deque<saving>
 
 bool tier_traffic::loads(sequence_id id) const { return std::ranges::count(loadings_, id, &loading::id) > 0; }
 
+void tier_traffic::computed(sequence_id id, std::span<const page_id> pages, int n_pages) {
+  const auto one = find_saving(id);
+  if (one == savings_.end())
+    return;
+  const int n_there = std::min(n_pages, static_cast<int>(pages.size()));
+  for (; one->n_computed < n_there && !one->to_come.empty(); ++one->n_computed) {
+    one->pages.push_back(
+        {pages[static_cast<std::size_t>(one->n_computed)], one->to_come.front(), one->ships_to});
+    one->to_come.pop_front();
+  }
+}
+
 bool tier_traffic::complete(sequence_id id) {
   if (const auto one = find_loading(id); one != loadings_.end())
     drop(one);
   const auto one = find_saving(id);
   if (one == savings_.end())
     return false;
+  one->to_come.clear();
+  one->ships_to = nullptr;
+  if (one->is_done()) {
+    drop(one);
+    return false;
+  }
   if (std::ranges::count(savings_, true, &saving::lingers) >= static_cast<int>(max_lingering)) {
     drop(one);
     return false;
@@ -128,15 +154,19 @@ void tier_traffic::plan(step_plan& step,
 }
 
 void tier_traffic::plan_saves(step_plan& step) {
-  const auto n_most = n_pages_in(step.sequences.empty() ? idle_factor * step_bytes_ : step_bytes_);
-  while (!savings_.empty() && step.saves.size() < n_most) {
-    auto& pages = savings_.front().pages;
-    for (; !pages.empty() && step.saves.size() < n_most; pages.pop_front())
-      if (auto claim = tier_->claim(pages.front().name))
-        step.saves.push_back({pages.front().page, std::move(claim)});
-    if (!pages.empty())
-      break;
-    drop(savings_.begin());
+  // For what is shipped somebody waits, as for what is computed.
+  const bool ships = std::ranges::any_of(savings_, [](const saving& one) {
+    return std::ranges::any_of(one.pages, [](const worthy_page& page) { return page.ships_to != nullptr; });
+  });
+  const auto n_most = n_pages_in(step.sequences.empty() || ships ? idle_factor * step_bytes_ : step_bytes_);
+  for (auto one = savings_.begin(); one != savings_.end() && step.saves.size() < n_most;) {
+    auto& pages = one->pages;
+    for (; !pages.empty() && step.saves.size() < n_most; pages.pop_front()) {
+      auto& next = pages.front();
+      if (auto claim = next.ships_to ? next.ships_to->claim(next.name) : tier_->claim(next.name))
+        step.saves.push_back({next.page, std::move(claim), std::move(next.ships_to)});
+    }
+    one = one->is_done() ? drop(one) : std::next(one);
   }
   n_planned_saves_ = step.saves.size();
 }
@@ -196,6 +226,11 @@ std::optional<page_writing> tier_traffic::next_writing() {
     return std::nullopt;
   writing_is_out_ = true;
   return page_writing{std::exchange(saved_, {})};
+}
+
+bool tier_traffic::has_saves() const {
+  return !saved_.empty() || n_planned_saves_ > 0 ||
+         std::ranges::any_of(savings_, [](const saving& one) { return !one.pages.empty(); });
 }
 
 bool tier_traffic::has_work() const {

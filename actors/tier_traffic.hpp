@@ -23,6 +23,7 @@ struct tier_opening {
   std::span<const page_id> pages;   ///< they cover the prompt
   int n_found_pages = 0;            ///< at the front, with the prompt's KV
   int n_worthy_pages = 0;           ///< of them, at the front, those worth storing
+  page_shipment_ptr ships_to{};     ///< where its pages go besides, from the first to the last; may be null
 };
 
 /// Loads: what the files have of a prompt after what memory has is read a few pages at a time, and put into
@@ -30,12 +31,14 @@ struct tier_opening {
 /// Saves: pages that are worth storing are copied by steps, a few at a time, and written meanwhile. A
 /// sequence that is complete before they are copied lingers: it keeps its pages until then.
 ///
+/// A prompt that is computed for another process ships: its pages go there likewise, as they are computed.
+///
 /// Nothing here waits, and no more bytes are held than two fetches and two writings have. Without a tier
 /// nothing happens.
 class tier_traffic {
 public:
   /// At most `step_bytes` are copied in a step that computes, and eight times as many in one that does not.
-  tier_traffic(std::shared_ptr<file_tier> tier, std::size_t step_bytes);
+  tier_traffic(std::shared_ptr<page_tier> tier, std::size_t step_bytes);
 
   bool is_on() const { return tier_ != nullptr; }
 
@@ -44,6 +47,9 @@ public:
   /// True if the files have pages of its prompt after those that were found: it loads from now on.
   bool open(const tier_opening& opening);
   bool loads(sequence_id id) const;
+  /// Of what the sequence ships, the first `n_pages` of its prompt are computed, lie in `pages` and stay
+  /// there.
+  void computed(sequence_id id, std::span<const page_id> pages, int n_pages);
   /// Its answer is complete. True if it lingers: its pages stay as they are until take_released() names it.
   bool complete(sequence_id id);
   /// Its pages will change or are gone.
@@ -75,7 +81,7 @@ public:
   void written() { writing_is_out_ = false; }
 
   /// There are pages worth storing that the writer has not been sent.
-  bool has_saves() const { return !savings_.empty() || !saved_.empty() || n_planned_saves_ > 0; }
+  bool has_saves() const;
   /// Somebody lingers, or is released.
   bool has_work() const;
   /// Reader or writer will answer.
@@ -91,11 +97,17 @@ private:
   struct worthy_page {
     page_id page = 0;
     named_page name;
+    page_shipment_ptr ships_to{}; ///< null: the tier stores it
   };
   struct saving {
     sequence_id id = 0;
-    std::deque<worthy_page> pages; ///< still to be copied
+    std::deque<worthy_page> pages{};  ///< still to be copied
+    std::deque<named_page> to_come{}; ///< to be shipped once they are computed
+    int n_computed = 0;               ///< pages of the prompt before those to come
+    page_shipment_ptr ships_to{};     ///< null once nothing more is to come
     bool lingers = false;
+
+    bool is_done() const { return pages.empty() && to_come.empty(); }
   };
   struct outstanding_fetch {
     std::uint64_t ticket = 0;
@@ -112,7 +124,7 @@ private:
   std::vector<named_page> names_of(std::string_view salt, std::span<const token_id> prompt) const;
   std::size_t n_pages_in(std::size_t n_bytes) const;
 
-  std::shared_ptr<file_tier> tier_;
+  std::shared_ptr<page_tier> tier_;
   std::size_t step_bytes_;
   std::deque<loading> loadings_; ///< in order of opening
   std::deque<saving> savings_;   ///< in order of opening

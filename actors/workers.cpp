@@ -36,9 +36,10 @@ verifier_actor::behavior_type verifier(verifier_actor::stateful_pointer<verifier
 }
 
 kv_actor::behavior_type kv_keeper(kv_actor::stateful_pointer<kv_state> self, int n_pages,
-                                  const std::string& eviction, double max_pinned_share) {
-  compat::state_of(self).kv =
-      std::make_unique<kv_manager>(n_pages, make_eviction_policy(eviction), max_pinned_share);
+                                  const std::string& eviction, double max_pinned_share,
+                                  std::shared_ptr<prefix_journal> journal) {
+  compat::state_of(self).kv = std::make_unique<kv_manager>(n_pages, make_eviction_policy(eviction),
+                                                           max_pinned_share, std::move(journal));
   return {
       [self](const kv_demand_ptr& demand) -> kv_supply_ptr {
         return std::make_shared<const kv_supply>(carry_out(*demand, *compat::state_of(self).kv));
@@ -88,7 +89,7 @@ drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_m
 }
 
 tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer<tier_state> self,
-                                             std::shared_ptr<file_tier> tier) {
+                                             std::shared_ptr<page_tier> tier) {
   compat::state_of(self).tier = std::move(tier);
   return {[self](const page_fetch_ptr& wish) -> fetched_pages_ptr {
     auto fetched = std::make_shared<fetched_pages>();
@@ -104,23 +105,27 @@ tier_reader_actor::behavior_type tier_reader(tier_reader_actor::stateful_pointer
 }
 
 tier_writer_actor::behavior_type tier_writer(tier_writer_actor::stateful_pointer<tier_state> self,
-                                             std::shared_ptr<file_tier> tier,
+                                             std::shared_ptr<page_tier> tier,
                                              const trouble_listener& on_trouble) {
   compat::state_of(self).tier = std::move(tier);
   const auto trouble = std::make_shared<trouble_watch>("kv.tier_folder", on_trouble);
   return {
       [self, trouble](const page_writing_ptr& wish) -> pages_written {
         auto& state = compat::state_of(self);
-        const auto before = state.tier->counters();
-        for (const auto& [claim, bytes] : wish->pages)
-          if (compat::now(self) < state.deadline)
-            state.tier->put(claim->page(), {bytes.get(), state.tier->page_bytes()});
-          else
+        bool is_refused = false;
+        bool is_written = false;
+        for (const auto& [claim, bytes, ships_to] : wish->pages)
+          if (ships_to)
+            ships_to->put(claim->page(), bytes);
+          else if (compat::now(self) >= state.deadline)
             state.tier->note_skipped(1);
-        const auto after = state.tier->counters();
-        if (after.n_refused_pages > before.n_refused_pages)
+          else if (state.tier->put(claim->page(), {bytes.get(), state.tier->page_bytes()}))
+            is_written = true;
+          else
+            is_refused = is_refused || state.tier->n_stored({&claim->page(), 1}) == 0;
+        if (is_refused)
           trouble->failed("pages cannot be written (is the disk full?)");
-        else if (after.n_written_pages > before.n_written_pages)
+        else if (is_written)
           trouble->worked();
         return {};
       },

@@ -51,9 +51,10 @@ std::vector<page_key> findable(std::span<const token_id> prompt) {
 } // namespace
 
 struct kv_manager::core {
-  core(int n_pages, std::unique_ptr<eviction_policy> policy, double max_pinned_share)
+  core(int n_pages, std::unique_ptr<eviction_policy> policy, double max_pinned_share,
+       std::shared_ptr<prefix_journal> journal)
       : pool(n_pages), eviction(std::move(policy)), retaining(n_pages, max_pinned_share),
-        tree(eviction.get()) {
+        tree(eviction.get(), std::move(journal)) {
     if (eviction) {
       eviction->start(n_pages);
     }
@@ -139,8 +140,9 @@ struct kv_manager::core {
   kv_counters counters;
 };
 
-kv_manager::kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction, double max_pinned_share)
-    : core_(std::make_unique<core>(n_pages, std::move(eviction), max_pinned_share)) {}
+kv_manager::kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction, double max_pinned_share,
+                       std::shared_ptr<prefix_journal> journal)
+    : core_(std::make_unique<core>(n_pages, std::move(eviction), max_pinned_share, std::move(journal))) {}
 kv_manager::~kv_manager() = default;
 
 void kv_manager::tell_time(double now_s) { core_->tree.tell_time(now_s); }

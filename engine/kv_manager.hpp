@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/kv/kv_summary.hpp"
+#include "engine/kv/prefix_journal.hpp"
 #include "policies/eviction_policy.hpp"
 #include "policies/retention.hpp"
 #include "policies/token.hpp"
@@ -22,8 +23,9 @@ namespace souffleur {
 /// call everything is as before it.
 class kv_manager {
 public:
-  /// Wishes can pin at most `max_pinned_share` of the pages.
-  kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction, double max_pinned_share = 0);
+  /// Wishes can pin at most `max_pinned_share` of the pages. `journal` null: nobody is told what is cached.
+  kv_manager(int n_pages, std::unique_ptr<eviction_policy> eviction, double max_pinned_share = 0,
+             std::shared_ptr<prefix_journal> journal = nullptr);
   ~kv_manager();
 
   /// Seconds of any one clock, never less than before: what wishes were granted until then is void.

@@ -71,6 +71,8 @@ struct plain_values {
   int heartbeat_ms = 500;
   int dead_after_ms = 5000;
   int worker_wait_s = 30;
+  int prefill_timeout_ms = 10'000;
+  int arriving_mib = 512;
 };
 
 constexpr int many = 1 << 20;
@@ -465,6 +467,13 @@ void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->capture_default_str()
       ->group("cluster");
   app.add_option(
+         "--cluster.serves", c.serves,
+         "what a worker does. both: prompts and answers; decode: it leaves long prompts to the workers "
+         "that serve prefill; prefill: it computes those, and sends their KV pages")
+      ->check(CLI::IsMember({"both", "prefill", "decode"}))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option(
          "--cluster.policy", c.policy,
          "which worker gets a request: cache_aware, least_loaded, round_robin, consistent_hash or sticky")
       ->capture_default_str()
@@ -518,6 +527,22 @@ void add_cluster_options(CLI::App& app, server_settings& s, plain_values& v) {
       ->check(CLI::Range(1, 1 << 30))
       ->capture_default_str()
       ->group("cluster");
+  app.add_option(
+         "--cluster.prefill_min_tokens", c.prefill_min_tokens,
+         "of a prompt, not cached where it decodes, from which a worker that serves prefill computes it")
+      ->check(CLI::Range(1, 1 << 30))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.prefill_timeout_ms", v.prefill_timeout_ms,
+                 "without a page of it; then a prompt is computed where it decodes")
+      ->check(CLI::Range(10, 3'600'000))
+      ->capture_default_str()
+      ->group("cluster");
+  app.add_option("--cluster.arriving_mib", v.arriving_mib,
+                 "of pages that wait at a worker for the prompt that they are of")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str()
+      ->group("cluster");
 }
 
 /// The file's, without the extension; names such as qwen-0.5b have a dot, too.
@@ -552,6 +577,8 @@ void take(const plain_values& v, server_settings& s) {
   s.cluster.heartbeat = std::chrono::milliseconds{v.heartbeat_ms};
   s.cluster.dead_after = std::chrono::milliseconds{v.dead_after_ms};
   s.cluster.worker_wait = std::chrono::seconds{v.worker_wait_s};
+  s.cluster.prefill_timeout = std::chrono::milliseconds{v.prefill_timeout_ms};
+  s.serving.max_arriving_bytes = static_cast<std::size_t>(v.arriving_mib) << 20;
   s.serving.n_kv_pages = (s.kv_tokens + page_tokens - 1) / page_tokens;
   if (s.n_threads == 0)
     s.n_threads = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));

@@ -9,6 +9,7 @@ namespace souffleur {
 
 struct cluster_config {
   std::string role = "all";              ///< "all": no cluster; "router"; "worker"; "drafter"
+  std::string serves = "both";           ///< a worker: "both", "prefill" or "decode"
   std::string policy = "cache_aware";    ///< one of routing_policy_names
   double load_factor = 1.25;             ///< of consistent_hash
   std::string address = "127.0.0.1";     ///< on which the router waits for workers, a drafter for its server
@@ -24,6 +25,10 @@ struct cluster_config {
   int n_batches = 32;                            ///< that a worker may have sent and the router not yet read
   int max_held_tokens =
       65536; ///< of a worker's streams, unsent; beyond it the stream that has most is handed over
+
+  int prefill_min_tokens = 256; ///< of a prompt, not cached, that make a prefill worker compute it
+  std::chrono::milliseconds prefill_timeout{
+      10'000}; ///< without a page; then the prompt is computed where it decodes
 
   bool has_tls() const { return certificate != "none"; }
 };

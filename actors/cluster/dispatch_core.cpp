@@ -3,6 +3,8 @@
 #include "actors/cluster/routed_request.hpp"
 #include "engine/kv/page_key.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 
 namespace souffleur {
@@ -83,6 +85,8 @@ void dispatch_core::expire(steady_time now) {
   std::vector<request_id> unplaced;
   for (auto& [id, who] : streams_) {
     const bool is_placed = who.attempt != 0;
+    if (who.prefiller != 0 && now >= who.prefill_until)
+      give_up_prefill(who, "nothing was heard of it", now);
     if (who.request.deadline.give_up(is_placed ? now - deadline_grace : now)) {
       late.push_back(id);
     } else if (!is_placed) {
@@ -107,6 +111,12 @@ void dispatch_core::take(const worker_news& news, steady_time now) {
     left(id, now);
   else if (const auto* batch = std::get_if<step_batch>(&news.what))
     progressed(id, *batch, now);
+  else if (const auto* page = std::get_if<shipped_page>(&news.what))
+    pass_on(id, *page, now);
+  else if (const auto* receipt = std::get_if<page_receipt>(&news.what))
+    note_receipt(id, *receipt, now);
+  else if (const auto* ended = std::get_if<prefill_ended>(&news.what))
+    prefilled(id, *ended, now);
   else
     status(id, std::get<worker_status>(news.what), now);
 }
@@ -122,8 +132,10 @@ void dispatch_core::left(worker_id id, steady_time now) {
   if (!workers_.contains(id))
     return;
   for (auto& [name, who] : streams_)
-    if (who.worker == id && who.attempt != 0)
+    if (who.attempt != 0 && who.worker == id)
       lose_attempt(who, now);
+    else if (who.prefiller == id)
+      give_up_prefill(who, "it is gone", now);
   workers_.erase(id);
   prefixes_.remove_worker(id);
   place_all(now);
@@ -163,9 +175,11 @@ std::optional<worker_id> dispatch_core::choose_for(const stream& who) const {
   const auto matches = looks ? prefixes_.find(who.pages) : std::vector<prefix_directory::match>{};
   std::vector<worker_view> views;
   views.reserve(workers_.size());
+  const bool all_decode = !anybody_decodes(); // better slowly than not at all
   for (const auto& [id, one] : workers_) {
     const auto match = std::ranges::find(matches, id, &prefix_directory::match::worker);
-    views.push_back({id, !one.is_draining, one.n_streams, one.n_waiting_tokens,
+    const bool decodes = all_decode || one.profile.serves != "prefill";
+    views.push_back({id, decodes && !one.is_draining, one.n_streams, one.n_waiting_tokens,
                      match == matches.end() ? 0 : match->n_pages * page_tokens});
   }
   const auto n_prompt = static_cast<int>(who.request.prompt.size() + who.delivered.size());
@@ -173,42 +187,142 @@ std::optional<worker_id> dispatch_core::choose_for(const stream& who) const {
   return chosen ? std::optional{views[*chosen].id} : std::nullopt;
 }
 
+bool dispatch_core::anybody_decodes() const {
+  return std::ranges::any_of(workers_, [](const auto& one) {
+    return !one.second.is_draining && one.second.profile.serves != "prefill";
+  });
+}
+
+std::optional<worker_id> dispatch_core::choose_prefiller_for(const stream& who) const {
+  const auto& decoder = workers_.at(who.worker).profile;
+  // What is computed with less in sight is of no use to others.
+  if (decoder.serves != "decode" || who.is_prefilled_here || who.request.window_policy != "full")
+    return std::nullopt;
+  std::vector<worker_view> views;
+  for (const auto& [id, one] : workers_)
+    if (one.profile.serves == "prefill" && one.profile.computes == decoder.computes)
+      views.push_back(
+          {id, !one.is_draining, one.n_streams, one.n_waiting_tokens, n_held_tokens(id, who.pages)});
+  prefill_rules rules;
+  rules.min_tokens = config_.prefill_min_tokens;
+  const auto n_prompt = static_cast<int>(who.request.prompt.size() + who.delivered.size());
+  const auto chosen = choose_prefill_worker(n_prompt, n_held_tokens(who.worker, who.pages), views, rules);
+  return chosen ? std::optional{views[*chosen].id} : std::nullopt;
+}
+
+int dispatch_core::n_held_tokens(worker_id worker, const std::vector<page_hash>& pages) const {
+  const auto missing =
+      std::ranges::find_if_not(pages, [&](page_hash page) { return prefixes_.has(worker, page); });
+  return static_cast<int>(missing - pages.begin()) * page_tokens;
+}
+
+/// Whoever computes has so many tokens before it.
+void dispatch_core::expect_tokens(stream& who, int n_tokens) {
+  const auto at = who.prefiller != 0 ? who.prefiller : who.worker;
+  workers_.at(at).n_waiting_tokens += n_tokens - std::exchange(who.n_waiting_tokens, n_tokens);
+}
+
+void dispatch_core::begin_prefill(stream& who, worker_id prefiller, steady_time now) {
+  const auto& request = who.request;
+  prefill_order order;
+  order.attempt = who.attempt;
+  order.tenant = request.tenant;
+  order.prompt = joined_tokens(request.prompt, who.delivered);
+  order.first_page = n_held_tokens(who.worker, who.pages) / page_tokens;
+  order.priority = request.priority;
+  order.time_left_ms = std::max<std::int64_t>(0, ms_between_whole(now, request.deadline.at()));
+  who.prefiller = prefiller;
+  who.prefill_until = now + config_.prefill_timeout;
+  expect_tokens(who, static_cast<int>(order.prompt.size()) - n_held_tokens(prefiller, who.pages));
+  prefixes_.insert(prefiller, who.pages);
+  send(prefiller, std::move(order));
+}
+
+void dispatch_core::begin_decoding(stream& who, steady_time now) {
+  expect_tokens(who, 0);
+  who.prefiller = 0;
+  const auto n_there = n_held_tokens(who.worker, who.pages) + who.n_shipped_pages * page_tokens;
+  expect_tokens(who,
+                std::max(0, static_cast<int>(who.request.prompt.size() + who.delivered.size()) - n_there));
+  prefixes_.insert(who.worker, who.pages);
+  who.told_deadline = who.request.deadline.at();
+  send(who.worker, order_for(who.request, who.delivered, who.attempt, now));
+  if (who.change)
+    send(who.worker, stream_change{who.attempt, *who.change});
+}
+
+void dispatch_core::give_up_prefill(stream& who, const std::string& why, steady_time now) {
+  spdlog::warn("a prompt is computed where it decodes: of the worker that was to compute it, {}", why);
+  ++prefills_.n_failed;
+  who.is_prefilled_here = true;
+  send(who.prefiller, stream_cancel{who.attempt});
+  begin_decoding(who, now);
+}
+
+dispatch_core::stream* dispatch_core::stream_of(attempt_id attempt) {
+  const auto found = attempts_.find(attempt);
+  return found == attempts_.end() ? nullptr : &streams_.at(found->second);
+}
+
+void dispatch_core::pass_on(worker_id from, const shipped_page& page, steady_time now) {
+  auto* who = stream_of(page.attempt);
+  if (who == nullptr || who->prefiller != from)
+    return;
+  who->prefill_until = now + config_.prefill_timeout;
+  send(who->worker, page);
+}
+
+void dispatch_core::note_receipt(worker_id at, const page_receipt& receipt, steady_time now) {
+  auto* who = stream_of(receipt.attempt);
+  if (who == nullptr || who->worker != at)
+    return;
+  who->n_shipped_pages += receipt.n_pages;
+  prefills_.n_shipped_pages += static_cast<std::uint64_t>(std::max(0, receipt.n_pages));
+  if (who->prefiller == 0)
+    return;
+  if (!receipt.why.empty())
+    return give_up_prefill(*who, "the pages are refused: " + receipt.why, now);
+  who->prefill_until = now + config_.prefill_timeout;
+  send(who->prefiller, receipt);
+}
+
+void dispatch_core::prefilled(worker_id by, const prefill_ended& ended, steady_time now) {
+  auto* who = stream_of(ended.attempt);
+  if (who == nullptr || who->prefiller != by)
+    return;
+  if (!ended.why.empty())
+    return give_up_prefill(*who, "this is heard: " + ended.why, now);
+  ++prefills_.n_shipped;
+  begin_decoding(*who, now);
+}
+
 void dispatch_core::place(stream& who, steady_time now) {
   const auto chosen = choose_for(who);
   if (!chosen)
     return;
-  auto& to = workers_.at(*chosen);
-  int n_matched = 0;
-  for (const auto page : who.pages) {
-    if (!prefixes_.has(*chosen, page))
-      break;
-    n_matched += page_tokens;
-  }
-  prefixes_.insert(*chosen, who.pages);
   who.worker = *chosen;
   who.attempt = ++n_attempts_;
-  who.n_waiting_tokens =
-      std::max(0, static_cast<int>(who.request.prompt.size() + who.delivered.size()) - n_matched);
+  who.n_shipped_pages = 0;
   attempts_[who.attempt] = who.request.id;
-  ++to.n_streams;
-  to.n_waiting_tokens += who.n_waiting_tokens;
+  ++workers_.at(*chosen).n_streams;
   if (!who.placed_at)
     who.placed_at = now;
   else
     ++n_replays_;
   who.told_deadline = who.request.deadline.at();
-  send(*chosen, order_for(who.request, who.delivered, who.attempt, now));
-  if (who.change)
-    send(*chosen, stream_change{who.attempt, *who.change});
+  if (const auto prefiller = choose_prefiller_for(who))
+    begin_prefill(who, *prefiller, now);
+  else
+    begin_decoding(who, now);
 }
 
 void dispatch_core::leave_worker(stream& who) {
   if (who.attempt == 0)
     return;
-  auto& at = workers_.at(who.worker);
-  --at.n_streams;
-  at.n_waiting_tokens -= who.n_waiting_tokens;
-  who.n_waiting_tokens = 0;
+  expect_tokens(who, 0);
+  if (who.prefiller != 0)
+    send(std::exchange(who.prefiller, 0), stream_cancel{who.attempt});
+  --workers_.at(who.worker).n_streams;
   attempts_.erase(who.attempt);
   who.attempt = 0;
 }
@@ -240,8 +354,7 @@ void dispatch_core::progressed(worker_id id, const step_batch& batch, steady_tim
 
 void dispatch_core::apply(stream& who, const stream_progress& progress, steady_time now) {
   const auto id = who.request.id;
-  auto& at = workers_.at(who.worker);
-  at.n_waiting_tokens -= std::exchange(who.n_waiting_tokens, 0);
+  expect_tokens(who, 0);
   if (progress.delta.step) {
     who.usage.n_steps += progress.n_steps;
     who.usage.n_drafted_tokens += progress.delta.step->n_drafted;
@@ -364,8 +477,10 @@ std::string dispatch_core::check_integrity() const {
     const auto found = attempts_.find(who.attempt);
     if (found == attempts_.end() || found->second != id)
       return "an attempt is not its stream's";
+    if (who.prefiller != 0 && (!workers_.contains(who.prefiller) || who.prefiller == who.worker))
+      return "a prompt is computed by a worker that is gone, or for itself";
     ++sums[who.worker].first;
-    sums[who.worker].second += who.n_waiting_tokens;
+    sums[who.prefiller != 0 ? who.prefiller : who.worker].second += who.n_waiting_tokens;
   }
   if (n_placed != attempts_.size())
     return "an attempt is nobody's";

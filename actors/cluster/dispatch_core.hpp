@@ -6,6 +6,7 @@
 #include "actors/messages/admission.hpp"
 #include "actors/messages/report.hpp"
 #include "engine/tokenizer.hpp"
+#include "policies/prefill_policy.hpp"
 #include "policies/prefix_directory.hpp"
 #include "policies/routing_policy.hpp"
 
@@ -22,6 +23,10 @@ namespace souffleur {
 /// and every token that the client has got. A worker keeps nothing that is not made again from it, so when
 /// one is gone, another is given its streams, and each goes on with the token after its last one.
 ///
+/// A stream at a worker that serves decode may have another worker compute its prompt first. Then its attempt
+/// is at both: pages go from the one to the other, and the stream is ordered when all have, or when anything
+/// is wrong with that: what did not arrive is computed where the stream is.
+///
 /// Invariants: every admitted request ends exactly once through its reply handle; an attempt is at one
 /// worker, and what comes of an attempt that has ended is ignored; what is delivered follows on what was.
 class dispatch_core {
@@ -36,6 +41,7 @@ public:
   /// Ends what is past its deadline, and what has waited too long for a worker. Workers are told of deadlines
   /// that were postponed.
   void expire(steady_time now);
+  /// Pages in `news` are passed on.
   void take(const worker_news& news, steady_time now);
 
   /// What is to be sent, in this order.
@@ -47,6 +53,7 @@ public:
   int n_unplaced() const;
   int n_workers() const { return static_cast<int>(workers_.size()); }
   std::uint64_t n_replays() const { return n_replays_; }
+  prefill_counts take_prefill_counts() { return std::exchange(prefills_, {}); }
   /// Empty if all invariants hold; else what is broken.
   std::string check_integrity() const;
 
@@ -59,10 +66,14 @@ private:
     std::vector<token_id> delivered;
     std::optional<generation_delta> held; ///< its last tokens, until it is known that nothing follows
     std::optional<generation_change> change;
-    attempt_id attempt = 0;   ///< 0: it waits for a worker
-    worker_id worker = 0;     ///< of the attempt
-    int n_waiting_tokens = 0; ///< what the worker has to compute before its next token, estimated
-    int n_fruitless = 0;      ///< attempts in a row that ended without a token
+    attempt_id attempt = 0;  ///< 0: it waits for a worker
+    worker_id worker = 0;    ///< of the attempt
+    worker_id prefiller = 0; ///< that computes the prompt for `worker`; 0: nobody does, the stream is ordered
+    steady_time prefill_until{};    ///< the prefiller has to be heard of
+    bool is_prefilled_here = false; ///< after another worker failed to
+    int n_shipped_pages = 0;        ///< that arrived in this attempt
+    int n_waiting_tokens = 0;       ///< what whoever computes now has to before the next token, estimated
+    int n_fruitless = 0;            ///< attempts in a row that ended without a token
     steady_time unplaced_since{};
     steady_time told_deadline{}; ///< that its worker knows
     generation_usage usage;      ///< summed over its attempts
@@ -81,6 +92,19 @@ private:
   void place(stream& who, steady_time now);
   void place_all(steady_time now);
   std::optional<worker_id> choose_for(const stream& who) const;
+  std::optional<worker_id> choose_prefiller_for(const stream& who) const;
+  bool anybody_decodes() const;
+  int n_held_tokens(worker_id worker, const std::vector<page_hash>& pages) const;
+  void begin_prefill(stream& who, worker_id prefiller, steady_time now);
+  /// The prompt's pages are there as far as they will be.
+  void begin_decoding(stream& who, steady_time now);
+  void give_up_prefill(stream& who, const std::string& why, steady_time now);
+  void expect_tokens(stream& who, int n_tokens);
+  void pass_on(worker_id from, const shipped_page& page, steady_time now);
+  void note_receipt(worker_id at, const page_receipt& receipt, steady_time now);
+  void prefilled(worker_id by, const prefill_ended& ended, steady_time now);
+  /// Null: no attempt under way has that name.
+  stream* stream_of(attempt_id attempt);
   /// The attempt is over, whatever the worker thinks.
   void leave_worker(stream& who);
   void lose_attempt(stream& who, steady_time now);
@@ -106,6 +130,7 @@ private:
   std::unordered_map<attempt_id, request_id> attempts_; ///< those under way
   attempt_id n_attempts_ = 0;
   std::uint64_t n_replays_ = 0;
+  prefill_counts prefills_;
   std::vector<std::pair<worker_id, router_message>> orders_;
   std::vector<request_report> reports_;
 };

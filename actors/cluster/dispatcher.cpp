@@ -18,7 +18,8 @@ void settle(self_pointer self) {
     for (auto& ended : reports)
       compat::anon_send(state.reports, std::move(ended));
   state.metrics->record(cluster_report{state.core->n_workers(), state.core->n_streams(),
-                                       state.core->n_unplaced(), state.core->n_replays()});
+                                       state.core->n_unplaced(), state.core->n_replays(),
+                                       state.core->take_prefill_counts()});
   if (!state.core->empty() && !std::exchange(state.watches_deadlines, true))
     self->delayed_send(self, deadline_resolution, deadline_check{});
 }

@@ -66,4 +66,22 @@ admitted_from(const stream_order& order, request_id id, const prompt_format& for
   return request;
 }
 
+admitted_request prefill_request(const prefill_order& order, request_id id, steady_time now) {
+  admitted_request request;
+  request.id = id;
+  request.tenant = order.tenant;
+  request.prompt = order.prompt;
+  sampling_params sampling;
+  sampling.temperature = 0;
+  sampling.max_tokens = 1;
+  sampling.ignore_eos = true;
+  request.sampling = std::make_shared<const sampling_params>(sampling);
+  request.speculation.enabled = false;
+  request.priority = order.priority;
+  request.most_tokens = 1;
+  request.arrival = request.prepared = now;
+  request.deadline = now + std::chrono::milliseconds{order.time_left_ms};
+  return request;
+}
+
 } // namespace souffleur

@@ -19,4 +19,7 @@ stream_order order_for(const admitted_request& request, std::span<const token_id
 std::variant<admitted_request, generation_failed> admitted_from(const stream_order& order, request_id id,
                                                                 const prompt_format& format, steady_time now);
 
+/// The least that makes somebody compute the order's prompt. Without reply and without where it ships to.
+admitted_request prefill_request(const prefill_order& order, request_id id, steady_time now);
+
 } // namespace souffleur

@@ -179,6 +179,12 @@ member* speaker(self_pointer self) {
   return &found->second;
 }
 
+template <class What>
+void pass_on(self_pointer self, What what) {
+  if (const auto* one = speaker(self))
+    compat::state_of(self).board->pass_on({one->id, std::move(what)});
+}
+
 void look_around(self_pointer self) {
   auto& state = compat::state_of(self);
   const auto now = compat::now(self);
@@ -209,14 +215,11 @@ caf::behavior gate(self_pointer self, const cluster_config& config, const worker
   return {
       [self](const worker_hello& hello) { greet(self, hello); },
       [self](const worker_proof& shown) { admit(self, shown); },
-      [self](step_batch& batch) {
-        if (const auto* one = speaker(self))
-          compat::state_of(self).board->pass_on({one->id, std::move(batch)});
-      },
-      [self](worker_status& status) {
-        if (const auto* one = speaker(self))
-          compat::state_of(self).board->pass_on({one->id, std::move(status)});
-      },
+      [self](step_batch& batch) { pass_on(self, std::move(batch)); },
+      [self](worker_status& status) { pass_on(self, std::move(status)); },
+      [self](shipped_page& page) { pass_on(self, std::move(page)); },
+      [self](page_receipt& receipt) { pass_on(self, std::move(receipt)); },
+      [self](prefill_ended& ended) { pass_on(self, std::move(ended)); },
       [self](gate_tick) { look_around(self); },
   };
 }

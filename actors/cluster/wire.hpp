@@ -36,7 +36,7 @@ auto inspect(Inspector& f, router_challenge& x) {
 template <class Inspector>
 auto inspect(Inspector& f, worker_profile& x) {
   return f(caf::meta::type_name("worker_profile"), x.model_name, x.computes, x.fingerprint, x.n_kv_tokens,
-           x.max_running, x.address);
+           x.max_running, x.address, x.serves);
 }
 template <class Inspector>
 auto inspect(Inspector& f, worker_proof& x) {
@@ -128,6 +128,24 @@ auto inspect(Inspector& f, batch_credit& x) {
 template <class Inspector>
 auto inspect(Inspector& f, orders_void&) {
   return f(caf::meta::type_name("orders_void"));
+}
+
+template <class Inspector>
+auto inspect(Inspector& f, prefill_order& x) {
+  return f(caf::meta::type_name("prefill_order"), x.attempt, x.tenant, x.prompt, x.first_page, x.priority,
+           x.time_left_ms);
+}
+template <class Inspector>
+auto inspect(Inspector& f, shipped_page& x) {
+  return f(caf::meta::type_name("shipped_page"), x.attempt, x.format, x.name, x.checksum, x.bytes);
+}
+template <class Inspector>
+auto inspect(Inspector& f, page_receipt& x) {
+  return f(caf::meta::type_name("page_receipt"), x.attempt, x.n_pages, x.why);
+}
+template <class Inspector>
+auto inspect(Inspector& f, prefill_ended& x) {
+  return f(caf::meta::type_name("prefill_ended"), x.attempt, x.why);
 }
 
 template <class Inspector>
@@ -229,4 +247,8 @@ CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::batch_credit))
 CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::orders_void))
 CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::step_batch))
 CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::worker_status))
+CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::prefill_order))
+CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::shipped_page))
+CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::page_receipt))
+CAF_ADD_TYPE_ID(souffleur_cluster, (souffleur::prefill_ended))
 CAF_END_TYPE_ID_BLOCK(souffleur_cluster)

@@ -20,7 +20,9 @@ struct worker_left {
 
 struct worker_news {
   worker_id worker = 0;
-  std::variant<worker_joined, worker_left, step_batch, worker_status> what;
+  std::variant<worker_joined, worker_left, step_batch, worker_status, shipped_page, page_receipt,
+               prefill_ended>
+      what;
 };
 using worker_listener = std::function<void(worker_news)>;
 

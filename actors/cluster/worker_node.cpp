@@ -4,10 +4,14 @@
 #include "actors/cluster/held_progress.hpp"
 #include "actors/cluster/node_system.hpp"
 #include "actors/cluster/routed_request.hpp"
+#include "engine/kv/arriving_pages.hpp"
+#include "engine/kv/prefix_journal.hpp"
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <set>
 #include <unordered_map>
 
@@ -19,9 +23,23 @@ struct local_event {
   generation_event event;
 };
 
+/// A page of a prompt that is computed for another worker was copied.
+struct copied_page {
+  attempt_id attempt = 0;
+  named_page page;
+  page_bytes_ptr bytes;
+};
+
+/// No more of them are copied.
+struct shipment_over {
+  attempt_id attempt = 0;
+};
+
 } // namespace souffleur
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::local_event)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::copied_page)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::shipment_over)
 
 namespace souffleur {
 
@@ -35,6 +53,8 @@ constexpr std::chrono::microseconds gathering{200};
 constexpr std::chrono::milliseconds first_pause{100};
 constexpr std::chrono::milliseconds longest_pause{2000};
 constexpr std::chrono::seconds connect_timeout{5};
+constexpr std::size_t shipment_window_bytes = std::size_t{8}
+                                              << 20; ///< of a prompt's pages that are under way
 
 using connect_due = caf::atom_constant<caf::atom("connectdue")>;
 using worker_tick = caf::atom_constant<caf::atom("workertick")>;
@@ -44,7 +64,18 @@ using hand_over_order = caf::atom_constant<caf::atom("handover")>;
 
 enum class phase { away, knocking, registered };
 
+struct prefill {
+  request_id id = 0;
+  std::weak_ptr<page_shipment> shipment;
+  int n_pages = 0; ///< still to come
+};
+
 struct agent_state {
+  agent_state() = default;
+  ~agent_state() { end_prefills(); }
+  agent_state(const agent_state&) = delete;
+  agent_state& operator=(const agent_state&) = delete;
+
   cluster_config config;
   worker_profile profile;
   serving_system* service = nullptr;
@@ -67,11 +98,30 @@ struct agent_state {
   };
   std::unordered_map<attempt_id, stream> ids; ///< those under way
   std::unordered_map<request_id, attempt_id> attempts;
+  /// Prompts that are computed for other workers. The shipment itself belongs to those who copy pages.
+  std::map<attempt_id, prefill> prefills;
   std::unique_ptr<held_progress> held;
   int n_credits = 0;
   bool flushes = false; ///< a flush_due is on its way
 
-  void count() const { n_streams->store(static_cast<int>(ids.size())); }
+  void count() const { n_streams->store(static_cast<int>(ids.size() + prefills.size())); }
+  void end_prefill(attempt_id attempt) {
+    const auto ended = prefills.extract(attempt);
+    if (ended.empty())
+      return;
+    if (const auto shipment = ended.mapped().shipment.lock())
+      shipment->close();
+    service->cancel(ended.mapped().id);
+    attempts.erase(ended.mapped().id);
+  }
+  void end_prefills() {
+    while (!prefills.empty())
+      end_prefill(prefills.begin()->first);
+  }
+  void forget_pages(attempt_id attempt) const {
+    if (const auto& arrivals = service->pages().arrivals)
+      arrivals->forget(attempt);
+  }
 };
 using self_pointer = caf::stateful_actor<agent_state>*;
 
@@ -90,6 +140,9 @@ void connect_later(self_pointer self) {
 void end_all(agent_state& state) {
   for (const auto& [attempt, one] : state.ids)
     state.service->cancel(one.id);
+  state.end_prefills();
+  if (const auto& arrivals = state.service->pages().arrivals)
+    arrivals->forget_all();
   state.ids.clear();
   state.attempts.clear();
   state.held->clear();
@@ -141,6 +194,11 @@ void report_status(self_pointer self) {
   worker_status status;
   status.n_running = static_cast<int>(state.ids.size());
   status.is_draining = state.is_draining;
+  if (const auto& journal = state.service->pages().journal) {
+    auto changes = journal->take(max_told_pages);
+    status.added = std::move(changes.added);
+    status.removed = std::move(changes.removed);
+  }
   compat::send(self, state.router, std::move(status));
 }
 
@@ -166,6 +224,8 @@ void registered(self_pointer self, const registration& answer) {
   state.n_credits = answer.n_credits;
   state.pause = first_pause;
   state.last_complaint.clear();
+  if (const auto& journal = state.service->pages().journal)
+    journal->start_over();
   spdlog::info("working for the router at {}", state.config.router);
   report_status(self);
 }
@@ -189,6 +249,7 @@ void forget(agent_state& state, attempt_id attempt) {
   if (found.empty())
     return;
   state.attempts.erase(found.mapped().id);
+  state.forget_pages(attempt);
   state.count();
 }
 
@@ -214,12 +275,101 @@ void start_stream(self_pointer self, const stream_order& order) {
   state.service->submit_prepared(std::move(request), sink_of(self, id));
 }
 
+void end_prefill(self_pointer self, attempt_id attempt, const std::string& why) {
+  auto& state = compat::state_of(self);
+  if (!state.prefills.contains(attempt))
+    return;
+  state.end_prefill(attempt);
+  state.count();
+  if (state.now == phase::registered)
+    compat::send(self, state.router, prefill_ended{attempt, why});
+}
+
+page_shipment_ptr shipment_for(self_pointer self, const prefill_order& order, std::size_t page_bytes) {
+  page_shipment_options options;
+  options.first_page = order.first_page;
+  options.max_pages = std::max<std::size_t>(1, shipment_window_bytes / page_bytes);
+  options.patience = compat::state_of(self).config.dead_after;
+  const auto tell = [weak = caf::actor_cast<caf::weak_actor_ptr>(self)](auto what) {
+    if (const auto strong = weak.lock())
+      compat::anon_send(caf::actor_cast<caf::actor>(strong), std::move(what));
+  };
+  return std::make_shared<page_shipment>(
+      options,
+      [tell, attempt = order.attempt](const named_page& page, page_bytes_ptr bytes) {
+        tell(copied_page{attempt, page, std::move(bytes)});
+      },
+      [tell, attempt = order.attempt] { tell(shipment_over{attempt}); });
+}
+
+void start_prefill(self_pointer self, const prefill_order& order) {
+  auto& state = compat::state_of(self);
+  const auto& arrivals = state.service->pages().arrivals;
+  if (!arrivals) {
+    compat::send(self, state.router, prefill_ended{order.attempt, "it keeps no prefixes (kv.prefix_cache)"});
+    return;
+  }
+  const auto id = routed_bit | ++state.n_ids;
+  auto request = prefill_request(order, id, compat::now(self));
+  request.ships_to = shipment_for(self, order, arrivals->page_bytes());
+  const int n_whole = (static_cast<int>(order.prompt.size()) - 1) / page_tokens;
+  state.prefills[order.attempt] = {id, request.ships_to, n_whole - order.first_page};
+  state.attempts[id] = order.attempt;
+  state.count();
+  state.service->submit_prepared(std::move(request), sink_of(self, id));
+}
+
+/// The end of the request is not that of its pages, unless something was wrong.
+void prefill_happened(self_pointer self, attempt_id attempt, const generation_event& event) {
+  if (const auto* failed = std::get_if<generation_failed>(&event))
+    return end_prefill(self, attempt, failed->message);
+  if (const auto* end = std::get_if<generation_finished>(&event);
+      end != nullptr && end->reason != finish_reason::length && end->reason != finish_reason::stop)
+    end_prefill(self, attempt, std::string{"it was "} + to_string(end->reason));
+}
+
+void send_page(self_pointer self, const copied_page& copied) {
+  auto& state = compat::state_of(self);
+  const auto found = state.prefills.find(copied.attempt);
+  if (found == state.prefills.end() || state.now != phase::registered)
+    return;
+  --found->second.n_pages;
+  const auto text_of = [](const page_name& name) {
+    return std::string{reinterpret_cast<const char*>(name.bytes.data()), name.bytes.size()};
+  };
+  const auto& arrivals = *state.service->pages().arrivals;
+  shipped_page page;
+  page.attempt = copied.attempt;
+  page.format = text_of(arrivals.format_name());
+  page.name = text_of(copied.page.name);
+  page.bytes.assign(reinterpret_cast<const char*>(copied.bytes.get()), arrivals.page_bytes());
+  page.checksum = arriving_pages::checksum_of(page.bytes);
+  compat::send(self, state.router, std::move(page));
+}
+
+page_name name_from(const std::string& text) {
+  page_name name;
+  std::copy_n(text.begin(), std::min(text.size(), name.bytes.size()), name.bytes.begin());
+  return name;
+}
+
+void take_page(self_pointer self, const shipped_page& page) {
+  auto& state = compat::state_of(self);
+  const auto& arrivals = state.service->pages().arrivals;
+  const auto why = arrivals ? arrivals->arrive(page.attempt, name_from(page.format), name_from(page.name),
+                                               page.checksum, page.bytes)
+                            : "it keeps no prefixes (kv.prefix_cache)";
+  compat::send(self, state.router, page_receipt{page.attempt, why.empty() ? 1 : 0, why});
+}
+
 void happened(self_pointer self, local_event& what) {
   auto& state = compat::state_of(self);
   const auto found = state.attempts.find(what.id);
   if (found == state.attempts.end()) // cancelled, or handed over
     return;
   const auto attempt = found->second;
+  if (state.prefills.contains(attempt))
+    return prefill_happened(self, attempt, what.event);
   const bool is_last = std::holds_alternative<generation_finished>(what.event) ||
                        std::holds_alternative<generation_failed>(what.event);
   state.held->add(attempt, std::move(what.event));
@@ -245,6 +395,8 @@ void hand_over_all(self_pointer self) {
     state.service->cancel(one.id);
     state.held->hand_over(attempt);
   }
+  while (!state.prefills.empty())
+    end_prefill(self, state.prefills.begin()->first, "it shuts down");
   auto endings = state.held->take();
   std::ranges::move(endings.streams, std::back_inserter(batch.streams));
   state.ids.clear();
@@ -287,12 +439,35 @@ caf::behavior agent(self_pointer self, const cluster_config& config, const worke
         if (is_from_router(self))
           start_stream(self, order);
       },
+      [self](const prefill_order& order) {
+        if (is_from_router(self))
+          start_prefill(self, order);
+      },
+      [self](const copied_page& copied) { send_page(self, copied); },
+      [self](shipment_over over) {
+        const auto& prefills = compat::state_of(self).prefills;
+        if (const auto found = prefills.find(over.attempt); found != prefills.end())
+          end_prefill(self, over.attempt, found->second.n_pages <= 0 ? "" : "not all pages could be shipped");
+      },
+      [self](const shipped_page& page) {
+        if (is_from_router(self))
+          take_page(self, page);
+      },
+      [self](const page_receipt& receipt) {
+        const auto& prefills = compat::state_of(self).prefills;
+        const auto found = prefills.find(receipt.attempt);
+        if (const auto shipment = found == prefills.end() ? nullptr : found->second.shipment.lock())
+          shipment->received(static_cast<std::size_t>(std::max(0, receipt.n_pages)));
+      },
       [self](const stream_cancel& cancelled) {
         auto& state = compat::state_of(self);
         if (const auto found = state.ids.find(cancelled.attempt); found != state.ids.end())
           state.service->cancel(found->second.id);
         state.held->drop(cancelled.attempt);
         forget(state, cancelled.attempt);
+        state.end_prefill(cancelled.attempt);
+        state.forget_pages(cancelled.attempt);
+        state.count();
       },
       [self](const stream_change& changed) {
         auto& state = compat::state_of(self);

@@ -6,6 +6,7 @@
 #include "actors/reply_handle.hpp"
 #include "actors/shared_deadline.hpp"
 #include "engine/grammar/token_grammar.hpp"
+#include "engine/kv/page_shipment.hpp"
 #include "policies/retention.hpp"
 #include "policies/thought.hpp"
 #include "policies/window_policy.hpp"
@@ -50,10 +51,11 @@ struct admitted_request {
   bool trace = false;
   steady_time arrival;
   shared_deadline deadline;
-  steady_time prepared{};  ///< its prompt was tokenised
-  steady_time looked_up{}; ///< the response cache had answered; never, if it was not asked
-  double similarity = 0;   ///< of the nearest stored question
-  cache_terms_ptr cached;  ///< null: it has nothing to do with the response cache
+  steady_time prepared{};       ///< its prompt was tokenised
+  steady_time looked_up{};      ///< the response cache had answered; never, if it was not asked
+  double similarity = 0;        ///< of the nearest stored question
+  cache_terms_ptr cached;       ///< null: it has nothing to do with the response cache
+  page_shipment_ptr ships_to{}; ///< where the keys and values of its prompt go; null: they stay here
   std::shared_ptr<reply_handle> reply;
 };
 

@@ -14,7 +14,7 @@
 namespace souffleur {
 
 /// Both sides have to have the same; raised when a message changes.
-inline constexpr int cluster_protocol = 1;
+inline constexpr int cluster_protocol = 2;
 
 /// Names one attempt at a stream, on one worker: what comes late of an earlier attempt is nobody's.
 using attempt_id = std::uint64_t;
@@ -38,7 +38,8 @@ struct worker_profile {
   std::string fingerprint;
   int n_kv_tokens = 0; ///< positions in its pool
   int max_running = 0;
-  std::string address; ///< for people
+  std::string address;         ///< for people
+  std::string serves = "both"; ///< as in cluster_config
 };
 struct worker_proof {
   std::string proof;
@@ -90,8 +91,42 @@ struct batch_credit {
 /// The router that gave the orders so far is gone, or knows nothing of them any more: they end.
 struct orders_void {};
 
-using router_message =
-    std::variant<stream_order, stream_cancel, stream_change, stream_postponement, batch_credit, orders_void>;
+// ---- A prompt that one worker computes for another, to which its pages go, through the router. The one that
+// ---- gives the order says what it needs; then it waits for no more than it gets.
+
+/// From the router to a worker that serves prefill. A stream_cancel ends it.
+struct prefill_order {
+  attempt_id attempt = 0; ///< that of the stream
+  std::string tenant;
+  std::vector<token_id> prompt;
+  int first_page = 0; ///< that is to be shipped
+  int priority = 0;
+  std::int64_t time_left_ms = 0;
+};
+/// From that worker to the router, and on to the one where the stream will be. They come in the prompt's
+/// order if all goes well.
+struct shipped_page {
+  attempt_id attempt = 0;
+  std::string format; ///< name of the page format, 16 bytes
+  std::string name;   ///< of the page, 16 bytes
+  std::uint64_t checksum = 0;
+  std::string bytes;
+};
+/// The way back. With a reason no more pages are wanted.
+struct page_receipt {
+  attempt_id attempt = 0;
+  int n_pages = 0;
+  std::string why;
+};
+/// From the worker that computes to the router, behind the last page. Empty `why`: there is nothing more to
+/// ship.
+struct prefill_ended {
+  attempt_id attempt = 0;
+  std::string why;
+};
+
+using router_message = std::variant<stream_order, stream_cancel, stream_change, stream_postponement,
+                                    batch_credit, orders_void, prefill_order, shipped_page, page_receipt>;
 
 // ---- From a worker to the router.
 
@@ -115,11 +150,13 @@ struct step_batch {
 struct worker_status {
   int n_running = 0; ///< streams, its own clients' included
   bool is_draining = false;
-  /// Pages of its prefix tree since the last status. Workers do not fill these yet.
+  /// Of the pages of its prefix tree, what has changed; what one status has no room for is in the next one.
   std::vector<page_hash> added;
-  std::vector<page_hash> removed; ///< likewise
+  std::vector<page_hash> removed;
 };
+/// Pages of which a worker_status tells, at most.
+inline constexpr std::size_t max_told_pages = 4096;
 
-using worker_message = std::variant<step_batch, worker_status>;
+using worker_message = std::variant<step_batch, worker_status, shipped_page, page_receipt, prefill_ended>;
 
 } // namespace souffleur

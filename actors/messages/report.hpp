@@ -60,12 +60,20 @@ struct cache_report {
   std::uint64_t n_dropped_orders = 0; ///< that the store was too slow for
 };
 
+/// Prompts that workers were to compute for others.
+struct prefill_counts {
+  std::uint64_t n_shipped = 0;       ///< whose pages all came
+  std::uint64_t n_failed = 0;        ///< that were computed where they decode after all
+  std::uint64_t n_shipped_pages = 0; ///< that arrived
+};
+
 /// A router's workers and streams.
 struct cluster_report {
   int n_workers = 0;
   int n_streams = 0;
   int n_unplaced = 0;          ///< of them, without a worker
   std::uint64_t n_replays = 0; ///< that went on at another worker
+  prefill_counts prefills{};   ///< since the report before
 };
 
 /// When it happened; steady_time{}: never.

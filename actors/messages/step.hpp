@@ -2,7 +2,7 @@
 #pragma once
 
 #include "engine/grammar/token_grammar.hpp"
-#include "engine/kv/file_tier.hpp"
+#include "engine/kv/page_shipment.hpp"
 #include "engine/language_model.hpp"
 #include "engine/sampler.hpp"
 #include "engine/sampling_params.hpp"
@@ -47,6 +47,7 @@ struct page_load {
 struct page_save {
   page_id page = 0;
   page_claim_ptr claim;
+  page_shipment_ptr ships_to{}; ///< to another process; null: the tier here stores it
 };
 
 struct step_plan {
@@ -69,6 +70,7 @@ struct sequence_outcome {
 struct saved_page {
   page_claim_ptr claim;
   page_bytes_ptr bytes;
+  page_shipment_ptr ships_to{}; ///< as in page_save
 };
 
 struct step_result {

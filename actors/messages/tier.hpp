@@ -3,7 +3,7 @@
 #pragma once
 
 #include "actors/messages/step.hpp"
-#include "engine/kv/file_tier.hpp"
+#include "engine/kv/page_tier.hpp"
 
 #include <chrono>
 #include <cstdint>
@@ -28,7 +28,7 @@ struct page_writing {
   std::vector<saved_page> pages;
 };
 
-/// Each page of a page_writing is stored, or will not be.
+/// Each page of a page_writing is stored or on its way, or will not be.
 struct pages_written {};
 
 /// The writer ends: after what it was sent before if that is done by `deadline`, else with the page that it

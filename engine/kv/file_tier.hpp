@@ -3,8 +3,7 @@
 #pragma once
 
 #include "engine/kv/kv_summary.hpp"
-#include "engine/kv/page_claim.hpp"
-#include "engine/kv/page_name.hpp"
+#include "engine/kv/page_tier.hpp"
 #include "engine/result.hpp"
 
 #include <cstddef>
@@ -25,39 +24,27 @@ struct file_tier_options {
   std::size_t page_bytes = 0;
 };
 
-/// (page_bytes,)
-using page_bytes_ptr = std::shared_ptr<const std::byte[]>;
-
 /// Append-only segments, and an index of them in memory. For a new page the segment goes whose pages have
 /// been of no use for longest.
 ///
 /// Invariants: a page is read back as it was put, or not at all; whatever a crash or a bad disk did to its
 /// record is found by checksums, counted, and the page forgotten. The files never have more than max_bytes.
 /// No write is waited for (no fsync), so a power cut may take the last pages.
-///
-/// Any thread may call; one at a time calls put().
-class file_tier {
+class file_tier final : public page_tier {
 public:
   /// Reads the headers of all records. Fails if the folder cannot be used, another process has it, or
   /// max_bytes does not hold a page.
   static result<std::shared_ptr<file_tier>> open(const file_tier_options& options);
-  ~file_tier();
+  ~file_tier() override;
 
-  std::size_t page_bytes() const;
-  /// A prefix's pages, from position 0.
-  std::vector<named_page> names_of(std::string_view salt, std::span<const page_key> keys) const;
-  /// How many of `pages`, at the front, are stored.
-  int n_stored(std::span<const named_page> pages) const;
-  /// Null if the page is stored, which counts as a use, or claimed, or if the pages on their way here are as
-  /// many as memory should hold.
-  page_claim_ptr claim(const named_page& page);
-  /// False if the page is stored already or the system refuses.
-  bool put(const named_page& page, std::span<const std::byte> bytes);
-  /// Null if the page is not stored, or damaged.
-  page_bytes_ptr get(const named_page& page);
-
-  /// `n` pages were worth storing, but there was no time to copy them.
-  void note_skipped(std::size_t n);
+  std::size_t page_bytes() const override;
+  std::vector<named_page> names_of(std::string_view salt, std::span<const page_key> keys) const override;
+  int n_stored(std::span<const named_page> pages) const override;
+  /// Null, too, if the pages on their way here are as many as memory should hold.
+  page_claim_ptr claim(const named_page& page) override;
+  bool put(const named_page& page, std::span<const std::byte> bytes) override;
+  page_bytes_ptr get(const named_page& page) override;
+  void note_skipped(std::size_t n) override;
 
   file_tier_counters counters() const;
 

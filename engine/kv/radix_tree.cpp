@@ -42,7 +42,8 @@ std::size_t n_common(std::span<const page_key> a, std::span<const page_key> b) {
 
 } // namespace
 
-radix_tree::radix_tree(eviction_policy* policy) : policy_(policy) {}
+radix_tree::radix_tree(eviction_policy* policy, std::shared_ptr<prefix_journal> journal)
+    : policy_(policy), journal_(std::move(journal)), name_in_journal_(journal_ ? journal_->begin() : 0) {}
 radix_tree::~radix_tree() = default;
 
 int radix_tree::match(std::string_view salt, std::span<const page_key> keys) const {
@@ -186,6 +187,7 @@ void radix_tree::evict(int n, std::vector<page_id>& pages) {
     victim->use.forks = std::max<std::uint64_t>(victim->use.forks, 1);
     victim->keys.pop_back();
     victim->pages.pop_back();
+    tell_removed({&victim->hashes.back(), 1});
     victim->hashes.pop_back();
     count(*victim, -1);
     n_kept_ -= victim->granted.pinned() ? 1 : 0;
@@ -266,6 +268,7 @@ bool radix_tree::vacate(int n, std::span<const unread_pages> unread, bool even_r
 void radix_tree::leave_gap(node* one, std::vector<page_id>& pages) {
   count(*one, -one->n_held());
   one->is_gap = true;
+  tell_removed(one->hashes);
   pages.insert(pages.end(), one->pages.begin(), one->pages.end());
   std::ranges::fill(one->pages, -1);
 }
@@ -274,6 +277,23 @@ void radix_tree::fill_gap(node* one, std::span<const page_id> pages) {
   std::ranges::copy(pages, one->pages.begin());
   one->is_gap = false;
   count(*one, one->n_held());
+  tell_added(one->hashes);
+}
+
+void radix_tree::tell_added(std::span<const page_hash> pages) const {
+  for (const auto page : pages) {
+    if (journal_) {
+      journal_->added(name_in_journal_, page);
+    }
+  }
+}
+
+void radix_tree::tell_removed(std::span<const page_hash> pages) const {
+  for (const auto page : pages) {
+    if (journal_) {
+      journal_->removed(name_in_journal_, page);
+    }
+  }
 }
 
 radix_tree::node* radix_tree::make_node(node* parent) {
@@ -367,6 +387,7 @@ radix_tree::node* radix_tree::append(node* end, bool in_place, std::span<const p
   to->keys.insert(to->keys.end(), keys.begin(), keys.end());
   to->pages.insert(to->pages.end(), pages.begin(), pages.end());
   count(*to, static_cast<int>(pages.size()));
+  tell_added(std::span(to->hashes).last(keys.size()));
   return to;
 }
 

@@ -3,11 +3,13 @@
 
 #include "engine/kv/kv_summary.hpp"
 #include "engine/kv/page_key.hpp"
+#include "engine/kv/prefix_journal.hpp"
 #include "policies/eviction_policy.hpp"
 #include "policies/retention.hpp"
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
@@ -39,8 +41,9 @@ public:
     int last = 0;
   };
 
-  /// `policy` outlives the tree. Without one, the oldest leaf goes first.
-  explicit radix_tree(eviction_policy* policy);
+  /// `policy` outlives the tree. Without one, the oldest leaf goes first. `journal` null: nobody is told what
+  /// comes and goes.
+  explicit radix_tree(eviction_policy* policy, std::shared_ptr<prefix_journal> journal = nullptr);
   ~radix_tree();
   radix_tree(const radix_tree&) = delete;
   radix_tree& operator=(const radix_tree&) = delete;
@@ -119,6 +122,8 @@ private:
   void add_pin(node* one);
   void pin_path(node* end);
   void touch(node* one);
+  void tell_added(std::span<const page_hash> pages) const;
+  void tell_removed(std::span<const page_hash> pages) const;
   void note_continuation(node* one, const page_key& next);
   void refresh(node* one);
   void drop_if_empty(node* one);
@@ -133,6 +138,8 @@ private:
   std::string check_node(const node& one) const;
 
   eviction_policy* policy_;
+  std::shared_ptr<prefix_journal> journal_;
+  std::uint64_t name_in_journal_ = 0;
   std::unordered_map<std::uint64_t, node>
       nodes_; ///< by serial; owns them all, so that no depth costs call stack
   std::map<std::string, node*, std::less<>> roots_;

@@ -133,6 +133,7 @@ worker_profile profile_of(const server_settings& settings, const language_model&
   profile.fingerprint = model.fingerprint();
   profile.n_kv_tokens = settings.serving.n_kv_pages * page_tokens;
   profile.max_running = settings.serving.max_running;
+  profile.serves = settings.cluster.serves;
   profile.address = settings.server.address;
   if (port > 0)
     profile.address.append(":").append(std::to_string(port));
@@ -230,6 +231,7 @@ int serve(server_settings settings, const command_line_words& words) {
     return fail(why);
   if (settings.cluster.role == "drafter")
     return draft(settings);
+  settings.serving.exchanges_pages = settings.cluster.role == "worker";
   auto loaded = load_served_model(settings);
   if (!loaded)
     return fail(loaded.error());

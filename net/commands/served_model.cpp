@@ -162,6 +162,8 @@ std::string load_generators(const model_file& target, const std::optional<embedd
   }
   if (embedding)
     others.push_back(embedder_part(settings.serving, embedding->files));
+  if (settings.cluster.role == "worker" && settings.cluster.serves == "decode")
+    others.push_back({"arriving_pages", settings.serving.max_arriving_bytes});
   const int n_draft_pages = n_draft_model_pages(settings.serving);
   auto memory = fit_memory(target.footprint, program_bytes, others, settings);
   if (!memory)

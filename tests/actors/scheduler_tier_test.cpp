@@ -5,6 +5,7 @@
 #include "actors/kv_step.hpp"
 #include "actors/scheduler_core.hpp"
 #include "actors/step_runner.hpp"
+#include "engine/kv/file_tier.hpp"
 #include "tests/actors/answer_recorder.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
@@ -213,7 +214,7 @@ private:
       return core_.step_lost();
     auto result = runner_.run(plan);
     RC_ASSERT(model_->complaint() == "");
-    for (const auto& [claim, bytes] : result.saved)
+    for (const auto& [claim, bytes, ships_to] : result.saved)
       RC_ASSERT(is_right(bytes, claim->page()));
     if (e.b % 5 == 0)
       happen({cancelling, pending, pending, e.a, 0}); // while the verifier works
@@ -260,7 +261,7 @@ private:
     if (!writing_ || what == pending)
       return;
     if (what == answered)
-      for (const auto& [claim, bytes] : writing_->pages)
+      for (const auto& [claim, bytes, ships_to] : writing_->pages)
         tier_->put(claim->page(), {bytes.get(), page_size});
     writing_.reset();
     was_disturbed_ = true;

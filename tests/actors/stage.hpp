@@ -3,6 +3,7 @@
 #pragma once
 
 #include "actors/behaviors.hpp"
+#include "engine/kv/file_tier.hpp"
 #include "tests/actors/answer_recorder.hpp"
 #include "tests/actors/fake_embedder.hpp"
 #include "tests/actors/fake_model.hpp"

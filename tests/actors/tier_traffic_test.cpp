@@ -1,5 +1,6 @@
 // What the histories of scheduler_tier_test meet too rarely.
 #include "actors/tier_traffic.hpp"
+#include "engine/kv/file_tier.hpp"
 #include "tests/engine/scratch_folder.hpp"
 
 #include <gtest/gtest.h>

@@ -110,7 +110,8 @@ std::string shown(const server_settings& s) {
   out << '|' << k.role << '|' << k.policy << '|' << k.load_factor << '|' << k.address << '|' << k.port << '|'
       << k.router << '|' << s.cluster_secret_file << '|' << k.secret << '|' << k.certificate << '|' << k.key
       << '|' << k.authority << '|' << k.heartbeat.count() << '|' << k.dead_after.count() << '|'
-      << k.worker_wait.count() << '|' << k.max_held_tokens;
+      << k.worker_wait.count() << '|' << k.max_held_tokens << '|' << k.serves << '|' << k.prefill_min_tokens
+      << '|' << k.prefill_timeout.count() << '|' << c.max_arriving_bytes;
   return out.str();
 }
 
@@ -257,6 +258,10 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"cluster.dead_after_ms", "850"},
                                                        {"cluster.worker_wait_s", "86"},
                                                        {"cluster.max_held_tokens", "87"},
+                                                       {"cluster.serves", "prefill"},
+                                                       {"cluster.prefill_min_tokens", "88"},
+                                                       {"cluster.prefill_timeout_ms", "89"},
+                                                       {"cluster.arriving_mib", "90"},
                                                        {"log.level", "debug"}};
   const auto defaults = shown(settings_of({}));
   std::set<std::string> tried;
@@ -357,6 +362,10 @@ TEST(command_line, aValueOutOfRangeNamesItsOption) {
                                                       {"cluster.load_factor", "0.5"},
                                                       {"cluster.heartbeat_ms", "0"},
                                                       {"cluster.max_held_tokens", "0"},
+                                                      {"cluster.serves", "dinner"},
+                                                      {"cluster.prefill_min_tokens", "0"},
+                                                      {"cluster.prefill_timeout_ms", "0"},
+                                                      {"cluster.arriving_mib", "0"},
                                                       {"log.level", "loud"}};
   for (const auto& [name, value] : wrong) {
     EXPECT_NE(complaint_of({option(name), value}).find(name), std::string::npos) << name << " " << value;

@@ -2,6 +2,7 @@
 // RapidCheck chooses.
 #include "actors/cluster/dispatcher.hpp"
 
+#include "engine/kv/page_key.hpp"
 #include "tests/actors/cluster/fake_workers.hpp"
 #include "tests/actors/stage.hpp"
 
@@ -147,6 +148,7 @@ void play_out(router_stage& stage) {
         one.handle(one.inbox.front());
         one.inbox.pop_front();
       }
+      one.compute_prompt(static_cast<unsigned>(i), false);
       one.compute(static_cast<unsigned>(i), 3);
       one.tell_endings();
       one.flush();
@@ -164,6 +166,8 @@ cluster_config any_config() {
   config.policy = *rc::gen::element<std::string>("cache_aware", "round_robin", "consistent_hash", "sticky");
   config.n_batches = *rc::gen::inRange(1, 6);
   config.worker_wait = 1h;
+  config.prefill_min_tokens = *rc::gen::inRange(1, 40);
+  config.prefill_timeout = 1h;
   return config;
 }
 
@@ -176,7 +180,7 @@ RC_GTEST_PROP(Dispatcher, StreamsGoOnWithTheVeryNextTokenWhicheverWorkersDie, ()
   for (int i = *rc::gen::inRange(10, 150); i > 0; --i) {
     const auto which = *rc::gen::inRange<unsigned>(0, 16);
     const int action = *rc::gen::weightedElement<int>(
-        {{6, 0}, {1, 1}, {3, 2}, {8, 3}, {12, 4}, {4, 5}, {8, 6}, {8, 7}, {2, 8}, {1, 9}, {1, 10}});
+        {{6, 0}, {1, 1}, {3, 2}, {8, 3}, {12, 4}, {4, 5}, {8, 6}, {8, 7}, {2, 8}, {1, 9}, {1, 10}, {8, 11}});
     if (network.workers.empty() && action > 2)
       continue;
     switch (action) {
@@ -188,8 +192,10 @@ RC_GTEST_PROP(Dispatcher, StreamsGoOnWithTheVeryNextTokenWhicheverWorkersDie, ()
         stage.cancel(which % stage.clients.size());
       break;
     case 2:
-      if (network.workers.size() < 4)
-        network.join();
+      if (network.workers.size() < 4) {
+        const auto id = network.join(*rc::gen::element<std::string>("both", "prefill", "decode", "decode"));
+        network.workers.at(id).refuses_pages = *rc::gen::weightedElement<bool>({{4, false}, {1, true}});
+      }
       break;
     case 3: {
       auto& one = network.workers.at(any_worker(network, which));
@@ -217,8 +223,11 @@ RC_GTEST_PROP(Dispatcher, StreamsGoOnWithTheVeryNextTokenWhicheverWorkersDie, ()
     case 9:
       network.deliver_late();
       break;
-    default:
+    case 10:
       network.workers.at(any_worker(network, which)).hand_over(which);
+      break;
+    default:
+      network.workers.at(any_worker(network, which)).compute_prompt(which, *rc::gen::inRange(0, 8) == 0);
     }
     if (*rc::gen::arbitrary<bool>())
       stage.step();
@@ -285,6 +294,156 @@ TEST(Dispatcher, ADrainingWorkerGetsNothingNew) {
   stage.settle();
   EXPECT_TRUE(stage.network().workers.at(leaving).inbox.empty());
   EXPECT_EQ(stage.network().workers.at(staying).inbox.size(), 6U);
+}
+
+namespace {
+
+/// A router with a worker that decodes and one that computes its long prompts.
+struct prefill_stage {
+  explicit prefill_stage(const std::string& serves = "decode", const std::string& computes = "") {
+    stage.settle();
+    decoder = stage.network().join(serves);
+    prefiller = stage.network().join("prefill", computes);
+    stage.settle();
+    long_one = &stage.submit(46, 4);
+    stage.settle();
+  }
+  fake_worker& at(worker_id id) { return stage.network().workers.at(id); }
+  template <class Message>
+  static int n_of(const fake_worker& worker) {
+    return static_cast<int>(std::ranges::count_if(
+        worker.inbox, [](const auto& one) { return std::holds_alternative<Message>(one); }));
+  }
+  int n_orders() { return n_of<stream_order>(at(decoder)); }
+  int n_prefills() { return n_of<prefill_order>(at(prefiller)); }
+  /// All that was ordered is done, and all that was said is heard.
+  void go_on() {
+    for (auto& [id, one] : stage.network().workers) {
+      for (; !one.inbox.empty(); one.inbox.pop_front())
+        one.handle(one.inbox.front());
+      one.compute_prompt(0, false);
+      while (!one.outbox.empty())
+        stage.network().deliver(id);
+    }
+    stage.settle();
+  }
+  void expect_right_answer() {
+    play_out(stage);
+    EXPECT_EQ(long_one->recorder->now().tokens, long_one->expected);
+  }
+
+  router_stage stage{[] {
+    cluster_config config;
+    config.prefill_min_tokens = 32;
+    config.prefill_timeout = 5s;
+    return config;
+  }()};
+  worker_id decoder = 0;
+  worker_id prefiller = 0;
+  routed_client* long_one = nullptr;
+};
+
+} // namespace
+
+TEST(Dispatcher, ALongPromptIsComputedByAnotherWorkerAndDecodedWhenItsPagesAreThere) {
+  prefill_stage pair;
+  EXPECT_EQ(pair.n_orders(), 0);
+  ASSERT_EQ(pair.n_prefills(), 1);
+  pair.go_on(); // the first page
+  pair.go_on(); // the second one arrives
+  EXPECT_EQ(pair.n_orders(), 0);
+  for (int i = 0; i < 3 && pair.n_orders() == 0; ++i)
+    pair.go_on();
+  EXPECT_EQ(pair.at(pair.decoder).n_pages, 2);
+  EXPECT_EQ(pair.n_orders(), 1);
+  pair.expect_right_answer();
+  // The second turn: what the worker that decodes has by now it is not sent again.
+  auto& again = pair.stage.submit(46, 5);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 0);
+  play_out(pair.stage);
+  EXPECT_EQ(again.recorder->now().tokens, again.expected);
+}
+
+TEST(Dispatcher, WhatAWorkerSaysThatItNoLongerHasIsShippedAgain) {
+  prefill_stage pair;
+  pair.expect_right_answer();
+  pair.stage.submit(46, 5);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 0);
+  play_out(pair.stage);
+  worker_status evicted;
+  evicted.removed =
+      page_hashes("a", fake_tokenizer{}.encode("the souffleur whispers every line of every part", true));
+  pair.at(pair.decoder).outbox.emplace_back(evicted);
+  pair.stage.network().deliver(pair.decoder);
+  pair.stage.settle();
+  pair.stage.submit(46, 6);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 1);
+  play_out(pair.stage);
+  evicted.added = std::exchange(evicted.removed, {});
+  pair.at(pair.decoder).outbox.emplace_back(evicted);
+  pair.stage.network().deliver(pair.decoder);
+  pair.stage.settle();
+  pair.stage.submit(46, 7);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 0);
+}
+
+TEST(Dispatcher, AShortPromptIsComputedWhereItDecodes) {
+  prefill_stage pair;
+  pair.expect_right_answer();
+  pair.stage.submit(5, 4);
+  pair.stage.settle();
+  EXPECT_EQ(pair.n_prefills(), 0);
+  EXPECT_EQ(pair.n_orders(), 1);
+}
+
+TEST(Dispatcher, APrefillWorkerThatIsLostSilentOrRefusedCostsNothingButTime) {
+  {
+    prefill_stage pair;
+    pair.go_on();
+    pair.stage.network().kill(pair.prefiller, 0);
+    pair.stage.settle();
+    EXPECT_EQ(pair.n_orders(), 1);
+    pair.expect_right_answer();
+  }
+  {
+    prefill_stage pair;
+    pair.stage.pass(4s);
+    EXPECT_EQ(pair.n_orders(), 0);
+    pair.stage.pass(1500ms);
+    EXPECT_EQ(pair.n_orders(), 1);
+    EXPECT_EQ(prefill_stage::n_of<stream_cancel>(pair.at(pair.prefiller)), 1);
+    pair.expect_right_answer();
+  }
+  {
+    prefill_stage pair;
+    pair.at(pair.decoder).refuses_pages = true;
+    for (int i = 0; i < 3 && pair.n_orders() == 0; ++i)
+      pair.go_on();
+    EXPECT_EQ(pair.n_orders(), 1);
+    EXPECT_EQ(prefill_stage::n_of<stream_cancel>(pair.at(pair.prefiller)), 1);
+    pair.expect_right_answer();
+  }
+  {
+    prefill_stage pair;
+    pair.stage.network().kill(pair.decoder, 0);
+    pair.stage.settle();
+    EXPECT_EQ(prefill_stage::n_of<stream_order>(pair.at(pair.prefiller)), 1)
+        << "better slowly than not at all";
+    pair.expect_right_answer();
+  }
+}
+
+TEST(Dispatcher, WorkersThatComputeOtherwiseOrServeBothAreNotSentPages) {
+  prefill_stage otherwise{"decode", "another format"};
+  EXPECT_EQ(otherwise.n_prefills(), 0);
+  EXPECT_EQ(otherwise.n_orders(), 1);
+  prefill_stage both{"both"};
+  EXPECT_EQ(both.n_prefills(), 0);
+  EXPECT_EQ(both.n_orders(), 1);
 }
 
 } // namespace souffleur

@@ -19,12 +19,15 @@ namespace souffleur::testing {
 /// end.
 class fake_worker {
 public:
-  explicit fake_worker(int n_credits) : n_credits_(n_credits) {}
+  explicit fake_worker(int n_credits, std::string serves = "both")
+      : serves_(std::move(serves)), n_credits_(n_credits) {}
 
   std::deque<router_message> inbox;
   std::deque<worker_message> outbox;
   std::string breach; ///< of what a router may order
   bool is_draining = false;
+  bool refuses_pages = false;
+  int n_pages = 0; ///< that came from other workers
 
   void handle(const router_message& message) {
     if (const auto* order = std::get_if<stream_order>(&message))
@@ -32,12 +35,30 @@ public:
     else if (const auto* cancelled = std::get_if<stream_cancel>(&message)) {
       streams_.erase(cancelled->attempt);
       held_.drop(cancelled->attempt);
+      prefills_.erase(cancelled->attempt);
     } else if (const auto* credit = std::get_if<batch_credit>(&message))
       n_credits_ += credit->n;
     else if (std::holds_alternative<orders_void>(message)) {
       streams_.clear();
       held_.clear();
+      prefills_.clear();
+    } else if (const auto* prompt = std::get_if<prefill_order>(&message))
+      begin_prefill(*prompt);
+    else if (const auto* page = std::get_if<shipped_page>(&message))
+      take(*page);
+  }
+
+  /// A page of one of the prompts goes out, or the news that all have; `fails`: that no more will.
+  void compute_prompt(unsigned which, bool fails) {
+    if (prefills_.empty())
+      return;
+    const auto at = std::next(prefills_.begin(), static_cast<std::ptrdiff_t>(which % prefills_.size()));
+    if (!fails && at->second-- > 0) {
+      outbox.emplace_back(shipped_page{at->first, "format", "name", 0, "bytes"});
+      return;
     }
+    outbox.emplace_back(prefill_ended{at->first, fails ? "it fails" : ""});
+    prefills_.erase(at);
   }
 
   /// One of the streams gets `n_tokens` more tokens, or its end.
@@ -86,10 +107,12 @@ public:
     streams_.erase(at);
   }
   bool is_idle() const {
-    return streams_.empty() && endings_.empty() && held_.empty() && inbox.empty() && outbox.empty();
+    return streams_.empty() && prefills_.empty() && endings_.empty() && held_.empty() && inbox.empty() &&
+           outbox.empty();
   }
   bool has_streams() const { return !streams_.empty(); }
   int n_credits() const { return n_credits_; }
+  const std::string& serves() const { return serves_; }
 
 private:
   struct stream {
@@ -111,8 +134,28 @@ private:
       breach = "an attempt was ordered twice";
   }
 
+  void begin_prefill(const prefill_order& order) {
+    if (serves_ != "prefill")
+      breach = "a worker that does not serve prefill is to compute for another";
+    const int n_whole = (static_cast<int>(order.prompt.size()) - 1) / page_tokens;
+    if (order.first_page < 0 || order.first_page * page_tokens >= static_cast<int>(order.prompt.size()))
+      breach = "a prompt is to be computed of which all is there";
+    if (!prefills_.emplace(order.attempt, std::max(0, n_whole - order.first_page)).second)
+      breach = "a prompt was ordered twice";
+  }
+  void take(const shipped_page& page) {
+    if (serves_ != "decode")
+      breach = "a worker that computes its prompts itself is sent pages";
+    if (streams_.contains(page.attempt))
+      breach = "a page comes after its stream";
+    n_pages += refuses_pages ? 0 : 1;
+    outbox.emplace_back(page_receipt{page.attempt, refuses_pages ? 0 : 1, refuses_pages ? "no room" : ""});
+  }
+
+  std::string serves_;
   int n_credits_;
   held_progress held_{1 << 20};
+  std::map<attempt_id, int> prefills_; ///< pages that are still to go out
   std::map<attempt_id, stream> streams_;
   std::vector<std::pair<attempt_id, generation_finished>> endings_;
 };
@@ -125,7 +168,7 @@ public:
     listener_ = std::move(listener);
     for (auto& [id, one] : workers) {
       one.inbox.emplace_back(orders_void{});
-      tell(id, worker_joined{profile()});
+      tell(id, worker_joined{profile(one.serves())});
     }
   }
   void send(worker_id worker, router_message message) override {
@@ -133,10 +176,10 @@ public:
       found->second.inbox.push_back(std::move(message));
   }
 
-  worker_id join() {
+  worker_id join(const std::string& serves = "both", const std::string& computes = "") {
     const auto id = ++n_joined_;
-    workers.emplace(id, fake_worker{n_credits_});
-    tell(id, worker_joined{profile()});
+    workers.emplace(id, fake_worker{n_credits_, serves});
+    tell(id, worker_joined{profile(serves, computes)});
     return id;
   }
   /// With so many of the messages that were under way.
@@ -167,8 +210,10 @@ public:
   std::string breach;
 
 private:
-  static worker_profile profile() {
+  static worker_profile profile(const std::string& serves, const std::string& computes = "") {
     worker_profile made;
+    made.serves = serves;
+    made.computes = computes;
     made.n_kv_tokens = 64 * page_tokens;
     return made;
   }

@@ -137,11 +137,13 @@ TEST_F(wire, TheOthersArriveToo) {
   EXPECT_EQ(hello.nonce, "nonce");
   const auto challenge = travelled(router_challenge{"nonce", "proof"});
   EXPECT_EQ(challenge.nonce + challenge.proof, "nonceproof");
-  const auto proof = travelled(worker_proof{"proof", {"name", "computes", "fingerprint", 3, 4, "address"}});
+  const auto proof =
+      travelled(worker_proof{"proof", {"name", "computes", "fingerprint", 3, 4, "address", "prefill"}});
   EXPECT_EQ(proof.proof, "proof");
   EXPECT_EQ(std::tuple(proof.profile.model_name, proof.profile.computes, proof.profile.fingerprint,
-                       proof.profile.n_kv_tokens, proof.profile.max_running, proof.profile.address),
-            std::tuple("name", "computes", "fingerprint", 3, 4, "address"));
+                       proof.profile.n_kv_tokens, proof.profile.max_running, proof.profile.address,
+                       proof.profile.serves),
+            std::tuple("name", "computes", "fingerprint", 3, 4, "address", "prefill"));
   const auto answer = travelled(registration{"why", 5});
   EXPECT_EQ(answer.why, "why");
   EXPECT_EQ(answer.n_credits, 5);
@@ -157,6 +159,18 @@ TEST_F(wire, TheOthersArriveToo) {
   EXPECT_EQ(later.time_left_ms, 11);
   EXPECT_EQ(travelled(batch_credit{12}).n, 12);
   travelled(orders_void{});
+  const auto order = travelled(prefill_order{16, "tenant", {17, 18}, 19, 20, 21});
+  EXPECT_EQ(std::tuple(order.attempt, order.tenant, order.prompt, order.first_page, order.priority,
+                       order.time_left_ms),
+            std::tuple(16U, "tenant", std::vector<token_id>{17, 18}, 19, 20, 21));
+  const auto page = travelled(shipped_page{22, "format", "name", 23, std::string("by\0tes", 6)});
+  EXPECT_EQ(std::tuple(page.attempt, page.format, page.name, page.checksum, page.bytes),
+            std::tuple(22U, "format", "name", 23U, std::string("by\0tes", 6)));
+  expect_refuses_cuts(shipped_page{22, "format", "name", 23, "bytes"});
+  const auto receipt = travelled(page_receipt{24, 25, "why"});
+  EXPECT_EQ(std::tuple(receipt.attempt, receipt.n_pages, receipt.why), std::tuple(24U, 25, "why"));
+  const auto ended = travelled(prefill_ended{26, "why"});
+  EXPECT_EQ(std::tuple(ended.attempt, ended.why), std::tuple(26U, "why"));
   const auto status = travelled(worker_status{13, true, {14}, {15}});
   EXPECT_EQ(std::tuple(status.n_running, status.is_draining, status.added.front(), status.removed.front()),
             std::tuple(13, true, 14U, 15U));
