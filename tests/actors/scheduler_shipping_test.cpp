@@ -259,4 +259,28 @@ TEST(SchedulerThatShips, NothingButTheRestIsComputedWhereThePagesArrive) {
   EXPECT_EQ(decodes.arrivals->n_waiting(), 0U);
 }
 
+TEST(SchedulerThatShips, APageThatIsStillToBeCopiedIsNotGivenBackForAnEqualOne) {
+  serving_config config;
+  config.n_kv_pages = 16;
+  config.max_running = 2;
+  config.max_batch_tokens = 400;
+  config.prefill_chunk = 200;
+  config.join_prefill_tokens = 1000;
+  config.tier_step_bytes = 1; // a page a step
+  config.drafter = "off";
+  node computes{config};
+  node decodes{config};
+  std::deque<conversation> all;
+  for (request_id id = 1; id <= 3; ++id) { // twins, and somebody who needs pages when they are complete
+    auto& who = all.emplace_back();
+    who.tenant = "a";
+    who.prompt.assign(id < 3 ? 97 : 60, id < 3 ? 3 : 4);
+    auto request = prefill_of(who, id, 0);
+    request.ships_to = shipment_of(who, decodes.arrivals, id, 0); // checks what the pages have
+    computes.admit(std::move(request));
+  }
+  computes.finish();
+  EXPECT_EQ(all.back().n_shipped, 3);
+}
+
 } // namespace souffleur
