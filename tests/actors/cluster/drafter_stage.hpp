@@ -34,7 +34,7 @@ public:
   std::unique_ptr<model_drafter> model; ///< null: it is closed
 
   bool open(int n_shared_vocabulary, bool) override {
-    if (is_busy)
+    if (is_busy || model)
       return false;
     ++n_opened;
     model = std::make_unique<fresh_drafter>(n_shared = n_shared_vocabulary);
