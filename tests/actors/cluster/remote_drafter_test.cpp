@@ -144,7 +144,7 @@ TEST(RemoteDrafter, OneThatHangsIsGivenUpAndTakenBackWhenItComesToItself) {
 
 text long_text() {
   text who{some_text};
-  while (who.tokens.size() < 150)
+  while (who.tokens.size() < 150 || draft_after(who.tokens).empty())
     who.tokens.push_back((who.tokens.back() * 7 + 5) % 26);
   return who;
 }
@@ -249,7 +249,7 @@ TEST(RemoteDrafter, WhatItHasToReadItReadsBesideTheSteps) {
     play.desk->compute();
     play.run();
   }
-  EXPECT_EQ(who.n_known, 150) << "so far as it was told";
+  EXPECT_EQ(who.n_known, static_cast<int>(who.tokens.size())) << "so far as it was told";
   const auto last = play.ask(server, {{wish_of(1, who)}, {}});
   EXPECT_FALSE(last->has_value()) << "it drafts now, and that is waited for";
   play.desk->compute();
@@ -297,6 +297,9 @@ TEST(RemoteDrafter, ALineThatIsSilentIsTakenForDeadAndUsedAgainWhenItIsNot) {
   play.cut(false);
   play.pass(6s);
   EXPECT_TRUE(server.has_drafter());
+  play.cut(true);
+  play.pass(play.config.dead_after + 1s);
+  EXPECT_FALSE(server.has_drafter()) << "though nothing was asked";
 }
 
 TEST(RemoteDrafter, OneThatDoesNotKnowTheSecretIsNoDrafterAndAServerThatDoesNotIsNone) {
@@ -371,6 +374,20 @@ TEST(RemoteDrafter, AModelThatFailsIsBegunAgain) {
   play.pass(6s);
   EXPECT_TRUE(server.has_drafter());
   EXPECT_EQ(play.desk->n_opened, 2);
+}
+
+TEST(RemoteDrafter, WhatFailedForTheServerBeforeIsNotThisOnesFailure) {
+  drafter_stage play;
+  play.start_drafter();
+  auto& server = joined_server(play);
+  play.desk->is_slow = true;
+  play.ask(server, {{wish_of(1, {some_text})}, {}});
+  play.pass(20s);
+  ASSERT_EQ(play.desk->n_opened, 2);
+  play.desk->is_broken = true;
+  play.desk->compute();
+  play.run();
+  EXPECT_TRUE(server.has_drafter());
 }
 
 TEST(RemoteDrafter, ASuccessorOfTheProxyDoesNotLeaveSequencesBehind) {
