@@ -405,7 +405,8 @@ TEST(RemoteDrafter, ASuccessorOfTheProxyDoesNotLeaveSequencesBehind) {
 
 /// A server whose sequences grow and end while its drafter is late, dies and comes back.
 //
-// Planted bugs that it caught, or a test above: see the commit.
+// Planted bugs that it caught: no end to waiting for an order; a successor of the proxy is not told who is
+// there.
 RC_GTEST_PROP(RemoteDrafter, WhateverHappensADraftIsTheModelsAndEveryAnswerComes, ()) {
   drafter_stage play;
   bool is_running = true;
