@@ -99,7 +99,7 @@ RC_GTEST_PROP(DraftExchange, AnOfferArrivesAsItWas, ()) {
   }
 }
 
-// Planted bugs that it caught: each of the conditions of proposal_of() and offer_of() left out, alone.
+// Planted bugs that it caught: the sequence, the bound of n_known, that of the token left out.
 RC_GTEST_PROP(DraftExchange, WhatCannotBeTheAnswerIsNotBelieved, ()) {
   const auto demand = any_demand();
   auto batch = batch_of(any_offer_for(demand));

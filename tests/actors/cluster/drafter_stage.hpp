@@ -6,11 +6,11 @@
 #include "actors/cluster/drafter_gate.hpp"
 #include "actors/cluster/remote_draft_model.hpp"
 #include "actors/draft_step.hpp"
+#include "engine/drafting/shared_vocabulary.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
-#include <spdlog/spdlog.h>
 
 #include <deque>
 #include <utility>
@@ -34,7 +34,7 @@ public:
   std::unique_ptr<model_drafter> model; ///< null: it is closed
 
   bool open(int n_shared_vocabulary, bool) override {
-    if (is_busy)
+    if (is_busy || model)
       return false;
     ++n_opened;
     model = std::make_unique<fresh_drafter>(n_shared = n_shared_vocabulary);
@@ -108,7 +108,6 @@ struct drafter_testing_config : caf::actor_system_config {
 class drafter_stage {
 public:
   drafter_stage() {
-    spdlog::set_level(spdlog::level::off);
     config.secret = "of this test";
     config.heartbeat = std::chrono::milliseconds{500};
     config.dead_after = std::chrono::milliseconds{5000};
@@ -123,7 +122,6 @@ public:
     exchange_ = nullptr;
     while (scheduler_.run() + scheduler_.trigger_timeouts() > 0) {
     }
-    spdlog::set_level(spdlog::level::info);
   }
 
   void start_drafter(std::shared_ptr<const tokenizer> vocabulary = std::make_shared<fake_tokenizer>()) {
@@ -137,6 +135,24 @@ public:
   void whisper(Message message) {
     compat::anon_send(gate_, std::move(message));
     scheduler_.run();
+  }
+  /// What a server that shows `proof`, whatever the challenge is, hears of it.
+  std::string answer_to_proof(const std::string& proof) {
+    auto why = std::make_shared<std::string>("nothing");
+    auto stranger = system_.spawn([why, proof, gate = gate_](caf::event_based_actor* self) -> caf::behavior {
+      self->send(gate, drafter_hello{drafter_protocol, "nonce"});
+      return {[self, gate, proof](const drafter_challenge&) {
+                self->send(gate,
+                           drafter_proof{proof,
+                                         {"large", fake_vocabulary,
+                                          vocabulary_fingerprint(fake_tokenizer{}, fake_vocabulary), false}});
+              },
+              [why](const drafter_registration& answer) { *why = answer.why; }};
+    });
+    scheduler_.run();
+    caf::anon_send_exit(stranger, caf::exit_reason::kill);
+    scheduler_.run();
+    return *why;
   }
   /// As kill -9: its connections break.
   void end_drafter() {
