@@ -3,8 +3,8 @@
 
 Where it may (root), each worker has a network namespace of its own, joined by a bridge; else all use the loopback device.
 Parts: overhead (against the same worker, asked directly), policies (cached prompt tokens and time to first token), scale
-(tokens a second), kills (kill -9 under load), slow (the link to the worker is), partition (a worker's link goes down; needs
-namespaces).
+(tokens a second), kills (kill -9 under load), slow (the link to the worker is), prefill (a worker that does nothing else),
+partition (a worker's link goes down; needs namespaces).
 """
 import argparse
 import contextlib
@@ -95,8 +95,9 @@ class Worker(LocalServer):
 
 
 class Cluster:
-    def __init__(self, model, policy, n_workers, n_threads, options=(), link=None):
-        """`link`: (milliseconds each way, bytes a second) between the router and each worker, which then have no namespaces."""
+    def __init__(self, model, policy, n_workers, n_threads, options=(), link=None, serves=None):
+        """`serves`: what each worker does, if not all of it. `link`: (milliseconds each way, bytes a second) between the router
+        and each worker, which then have no namespaces."""
         self.namespaces = Namespaces()
         self.model, self.n_threads = model, n_threads
         os.environ["SOUFFLEUR_CLUSTER_SECRET"] = "of this measurement"
@@ -105,13 +106,13 @@ class Cluster:
         self.router = LocalServer(model, "--role", "router", "--cluster.address", address, "--cluster.policy", policy,
                                   "--cluster.port", "18090", *self.options)
         self.link = SlowLink((address, 18090), *link) if link else None
-        self.workers = [self.start_worker() for _ in range(n_workers)]
+        self.workers = [self.start_worker("--cluster.serves", what) for what in serves or ["both"] * n_workers]
         self.wait_for(n_workers)
 
-    def start_worker(self):
+    def start_worker(self, *own):
         router = f"127.0.0.1:{self.link.port}" if self.link else f"{self.namespaces.router_address}:18090"
         return Worker(None if self.link else self.namespaces, self.model, "--role", "worker", "--threads", str(self.n_threads),
-                      "--cluster.router", router, *self.options)
+                      "--cluster.router", router, *self.options, *own)
 
     def wait_for(self, n_workers):
         while self.router.metric("souffleur_cluster_workers") != n_workers:
@@ -284,8 +285,22 @@ def measure_partition(given):
               f"{time.perf_counter() - start:.1f} s after the link")
 
 
+def measure_prefill_workers(given):
+    """Long prompts beside streams that decode."""
+    for serves in (["both", "both"], ["prefill", "decode"]):
+        threads = max(1, given.threads // 2)
+        with Cluster(given.model, "cache_aware", 2, threads, serves=serves) as cluster, ThreadPoolExecutor(4) as pool:
+            streams = [pool.submit(arrivals_of, cluster.router, tokens(30, f"short {j}"), 400) for j in range(3)]
+            time.sleep(1)
+            firsts = [timed_answer(cluster.router, 2, tokens(1000, f"long {i}"))[0] for i in range(6)]
+            gaps = [1000 * (b - a) for one in streams for a, b in itertools.pairwise(one.result())]
+            print(f"  {' + '.join(serves)}: prompts of 1,000 tokens beside 3 streams: first token p50 "
+                  f"{quantile(firsts, .5):.0f} ms; between the streams' tokens p50 {quantile(gaps, .5):.1f}, p99 "
+                  f"{quantile(gaps, .99):.1f}, most {max(gaps):.0f} ms; {cluster.router.metric('souffleur_cluster_shipped_pages_total'):.0f} pages shipped")
+
+
 PARTS = {"overhead": measure_overhead, "policies": measure_policies, "scale": measure_scale, "kills": measure_kills,
-         "slow": measure_slow_link, "partition": measure_partition}
+         "slow": measure_slow_link, "prefill": measure_prefill_workers, "partition": measure_partition}
 
 
 def main():
