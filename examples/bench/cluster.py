@@ -296,7 +296,8 @@ def measure_prefill_workers(given):
             gaps = [1000 * (b - a) for one in streams for a, b in itertools.pairwise(one.result())]
             print(f"  {' + '.join(serves)}: prompts of 1,000 tokens beside 3 streams: first token p50 "
                   f"{quantile(firsts, .5):.0f} ms; between the streams' tokens p50 {quantile(gaps, .5):.1f}, p99 "
-                  f"{quantile(gaps, .99):.1f}, most {max(gaps):.0f} ms; {cluster.router.metric('souffleur_cluster_shipped_pages_total'):.0f} pages shipped")
+                  f"{quantile(gaps, .99):.1f}, most {max(gaps):.0f} ms; "
+                  f"{cluster.router.metric('souffleur_cluster_shipped_pages_total'):.0f} pages shipped")
 
 
 PARTS = {"overhead": measure_overhead, "policies": measure_policies, "scale": measure_scale, "kills": measure_kills,
