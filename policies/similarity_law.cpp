@@ -54,7 +54,7 @@ double threshold_belief::right(double similarity) const {
   double mean = 0;
   for (std::size_t i = 0; i < n_points; ++i)
     mean += weights_[i] * right_with(threshold(i), similarity);
-  return mean;
+  return std::min(mean, 1.0); // the weights' sum is rounded
 }
 
 double threshold_belief::right_at_least(double similarity, double doubt) const {
