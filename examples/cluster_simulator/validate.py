@@ -174,7 +174,7 @@ def main():
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
     parser.add_argument("--workload", default="shared_prefix")
     parser.add_argument("--max-tokens", type=int, default=24)
-    parser.add_argument("--requests", type=int, default=120, help="of each load")
+    parser.add_argument("--requests", type=int, default=240, help="of each load")
     parser.add_argument("--utilisation", type=float, default=0.6)
     parser.add_argument("--costs", type=pathlib.Path, help="file for the measured costs of one worker")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures")
