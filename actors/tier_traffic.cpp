@@ -155,9 +155,8 @@ void tier_traffic::plan(step_plan& step,
 
 void tier_traffic::plan_saves(step_plan& step) {
   // For what is shipped somebody waits, as for what is computed.
-  const bool ships = std::ranges::any_of(savings_, [](const saving& one) {
-    return std::ranges::any_of(one.pages, [](const worthy_page& page) { return page.ships_to != nullptr; });
-  });
+  const bool ships = std::ranges::any_of(
+      savings_, [](const saving& one) { return !one.pages.empty() && one.pages.back().ships_to; });
   const auto n_most = n_pages_in(step.sequences.empty() || ships ? idle_factor * step_bytes_ : step_bytes_);
   for (auto one = savings_.begin(); one != savings_.end() && step.saves.size() < n_most;) {
     auto& pages = one->pages;

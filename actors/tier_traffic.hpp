@@ -101,7 +101,7 @@ private:
   };
   struct saving {
     sequence_id id = 0;
-    std::deque<worthy_page> pages{};  ///< still to be copied
+    std::deque<worthy_page> pages{};  ///< still to be copied; those to be shipped come last
     std::deque<named_page> to_come{}; ///< to be shipped once they are computed
     int n_computed = 0;               ///< pages of the prompt before those to come
     page_shipment_ptr ships_to{};     ///< null once nothing more is to come

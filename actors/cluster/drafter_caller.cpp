@@ -6,7 +6,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <set>
 
 namespace souffleur {
 
@@ -14,7 +13,6 @@ namespace {
 
 constexpr std::chrono::milliseconds first_pause{100};
 constexpr std::chrono::milliseconds longest_pause{5000};
-constexpr std::chrono::seconds connect_timeout{5};
 
 using call_due = caf::atom_constant<caf::atom("calldue")>;
 using caller_tick = caf::atom_constant<caf::atom("callertick")>;
@@ -48,22 +46,17 @@ void call(self_pointer self) {
     return;
   state.now = phase::knocking;
   state.heard = compat::now(self);
-  const auto colon = state.address.rfind(':');
-  compat::request(self, state.connector, connect_timeout, caf::connect_atom::value,
-                  state.address.substr(0, colon),
-                  static_cast<std::uint16_t>(std::stoi(state.address.substr(colon + 1))))
-      .then(
-          [self](const caf::node_id&, caf::strong_actor_ptr& found, const std::set<std::string>&) {
-            auto& state = compat::state_of(self);
-            if (!found)
-              return lose(self, "nobody is at that port");
-            state.drafter = caf::actor_cast<caf::actor>(found);
-            state.heard = compat::now(self);
-            state.nonce = make_nonce();
-            self->monitor(state.drafter);
-            compat::send(self, state.drafter, drafter_hello{drafter_protocol, state.nonce});
-          },
-          [self](const caf::error& why) { lose(self, self->system().render(why)); });
+  look_up(
+      self, state.connector, state.address,
+      [self](const caf::actor& found) {
+        auto& state = compat::state_of(self);
+        state.drafter = found;
+        state.heard = compat::now(self);
+        state.nonce = make_nonce();
+        self->monitor(state.drafter);
+        compat::send(self, state.drafter, drafter_hello{drafter_protocol, state.nonce});
+      },
+      [self](const std::string& why) { lose(self, why); });
 }
 
 void answer(self_pointer self, const drafter_challenge& challenge) {

@@ -12,9 +12,8 @@ class caf_drafter_link final : public drafter_link {
 public:
   caf_drafter_link(const cluster_config& config, const std::string& address, const drafted_model& target)
       : board_(std::make_shared<drafter_board>()), node_(config) {
-    const auto connector = config.has_tls() ? node_.system.openssl_manager().actor_handle()
-                                            : node_.system.middleman().actor_handle();
-    caller_ = node_.system.spawn(drafter_caller, config, address, target, board_, connector);
+    caller_ = node_.system.spawn(drafter_caller, config, address, target, board_,
+                                 connector_of(node_.system, config));
   }
   ~caf_drafter_link() override {
     board_->close();

@@ -73,13 +73,7 @@ public:
     gate_ = node_.system.spawn(
         drafter_gate, config,
         drafter_profile{parts.model_name, parts.vocabulary, measure_steps(*parts.model)}, desk_);
-    const char* address = config.address == "0.0.0.0" ? nullptr : config.address.c_str();
-    const auto bound = !config.has_tls() ? node_.system.middleman().publish(gate_, config.port, address, true)
-                                         : caf::openssl::publish(gate_, config.port, address, true);
-    if (bound)
-      port_ = *bound;
-    else
-      why_not_ = node_.system.render(bound.error());
+    port_ = publish(node_.system, gate_, config);
   }
   ~caf_drafter_node() override {
     caf::anon_send_exit(gate_, caf::exit_reason::user_shutdown);
@@ -88,24 +82,22 @@ public:
     gate_ = nullptr;
   }
 
-  std::uint16_t port() const override { return port_; }
-  const std::string& why_not() const { return why_not_; }
+  std::uint16_t port() const override { return *port_; }
+  const result<std::uint16_t>& bound() const { return port_; }
 
 private:
   std::shared_ptr<drafting_desk> desk_;
   node_system node_;
   caf::actor gate_; ///< must go before the system
-  std::uint16_t port_ = 0;
-  std::string why_not_; ///< empty: it listens
+  result<std::uint16_t> port_ = std::uint16_t{0};
 };
 
 } // namespace
 
 result<std::unique_ptr<drafter_node>> drafter_node::start(const cluster_config& config, drafter_parts parts) {
   auto node = std::make_unique<caf_drafter_node>(config, parts);
-  if (!node->why_not().empty())
-    return failure{"cluster.address: " + config.address + ":" + std::to_string(config.port) +
-                   " cannot be listened on: " + node->why_not()};
+  if (!node->bound())
+    return failure{node->bound().error()};
   return std::unique_ptr<drafter_node>{std::move(node)};
 }
 

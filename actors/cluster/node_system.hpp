@@ -7,11 +7,17 @@
 #include "actors/cluster/drafter_wire.hpp"
 #include "actors/cluster/wire.hpp"
 #include "actors/hosted_serving.hpp"
+#include "engine/result.hpp"
 
 #include <caf/io/all.hpp>
 #include <caf/openssl/all.hpp>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+
+#include <chrono>
+#include <cstdint>
+#include <set>
+#include <string>
 
 namespace souffleur {
 
@@ -48,5 +54,41 @@ struct node_system {
   node_configuration configuration;
   caf::actor_system system;
 };
+
+/// Who can be reached from outside now, at the configured address; the port. Fails if it cannot be bound.
+inline result<std::uint16_t> publish(caf::actor_system& system, const caf::actor& gate,
+                                     const cluster_config& config) {
+  const char* address = config.address == "0.0.0.0" ? nullptr : config.address.c_str();
+  const auto bound = !config.has_tls() ? system.middleman().publish(gate, config.port, address, true)
+                                       : caf::openssl::publish(gate, config.port, address, true);
+  if (!bound)
+    return failure{"cluster.address: " + config.address + ":" + std::to_string(config.port) +
+                   " cannot be listened on: " + system.render(bound.error())};
+  return *bound;
+}
+
+/// Whom to ask for connections.
+inline caf::io::middleman_actor connector_of(caf::actor_system& system, const cluster_config& config) {
+  return !config.has_tls() ? system.middleman().actor_handle() : system.openssl_manager().actor_handle();
+}
+
+/// Looks for who is published at `address`, HOST:PORT: `found(caf::actor)` or `lost(std::string why)` is
+/// called later, as by a handler of `self`.
+template <class Self, class Found, class Lost>
+void look_up(Self* self, const caf::io::middleman_actor& connector, const std::string& address, Found found,
+             Lost lost) {
+  constexpr std::chrono::seconds connect_timeout{5};
+  const auto colon = address.rfind(':');
+  compat::request(self, connector, connect_timeout, caf::connect_atom::value, address.substr(0, colon),
+                  static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))))
+      .then(
+          [=](const caf::node_id&, caf::strong_actor_ptr& there, const std::set<std::string>&) {
+            if (there)
+              found(caf::actor_cast<caf::actor>(there));
+            else
+              lost("nobody is at that port");
+          },
+          [=](const caf::error& why) { lost(self->system().render(why)); });
+}
 
 } // namespace souffleur

@@ -229,13 +229,7 @@ public:
   caf_router_node(const cluster_config& config, const worker_terms& terms)
       : board_(std::make_shared<switchboard>()), node_(config) {
     gate_ = node_.system.spawn(gate, config, terms, board_);
-    const char* address = config.address == "0.0.0.0" ? nullptr : config.address.c_str();
-    const auto bound = !config.has_tls() ? node_.system.middleman().publish(gate_, config.port, address, true)
-                                         : caf::openssl::publish(gate_, config.port, address, true);
-    if (bound)
-      port_ = *bound;
-    else
-      why_not_ = node_.system.render(bound.error());
+    port_ = publish(node_.system, gate_, config);
   }
   ~caf_router_node() override {
     board_->close();
@@ -245,15 +239,14 @@ public:
 
   void listen(worker_listener listener) override { board_->listen(std::move(listener)); }
   void send(worker_id worker, router_message message) override { board_->send(worker, std::move(message)); }
-  std::uint16_t port() const override { return port_; }
-  const std::string& why_not() const { return why_not_; }
+  std::uint16_t port() const override { return *port_; }
+  const result<std::uint16_t>& bound() const { return port_; }
 
 private:
   std::shared_ptr<switchboard> board_;
   node_system node_;
   caf::actor gate_; ///< must go before the system
-  std::uint16_t port_ = 0;
-  std::string why_not_; ///< empty: it listens
+  result<std::uint16_t> port_ = std::uint16_t{0};
 };
 
 } // namespace
@@ -261,9 +254,8 @@ private:
 result<std::shared_ptr<router_node>> router_node::start(const cluster_config& config,
                                                         const worker_terms& terms) {
   auto node = std::make_shared<caf_router_node>(config, terms);
-  if (!node->why_not().empty())
-    return failure{"cluster.address: " + config.address + ":" + std::to_string(config.port) +
-                   " cannot be listened on: " + node->why_not()};
+  if (!node->bound())
+    return failure{node->bound().error()};
   return std::shared_ptr<router_node>{std::move(node)};
 }
 

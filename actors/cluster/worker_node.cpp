@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <set>
 #include <unordered_map>
 
 namespace souffleur {
@@ -52,7 +51,6 @@ constexpr request_id routed_bit = request_id{1} << 62;
 constexpr std::chrono::microseconds gathering{200};
 constexpr std::chrono::milliseconds first_pause{100};
 constexpr std::chrono::milliseconds longest_pause{2000};
-constexpr std::chrono::seconds connect_timeout{5};
 constexpr std::size_t shipment_window_bytes = std::size_t{8}
                                               << 20; ///< of a prompt's pages that are under way
 
@@ -80,8 +78,6 @@ struct agent_state {
   worker_profile profile;
   serving_system* service = nullptr;
   std::shared_ptr<std::atomic<int>> n_streams;
-  std::string host;
-  std::uint16_t port = 0;
 
   phase now = phase::away;
   caf::actor router; ///< null: away
@@ -162,29 +158,22 @@ void lose_router(self_pointer self, const std::string& why) {
   connect_later(self);
 }
 
-caf::io::middleman_actor connector(self_pointer self) {
-  return !compat::state_of(self).config.has_tls() ? self->system().middleman().actor_handle()
-                                                  : self->system().openssl_manager().actor_handle();
-}
-
 void connect(self_pointer self) {
   auto& state = compat::state_of(self);
   if (state.now != phase::away)
     return;
   state.now = phase::knocking;
-  compat::request(self, connector(self), connect_timeout, caf::connect_atom::value, state.host, state.port)
-      .then(
-          [self](const caf::node_id&, caf::strong_actor_ptr& found, const std::set<std::string>&) {
-            auto& state = compat::state_of(self);
-            if (!found)
-              return lose_router(self, "nobody is at that port");
-            state.router = caf::actor_cast<caf::actor>(found);
-            state.heard = compat::now(self);
-            state.nonce = make_nonce();
-            self->monitor(state.router);
-            compat::send(self, state.router, worker_hello{cluster_protocol, state.nonce});
-          },
-          [self](const caf::error& why) { lose_router(self, self->system().render(why)); });
+  look_up(
+      self, connector_of(self->system(), state.config), state.config.router,
+      [self](const caf::actor& found) {
+        auto& state = compat::state_of(self);
+        state.router = found;
+        state.heard = compat::now(self);
+        state.nonce = make_nonce();
+        self->monitor(state.router);
+        compat::send(self, state.router, worker_hello{cluster_protocol, state.nonce});
+      },
+      [self](const std::string& why) { lose_router(self, why); });
 }
 
 void report_status(self_pointer self) {
@@ -420,9 +409,6 @@ caf::behavior agent(self_pointer self, const cluster_config& config, const worke
   state.service = service;
   state.n_streams = std::move(n_streams);
   state.held = std::make_unique<held_progress>(config.max_held_tokens);
-  const auto colon = config.router.rfind(':');
-  state.host = config.router.substr(0, colon);
-  state.port = static_cast<std::uint16_t>(std::stoi(config.router.substr(colon + 1)));
   self->set_default_handler(caf::drop);
   self->set_down_handler([self](const caf::down_msg& down) {
     const auto& state = compat::state_of(self);

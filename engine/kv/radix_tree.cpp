@@ -281,19 +281,17 @@ void radix_tree::fill_gap(node* one, std::span<const page_id> pages) {
 }
 
 void radix_tree::tell_added(std::span<const page_hash> pages) const {
-  for (const auto page : pages) {
-    if (journal_) {
-      journal_->added(name_in_journal_, page);
-    }
-  }
+  if (!journal_)
+    return;
+  for (const auto page : pages)
+    journal_->added(name_in_journal_, page);
 }
 
 void radix_tree::tell_removed(std::span<const page_hash> pages) const {
-  for (const auto page : pages) {
-    if (journal_) {
-      journal_->removed(name_in_journal_, page);
-    }
-  }
+  if (!journal_)
+    return;
+  for (const auto page : pages)
+    journal_->removed(name_in_journal_, page);
 }
 
 radix_tree::node* radix_tree::make_node(node* parent) {

@@ -28,6 +28,8 @@ namespace souffleur {
 
 namespace {
 
+bool is_any(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
+
 using command_line_words = std::vector<const char*>;
 
 void print_addresses(const server_options& options, int port, const served_model& model) {
@@ -41,9 +43,7 @@ void print_addresses(const server_options& options, int port, const served_model
   }
   const char* tls = options.tls_certificate.empty() ? "" : "s";
   const bool is_v6 = address.find(':') != std::string::npos;
-  const std::string host = address == "0.0.0.0" || address == "::" ? "localhost"
-                           : is_v6                                 ? "[" + address + "]"
-                                                                   : address;
+  const std::string host = is_any(address) ? "localhost" : is_v6 ? "[" + address + "]" : address;
   const std::string base = host + ":" + std::to_string(port);
   std::printf("\nSouffleur serves %s.\n"
               "  page       http%s://%s/\n"
@@ -110,7 +110,6 @@ result<std::string> read_secret(const std::string& file) {
   return secret;
 }
 
-bool is_any(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
 bool is_loopback(const std::string& address) { return address.starts_with("127.") || address == "::1"; }
 
 /// Empty if these settings make a cluster that nobody can join by accident.

@@ -185,14 +185,21 @@ std::string load_generators(const model_file& target, const std::optional<embedd
   return "";
 }
 
+result<isa> kernels_of(const server_settings& settings) {
+  const auto level = isa_named(settings.kernels);
+  if (!level)
+    return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
+  return *level;
+}
+
 } // namespace
 
 result<loaded_model> load_served_model(server_settings& settings) {
   give_back_unused_memory();
   const auto program_bytes = resident_bytes();
-  const auto level = isa_named(settings.kernels);
+  const auto level = kernels_of(settings);
   if (!level)
-    return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
+    return failure{level.error()};
   const auto kv = kv_type_named(settings.kv_type).value_or(kv_type::f16);
   const auto target = open_model(settings.model, "model.path", kv, settings.device, settings);
   if (!target)
@@ -242,9 +249,9 @@ result<drafter_parts> load_drafter(server_settings& settings) {
     return failure{"speculation.draft_model: a drafter needs one"};
   give_back_unused_memory();
   const auto program_bytes = resident_bytes();
-  const auto level = isa_named(settings.kernels);
+  const auto level = kernels_of(settings);
   if (!level)
-    return failure{"model.kernels: this CPU does not have the instructions for " + settings.kernels};
+    return failure{level.error()};
   const auto kv = kv_type_named(settings.kv_type).value_or(kv_type::f16);
   const auto draft = open_model(settings.draft_model, "speculation.draft_model", kv, {}, settings);
   if (!draft)

@@ -81,6 +81,11 @@ public:
       scheduler_.run_once();
   }
   void settle() { scheduler_.run(); }
+  void hear(worker_id worker, const worker_status& status) {
+    network_->workers.at(worker).outbox.emplace_back(status);
+    network_->deliver(worker);
+    settle();
+  }
   void pass(std::chrono::milliseconds time) {
     scheduler_.advance_time(time);
     settle();
@@ -286,9 +291,7 @@ TEST(Dispatcher, ADrainingWorkerGetsNothingNew) {
   const auto staying = stage.network().join();
   worker_status status;
   status.is_draining = true;
-  stage.network().workers.at(leaving).outbox.emplace_back(status);
-  stage.network().deliver(leaving);
-  stage.settle();
+  stage.hear(leaving, status);
   for (unsigned i = 0; i < 6; ++i)
     stage.submit(i, i);
   stage.settle();
@@ -375,17 +378,13 @@ TEST(Dispatcher, WhatAWorkerSaysThatItNoLongerHasIsShippedAgain) {
   worker_status evicted;
   evicted.removed =
       page_hashes("a", fake_tokenizer{}.encode("the souffleur whispers every line of every part", true));
-  pair.at(pair.decoder).outbox.emplace_back(evicted);
-  pair.stage.network().deliver(pair.decoder);
-  pair.stage.settle();
+  pair.stage.hear(pair.decoder, evicted);
   pair.stage.submit(46, 6);
   pair.stage.settle();
   EXPECT_EQ(pair.n_prefills(), 1);
   play_out(pair.stage);
   evicted.added = std::exchange(evicted.removed, {});
-  pair.at(pair.decoder).outbox.emplace_back(evicted);
-  pair.stage.network().deliver(pair.decoder);
-  pair.stage.settle();
+  pair.stage.hear(pair.decoder, evicted);
   pair.stage.submit(46, 7);
   pair.stage.settle();
   EXPECT_EQ(pair.n_prefills(), 0);
