@@ -1,6 +1,7 @@
 #include "engine/sampler.hpp"
 
 #include "engine/clones.hpp"
+#include "engine/exponential.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -14,9 +15,6 @@ namespace souffleur {
 namespace {
 
 constexpr float minus_infinity = -std::numeric_limits<float>::infinity();
-
-/// Natural logarithm of 2^-60: what is below does not count beside the most likely token.
-constexpr double negligible = -60 * 0.69314718055994530942;
 
 bool in_vocabulary(token_id token, std::size_t n_vocabulary) {
   return token >= 0 && static_cast<std::size_t>(token) < n_vocabulary;
@@ -62,20 +60,6 @@ std::size_t index_of(std::span<const float> logits, float value) {
     ++i;
   }
   return i;
-}
-
-/// e^x for negligible ≤ x ≤ 0, relative error below 1e-11, without branches so that loops over it vectorise.
-__attribute__((always_inline)) inline double exp_of_non_positive(double x) {
-  constexpr double shifter = 0x1.8p52;
-  const double shifted = x * 1.4426950408889634074 + shifter;
-  const double whole = shifted - shifter;
-  const double r = x - whole * 0.69314718055994530942;
-  double sum = 1.0 / 362880;
-  for (const double c : {1.0 / 40320, 1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 0.5, 1.0, 1.0}) {
-    sum = sum * r + c;
-  }
-  const auto power = (std::bit_cast<std::uint64_t>(shifted) + 1023) << 52;
-  return sum * std::bit_cast<double>(power);
 }
 
 void add_bias(std::span<float> logits, const sampling_params& params) {
