@@ -17,17 +17,6 @@ int n_committed_rows(const planned_sequence& rows) {
   return static_cast<int>(rows.tokens.size()) - rows.n_draft;
 }
 
-/// Whether verify() asks for nothing but the most likely token of each row as the model has it.
-bool wants_choices(const planned_sequence& rows) {
-  if (!rows.samples)
-    return true;
-  const auto& sampling = *rows.sampling;
-  const bool is_plain =
-      sampling.temperature == 0 && sampling.logit_bias.empty() && !rows.counts && !rows.grammar;
-  return is_plain && sampling.n_logprobs < 0 && rows.n_successors == 0 &&
-         rows.n_output >= sampling.min_tokens;
-}
-
 /// As sequence_rows has them.
 std::vector<int> parents_of_rows(const planned_sequence& rows) {
   const int n_committed = n_committed_rows(rows);
@@ -44,6 +33,20 @@ verification_tree tree_of(const planned_sequence& rows) {
   for (std::size_t i = 0; i < rows.draft_parents.size(); ++i)
     tree.nodes[i].parent = rows.draft_parents[i] + 1;
   return tree;
+}
+
+/// Of each row with logits: what coupled_match throws there.
+std::vector<token_draw> draws_of(const planned_sequence& rows) {
+  const auto& sampling = *rows.sampling;
+  const auto draft = tree_of(rows);
+  const auto first = static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows));
+  std::vector<token_draw> draws;
+  for (int row = 0; row <= rows.n_draft; ++row) {
+    const auto position = first + draft.tokens_to(row).size();
+    draws.push_back({counter_uniform(sampling.seed, position, rng_purpose::sample), sampling.temperature,
+                     sampling.top_k, sampling.top_p, sampling.min_p});
+  }
+  return draws;
 }
 
 /// What a row's penalties see: the draft down to it counts as if it had been output.
@@ -108,6 +111,8 @@ void step_runner::collect(const planned_sequence& rows) {
   auto& of_model = batch_.emplace_back();
   of_model = {rows.pages, rows.first_position, rows.tokens, n_logit_rows(rows), rows.n_dropped};
   of_model.wants_choices = wants_choices(rows);
+  if (rows.samples && of_model.wants_choices && rows.sampling->temperature > 0)
+    of_model.draws = draws_.emplace_back(draws_of(rows));
   if (!rows.draft_parents.empty())
     of_model.parents = parents_.emplace_back(parents_of_rows(rows));
   if (!rows.samples)
@@ -119,6 +124,7 @@ void step_runner::collect(const planned_sequence& rows) {
 step_result step_runner::run(const step_plan& plan) {
   batch_.clear();
   parents_.clear();
+  draws_.clear();
   for (const auto& rows : plan.sequences)
     collect(rows);
 
@@ -160,6 +166,17 @@ saved_page step_runner::save(const page_save& wish) const {
 std::string step_runner::policy_name(const planned_sequence& rows) const {
   const auto& of_sampled = rows.acceptance.empty() ? acceptance_ : rows.acceptance;
   return rows.sampling->temperature == 0 ? std::string{"greedy"} : of_sampled;
+}
+
+/// Whether verify() asks for nothing but a token of each row, which the model may find itself.
+bool step_runner::wants_choices(const planned_sequence& rows) const {
+  if (!rows.samples)
+    return true;
+  const auto& sampling = *rows.sampling;
+  const bool is_plain = sampling.logit_bias.empty() && !rows.counts && !rows.grammar;
+  const bool is_drawn_alike = sampling.temperature == 0 || policy_name(rows) == "coupled";
+  return is_plain && is_drawn_alike && sampling.n_logprobs < 0 && rows.n_successors == 0 &&
+         rows.n_output >= sampling.min_tokens;
 }
 
 void step_runner::verify(const step_plan& plan, std::size_t first, std::span<const row_outputs> outputs,

@@ -59,6 +59,7 @@ public:
 private:
   saved_page save(const page_save& wish) const;
   std::string policy_name(const planned_sequence& rows) const;
+  bool wants_choices(const planned_sequence& rows) const;
   void collect(const planned_sequence& rows);
   /// Of the sequences [first, first + outputs.size()) of `plan`, side by side.
   void verify(const step_plan& plan, std::size_t first, std::span<const row_outputs> outputs,
@@ -71,7 +72,8 @@ private:
   std::string acceptance_;
   std::map<std::string, std::unique_ptr<acceptance_policy>> policies_; ///< that were needed so far
   std::vector<sequence_rows> batch_;
-  std::vector<std::vector<int>> parents_; ///< of those in batch_ whose drafts are trees
+  std::vector<std::vector<int>> parents_;      ///< of those in batch_ whose drafts are trees
+  std::vector<std::vector<token_draw>> draws_; ///< of those in batch_ that a device may draw from
   scratch_rows scratch_;
 };
 

@@ -1,6 +1,7 @@
 // The seam between the serving actors and whatever computes logits.
 #pragma once
 
+#include "engine/token_draw.hpp"
 #include "policies/token.hpp"
 
 #include <cstddef>
@@ -27,7 +28,9 @@ struct sequence_rows {
   int n_logit_rows = 0;              ///< the last n rows get logits
   int n_dropped = 0;                 ///< positions between the sinks and what follows; whole pages
   std::span<const int> parents = {}; ///< (n_rows,): an earlier row, -1: what is before; empty: a chain
-  bool wants_choices = false; ///< the reader of its logits asks for nothing but the largest of each row
+  bool wants_choices = false;        ///< the reader of its logits asks for nothing but a token of each row
+  std::span<const token_draw> draws =
+      {}; ///< (n_logit_rows,): how such a token is drawn; empty: the largest's
 };
 
 /// Pages that all trees of a step may take beside their sequences' own: tree_lines says how many one takes.
@@ -47,8 +50,8 @@ constexpr int logit_rows_at_once = 36;
 /// What the rows of a sequence that get logits gave.
 struct row_outputs {
   std::span<const float> logits; ///< (n_logit_rows, vocabulary_size)
-  /// (n_logit_rows,): the lowest of the most likely tokens of each, as argmax() has it. Instead of logits, if
-  /// a sequence wants no more and the model finds them sooner itself.
+  /// (n_logit_rows,): a token of each, drawn as the sequence says, or the lowest of the most likely ones, as
+  /// argmax() has it. Instead of logits, if a sequence wants no more and the model finds them sooner itself.
   std::span<const token_id> choices = {};
 };
 

@@ -5,6 +5,7 @@
 #include "engine/cuda/packed_block.hpp"
 #include "engine/kernels/activation.hpp"
 #include "engine/result.hpp"
+#include "engine/token_draw.hpp"
 #include "policies/token.hpp"
 
 #include <cstddef>
@@ -142,7 +143,21 @@ struct argmax_call {
 constexpr int argmax_chunk = 2048;
 constexpr int argmax_chunks(int n_vocabulary) { return (n_vocabulary + argmax_chunk - 1) / argmax_chunk; }
 
-/// Which drafted tokens stand under greedy sampling: as policies/exact_match decides. Rows [first_rows[s],
+/// Of a row that is drawn from.
+constexpr int most_drawn_tokens = 1 << 19;
+
+/// choices[i], which choose() has found, becomes a token drawn as draws[i] says: one of those that
+/// next_token_distribution() would leave, with the share that it would give it, rounded (shares.hpp). Where
+/// there is no temperature, or the largest logit is not finite, it stays.
+struct draw_call {
+  const float* logits = nullptr; ///< (n_rows, n_vocabulary)
+  int n_rows = 0;
+  int n_vocabulary = 0; ///< most_drawn_tokens at most
+  const token_draw* draws = nullptr;
+  std::int32_t* choices = nullptr;
+};
+
+/// Which drafted tokens stand: those that were chosen, as policies/exact_match decides. Rows [first_rows[s],
 /// first_rows[s + 1]) are the tree of sequence s: the first is its last committed token, the others drafted.
 struct acceptance_call {
   const std::int32_t* first_rows = nullptr; ///< (n_sequences + 1,)
@@ -200,6 +215,7 @@ public:
   virtual void turn(const turn_call& call) = 0;
   virtual void attend(const attention_call& call) = 0;
   virtual void choose(const argmax_call& call) = 0;
+  virtual void draw(const draw_call& call) = 0;
   virtual void accept(const acceptance_call& call) = 0;
   virtual void advance(const advance_call& call) = 0;
 

@@ -1,20 +1,12 @@
 // What becomes of logits on the device: the most likely tokens, which drafted ones stand, and the next step.
 #include "engine/cuda/launch.cuh"
+#include "engine/cuda/shares.hpp"
 
 namespace souffleur::cuda {
 
 namespace {
 
 constexpr int choice_threads = 256;
-
-/// Keys that are ordered as (logit, -token).
-__device__ inline std::uint64_t key_of(float logit, int token) {
-  if (isnan(logit))
-    logit = -INFINITY;
-  const std::uint32_t bits = bits_of(logit + 0.0F); // -0 is as likely as 0
-  const std::uint32_t ordered = bits & 0x80000000U ? ~bits : bits | 0x80000000U;
-  return static_cast<std::uint64_t>(ordered) << 32 | (0xFFFFFFFFU - static_cast<std::uint32_t>(token));
-}
 
 __device__ inline std::uint64_t largest_key(std::uint64_t key) {
   SOUFFLEUR_UNROLL

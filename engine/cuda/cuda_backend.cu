@@ -87,6 +87,7 @@ public:
   void turn(const turn_call& call) override { launch_turn(queue_, call); }
   void attend(const attention_call& call) override { launch_attend(queue_, call); }
   void choose(const argmax_call& call) override { launch_choose(queue_, call); }
+  void draw(const draw_call& call) override { launch_draw(queue_, call); }
   void accept(const acceptance_call& call) override { launch_accept(queue_, call); }
   void advance(const advance_call& call) override { launch_advance(queue_, call); }
 

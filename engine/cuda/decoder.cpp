@@ -177,6 +177,8 @@ result<std::unique_ptr<decoder>> decoder::load(const transformer_config& config,
     return failure{"heads of " + std::to_string(c.head_dim) + " values: have no kernels yet"};
   if (c.n_hidden > most_norm_values)
     return failure{"rows of " + std::to_string(c.n_hidden) + " values: have no kernels yet"};
+  if (c.n_vocabulary > most_drawn_tokens)
+    return failure{"a vocabulary of " + std::to_string(c.n_vocabulary) + " tokens: has no kernels yet"};
   std::unique_ptr<decoder> result{new decoder{config, limits, device}};
   loader in{*result, find};
   const bool is_tied = !in.has("output.weight");
@@ -279,7 +281,8 @@ void decoder::allocate_step() {
   const auto size = [](int n) { return static_cast<std::size_t>(n); };
   const auto n_rows = size(limits_.n_rows);
   const auto n_lines = size(limits_.n_lines);
-  n_inputs_ = 7 * n_rows + 2 * n_rows * n_lines + n_lines * size(pages_for(limits_.n_places));
+  constexpr std::size_t draw_size = sizeof(token_draw) / sizeof(std::int32_t);
+  n_inputs_ = (7 + draw_size) * n_rows + 2 * n_rows * n_lines + n_lines * size(pages_for(limits_.n_places));
   inputs_ = allocate<std::int32_t>(n_inputs_);
   staging_ = device_.allocate_on_host(n_inputs_ * sizeof(std::int32_t));
   is_out_of_memory_ |= !staging_;
@@ -319,10 +322,12 @@ void decoder::set_batch(const row_batch& batch) {
   device_.wait(); // the last batch may be on its way
   auto* const staged = reinterpret_cast<std::int32_t*>(staging_.get());
   std::size_t n = 0;
-  const auto put = [&](const std::vector<std::int32_t>& values) {
-    std::ranges::copy(values, staged + n);
-    return inputs_ + std::exchange(n, n + values.size());
+  const auto put = [&]<class T>(const std::vector<T>& values) {
+    std::memcpy(staged + n, values.data(), values.size() * sizeof(T));
+    return inputs_ + std::exchange(n, n + values.size() * sizeof(T) / sizeof(std::int32_t));
   };
+  // First, because it needs the alignment of a double.
+  draws_ = batch.draws.empty() ? nullptr : reinterpret_cast<const token_draw*>(put(batch.draws));
   tiles_ = reinterpret_cast<const row_tile*>(put(tiles));
   tokens_ = put(batch.tokens);
   places_ = put(batch.places);
@@ -338,7 +343,7 @@ decoder::step_shape decoder::shape() const {
   return {batch_.n_rows(),    static_cast<int>(batch_.sampled.size()),
           n_tiles_,           static_cast<int>(batch_.copies.size() / 2),
           batch_.table_width, n_parts(),
-          angles_ != nullptr};
+          angles_ != nullptr, draws_ != nullptr};
 }
 
 void decoder::queue_known_step() {
@@ -375,6 +380,8 @@ void decoder::queue_step() {
   multiply(output_, input_of(output_, normed_),
            {.n_rows = n_sampled, .y = logits_, .y_stride = config_.n_vocabulary});
   device_.choose({logits_, n_sampled, config_.n_vocabulary, choice_keys_, choices_});
+  if (draws_)
+    device_.draw({logits_, n_sampled, config_.n_vocabulary, draws_, choices_});
 }
 
 void decoder::attention_block(const layer& layer) {
@@ -474,11 +481,13 @@ std::vector<std::int32_t> decoder::choices() {
 
 std::vector<float> decoder::logits() {
   std::vector<float> values(batch_.sampled.size() * static_cast<std::size_t>(config_.n_vocabulary));
-  logits(values);
+  logits(0, values);
   return values;
 }
 
-void decoder::logits(std::span<float> out) { device_.download(logits_, out.data(), out.size_bytes()); }
+void decoder::logits(int first, std::span<float> out) {
+  device_.download(logits_ + std::ptrdiff_t{first} * config_.n_vocabulary, out.data(), out.size_bytes());
+}
 
 std::vector<std::int32_t> decoder::history(int row, int begin, int end) {
   std::vector<std::int32_t> values(static_cast<std::size_t>(end - begin));

@@ -22,6 +22,7 @@ struct row_batch {
   int table_width = 0;
   std::vector<std::int32_t> copies;  ///< (n, 2): rows, and other lines where they are stored, too
   std::vector<std::int32_t> sampled; ///< rows whose next token is wanted, ascending
+  std::vector<token_draw> draws;     ///< (sampled,): how it is drawn; empty: the most likely ones
   /// Places that no row sees more of; of a recorded step also in later replays.
   int n_places = 0;
 
@@ -59,13 +60,14 @@ public:
   /// The same; few rows in a shape that was there before are replayed as one recorded step.
   void queue_known_step();
   /// Queues the next step's tokens and places: the choices, one further. REQUIRES: all rows are sampled and
-  /// have no other positions; limits.keeps_history.
+  /// have neither other positions nor draws; limits.keeps_history.
   void queue_advance();
 
   /// (sampled,), after the queued steps.
   std::vector<std::int32_t> choices();
   std::vector<float> logits(); ///< (sampled, n_vocabulary)
-  void logits(std::span<float> out);
+  /// Of the sampled rows from `first` on; `out` is (n, n_vocabulary).
+  void logits(int first, std::span<float> out);
   /// What row `row` chose at the places [begin, end).
   std::vector<std::int32_t> history(int row, int begin, int end);
 
@@ -105,7 +107,7 @@ private:
   /// All that a recorded step hangs on.
   struct step_shape {
     int n_rows, n_sampled, n_tiles, n_copies, table_width, n_parts;
-    bool has_angles;
+    bool has_angles, has_draws;
     auto operator<=>(const step_shape&) const = default;
   };
   struct known_step {
@@ -156,6 +158,7 @@ private:
   std::size_t n_inputs_ = 0;
   std::int32_t *tokens_, *places_, *lines_, *angles_, *sampled_, *copies_, *page_table_;
   const row_tile* tiles_;
+  const token_draw* draws_;
   std::int32_t *choices_, *history_ = nullptr;
   std::uint16_t* pages_;
   float* addend_ = nullptr; ///< what a part adds to x, where it is normed first

@@ -53,26 +53,35 @@ public:
   const std::string& fingerprint() const override { return fingerprint_; }
 
   void forward(std::span<const sequence_rows> batch, std::span<float> logits) override {
-    compute(batch, [&](std::size_t n_sampled) {
-      const auto n = n_sampled * static_cast<std::size_t>(vocabulary_size());
-      decoder_->logits(logits.first(n));
+    draws_.clear();
+    compute(batch, [&](int n_sampled) {
+      const auto n = n_values(n_sampled);
+      decoder_->logits(0, logits.first(n));
       logits = logits.subspan(n);
     });
   }
 
+  /// Of who wants no more, nothing but tokens leaves the device.
   void forward_each(std::span<const sequence_rows> batch, const output_reader& read) override {
-    if (std::ranges::all_of(batch, &sequence_rows::wants_choices))
-      return choose_each(batch, read);
-    auto logits = room_for(n_logit_rows(batch) * static_cast<std::size_t>(vocabulary_size()));
-    forward(batch, logits);
-    outputs_.clear();
-    for (const auto& rows : batch) {
-      const auto size =
-          static_cast<std::size_t>(rows.n_logit_rows) * static_cast<std::size_t>(vocabulary_size());
-      outputs_.push_back({logits.first(size)});
-      logits = logits.subspan(size);
-    }
-    read(0, outputs_);
+    collect_wishes(batch);
+    const auto logits = room_for(n_values(static_cast<int>(std::ranges::count(wants_logits_, true))));
+    auto free = logits;
+    choices_.clear();
+    compute(batch, [&](int n_sampled) {
+      const auto first = choices_.size();
+      choices_.resize(first + static_cast<std::size_t>(n_sampled));
+      const auto wants = std::span{wants_logits_}.subspan(first, static_cast<std::size_t>(n_sampled));
+      if (std::ranges::find(wants, false) != wants.end())
+        std::ranges::copy(decoder_->choices(), choices_.begin() + static_cast<std::ptrdiff_t>(first));
+      for (int row = 0, n = 0; row < n_sampled; row += n) {
+        n = run_of(wants, row);
+        if (!wants[static_cast<std::size_t>(row)])
+          continue;
+        decoder_->logits(row, free.first(n_values(n)));
+        free = free.subspan(n_values(n));
+      }
+    });
+    tell(batch, logits, read);
   }
 
   void share_out(int n_parts, const std::function<void(int)>& task) override { team_.run(n_parts, task); }
@@ -110,41 +119,66 @@ public:
   }
 
 private:
-  static std::size_t n_logit_rows(std::span<const sequence_rows> batch) {
-    std::size_t n = 0;
-    for (const auto& rows : batch)
-      n += static_cast<std::size_t>(rows.n_logit_rows);
-    return n;
+  std::size_t n_values(int n_rows) const {
+    return static_cast<std::size_t>(n_rows) * static_cast<std::size_t>(vocabulary_size());
+  }
+
+  /// Of each row that gets logits: who reads them, and how its token is drawn if somebody's is.
+  void collect_wishes(std::span<const sequence_rows> batch) {
+    wants_logits_.clear();
+    draws_.clear();
+    for (const auto& rows : batch) {
+      const auto n = static_cast<std::size_t>(rows.n_logit_rows);
+      wants_logits_.resize(wants_logits_.size() + n, !rows.wants_choices);
+      draws_.insert(draws_.end(), rows.draws.begin(), rows.draws.end());
+      draws_.resize(wants_logits_.size());
+    }
+    if (std::ranges::all_of(draws_, [](const token_draw& draw) { return draw.temperature == 0; }))
+      draws_.clear();
+  }
+
+  /// How many rows from `row` on want the same.
+  static int run_of(std::span<const char> wants, int row) {
+    const auto from = wants.begin() + row;
+    return static_cast<int>(std::ranges::find(from, wants.end(), !*from) - from);
   }
 
   /// `read_sampled(n)` after each part of the step that sampled n rows: those that follow the last one's.
+  /// They are drawn as draws_ says.
   template <class Read>
   void compute(std::span<const sequence_rows> batch, const Read& read_sampled) {
     device_->enter();
     rows_.collect(batch);
     mark_sampled(batch);
     copy_pages(rows_.side_beginnings());
+    std::size_t n_before = 0; // sampled rows
     for (int first = 0; first < rows_.n_rows(); first += limits_.n_rows) {
-      decoder_->set_batch(part(first, std::min(first + limits_.n_rows, rows_.n_rows())));
+      part(first, std::min(first + limits_.n_rows, rows_.n_rows()));
+      const auto n_sampled = part_.sampled.size();
+      if (!draws_.empty()) {
+        const auto draws = std::span{draws_}.subspan(n_before, n_sampled);
+        part_.draws.assign(draws.begin(), draws.end());
+      }
+      n_before += n_sampled;
+      decoder_->set_batch(part_);
       decoder_->queue_known_step();
-      if (!part_.sampled.empty())
-        read_sampled(part_.sampled.size());
+      if (n_sampled > 0)
+        read_sampled(static_cast<int>(n_sampled));
     }
     check_device();
   }
 
-  /// Nothing but tokens leaves the device.
-  void choose_each(std::span<const sequence_rows> batch, const output_reader& read) {
-    choices_.clear();
-    compute(batch, [&](std::size_t) {
-      const auto some = decoder_->choices();
-      choices_.insert(choices_.end(), some.begin(), some.end());
-    });
+  void tell(std::span<const sequence_rows> batch, std::span<const float> logits, const output_reader& read) {
     std::span<const token_id> choices = choices_;
     outputs_.clear();
     for (const auto& rows : batch) {
       const auto n = static_cast<std::size_t>(rows.n_logit_rows);
-      outputs_.push_back({{}, choices.first(n)});
+      if (rows.wants_choices) {
+        outputs_.push_back({{}, choices.first(n)});
+      } else {
+        outputs_.push_back({logits.first(n_values(rows.n_logit_rows))});
+        logits = logits.subspan(n_values(rows.n_logit_rows));
+      }
       choices = choices.subspan(n);
     }
     read(0, outputs_);
@@ -170,8 +204,8 @@ private:
     }
   }
 
-  /// The rows [first, end) of the step, with the lines that they write to.
-  const row_batch& part(int first, int end) {
+  /// part_ becomes the rows [first, end) of the step, with the lines that they write to.
+  void part(int first, int end) {
     const auto range = [&](const std::vector<std::int32_t>& values) {
       return std::vector<std::int32_t>(values.begin() + first, values.begin() + end);
     };
@@ -193,7 +227,6 @@ private:
     for (std::size_t i = 0; i < rows_.copies.size(); i += 2)
       if (rows_.copies[i] >= first && rows_.copies[i] < end)
         part_.copies.insert(part_.copies.end(), {rows_.copies[i] - first, line_in_part(rows_.copies[i + 1])});
-    return part_;
   }
 
   int line_in_part(int line) {
@@ -231,6 +264,9 @@ private:
   std::vector<bool> is_sampled_; ///< (n_rows,)
   row_batch part_;
   std::vector<int> number_of_line_; ///< in part_; -1: not there
+  // Of the rows that get logits.
+  std::vector<char> wants_logits_;
+  std::vector<token_draw> draws_; ///< empty: all want the most likely
   std::vector<token_id> choices_;
   std::vector<row_outputs> outputs_;
   std::shared_ptr<std::byte> logits_;

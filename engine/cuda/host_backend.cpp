@@ -1,5 +1,6 @@
 // What each kernel computes, in its order, one value after the other.
 #include "engine/cuda/backend.hpp"
+#include "engine/cuda/host_draw.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -359,6 +360,13 @@ public:
         if (logits[token] > logits[call.choices[row]] || std::isnan(logits[call.choices[row]]))
           call.choices[row] = std::isnan(logits[token]) ? call.choices[row] : token;
     }
+  }
+
+  void draw(const draw_call& call) override {
+    const auto n = static_cast<std::size_t>(call.n_vocabulary);
+    for (int row = 0; row < call.n_rows; ++row)
+      call.choices[row] = drawn_token({call.logits + std::ptrdiff_t{row} * call.n_vocabulary, n},
+                                      call.choices[row], call.draws[row]);
   }
 
   void accept(const acceptance_call& call) override {

@@ -88,6 +88,7 @@ void launch_rotate_and_store(const launch_queue& queue, const store_call& call);
 void launch_turn(const launch_queue& queue, const turn_call& call);
 void launch_attend(const launch_queue& queue, const attention_call& call);
 void launch_choose(const launch_queue& queue, const argmax_call& call);
+void launch_draw(const launch_queue& queue, const draw_call& call);
 void launch_accept(const launch_queue& queue, const acceptance_call& call);
 void launch_advance(const launch_queue& queue, const advance_call& call);
 

@@ -104,10 +104,7 @@ public:
   void forward_each(std::span<const sequence_rows> batch, const output_reader& read) override {
     language_model::forward_each(batch, [&](std::size_t, std::span<const row_outputs> outputs) {
       for (std::size_t i = 0; i < outputs.size(); ++i) {
-        std::vector<token_id> choices;
-        const auto& logits = outputs[i].logits;
-        for (std::size_t at = 0; at < logits.size(); at += fake_vocabulary)
-          choices.push_back(argmax(logits.subspan(at, fake_vocabulary)));
+        const auto choices = choices_of(batch[i], outputs[i].logits);
         const auto told = batch[i].wants_choices ? row_outputs{{}, choices} : outputs[i];
         read(i, {&told, 1});
       }
@@ -199,6 +196,24 @@ public:
 
 private:
   static constexpr token_id unwritten = -1;
+
+  static std::vector<token_id> choices_of(const sequence_rows& rows, std::span<const float> logits) {
+    std::vector<token_id> choices;
+    for (std::size_t at = 0; at < logits.size(); at += fake_vocabulary) {
+      const auto row = logits.subspan(at, fake_vocabulary);
+      choices.push_back(rows.draws.empty() ? argmax(row) : drawn(row, rows.draws[choices.size()]));
+    }
+    return choices;
+  }
+  static token_id drawn(std::span<const float> logits, const token_draw& draw) {
+    sampling_params sampling;
+    sampling.temperature = draw.temperature;
+    sampling.top_k = draw.top_k;
+    sampling.top_p = draw.top_p;
+    sampling.min_p = draw.min_p;
+    std::vector<float> scratch{logits.begin(), logits.end()};
+    return sample(next_token_distribution(scratch, sampling, nullptr, {}), draw.uniform);
+  }
 
   void complain(const std::string& what) const {
     std::lock_guard lock{mutex_};

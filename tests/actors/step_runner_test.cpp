@@ -23,11 +23,16 @@ std::vector<token_id> any_tokens(int least, int most) {
 sampling_params any_sampling() {
   sampling_params sampling;
   sampling.temperature = *rc::gen::element(0.0F, 0.7F, 1.0F);
+  sampling.seed = static_cast<std::uint64_t>(*rc::gen::inRange(0, 1'000'000));
+  sampling.top_k = *rc::gen::element(0, 0, 2);
+  sampling.top_p = *rc::gen::element(1.0F, 0.6F);
+  sampling.min_p = *rc::gen::element(0.0F, 0.2F);
+  if (*rc::gen::arbitrary<bool>()) // else the model may find the tokens
+    return sampling;
   sampling.frequency_penalty = *rc::gen::element(0.0F, 2.0F);
   sampling.presence_penalty = *rc::gen::element(0.0F, 0.8F);
   sampling.min_tokens = *rc::gen::inRange(0, 8);
   sampling.n_logprobs = *rc::gen::element(-1, 2);
-  sampling.seed = static_cast<std::uint64_t>(*rc::gen::inRange(0, 1'000'000));
   return sampling;
 }
 

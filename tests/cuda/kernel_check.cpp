@@ -283,6 +283,17 @@ private:
                n_heads * dim);
   }
 
+  token_draw any_draw(int n_vocabulary) {
+    std::uniform_real_distribution<double> part;
+    token_draw draw;
+    draw.uniform = one_of({0x1p-53, part(random_), part(random_), 1 - 0x1p-53});
+    draw.temperature = one_of({0.0F, 0.02F, 0.8F, 1.0F, 2.0F});
+    draw.top_k = one_of({0, any(1, 50), any(1, n_vocabulary + 2)});
+    draw.top_p = one_of({1.0F, 0.9999999F, static_cast<float>(part(random_)), 0.0F});
+    draw.min_p = one_of({0.0F, 0.0F, static_cast<float>(0.3 * part(random_)), 1.0F});
+    return draw;
+  }
+
   void check_choices() {
     const int n_rows = any(1, 20);
     const int n_vocabulary = one_of({1, any(2, 100), any(2000, 9000), 49152});
@@ -297,6 +308,14 @@ private:
     both_.host().choose({pair.host, n_rows, n_vocabulary, keys.host, choices.host});
     both_.device().choose({pair.device, n_rows, n_vocabulary, keys.device, choices.device});
     both_.compare("choices of " + std::to_string(n_vocabulary), choices, 1);
+
+    std::vector<token_draw> wishes(n);
+    for (auto& draw : wishes)
+      draw = any_draw(n_vocabulary);
+    const auto draws = both_.put(wishes);
+    both_.host().draw({pair.host, n_rows, n_vocabulary, draws.host, choices.host});
+    both_.device().draw({pair.device, n_rows, n_vocabulary, draws.device, choices.device});
+    both_.compare("draws of " + std::to_string(n_vocabulary), choices, 1);
 
     const int width = 50;
     std::vector<std::int32_t> at(n);

@@ -3,6 +3,7 @@
 #include "engine/cuda/device_model.hpp"
 
 #include "engine/cuda/cuda_backend.hpp"
+#include "engine/cuda/host_draw.hpp"
 #include "engine/model/architectures.hpp"
 #include "engine/model/load_model.hpp"
 #include "engine/sampler.hpp"
@@ -149,6 +150,41 @@ TEST(DeviceModel, WhoWantsOnlyChoicesIsToldTheMostLikelyTokens) {
   ASSERT_EQ(told.size(), 43);
   for (std::size_t row = 0; row < told.size(); ++row)
     EXPECT_EQ(told[row], argmax(std::span{logits}.subspan(row * vocabulary, vocabulary))) << "row " << row;
+}
+
+TEST(DeviceModel, EachSequenceIsToldWhatItWantsBesideOthers) {
+  const auto model = load(small_file());
+  const auto tokens = text(300); // more than it takes at once
+  const auto first = pages_from(0, 19);
+  const auto second = pages_from(19, 1);
+  const auto third = pages_from(20, 1);
+  std::vector<token_draw> draws;
+  for (int i = 0; i < 60; ++i)
+    draws.push_back({(i + 0.5) / 60, 0.5F + 0.02F * static_cast<float>(i), i % 3 == 0 ? 5 : 0,
+                     i % 2 == 0 ? 0.9F : 1.0F, i % 5 == 0 ? 0.1F : 0.0F});
+  sequence_rows batch[] = {{first, 0, tokens, 60},
+                           {second, 0, std::span{tokens}.first(7), 3},
+                           {third, 0, std::span{tokens}.first(5), 2}};
+  floats logits(65 * vocabulary);
+  model->forward(batch, logits);
+  batch[0].wants_choices = batch[2].wants_choices = true;
+  batch[0].draws = draws;
+  model->forward_each(batch, [&](std::size_t, std::span<const row_outputs> outputs) {
+    ASSERT_EQ(outputs.size(), 3);
+    const std::span rows{logits};
+    int n_moved = 0;
+    for (int row = 0; row < 60; ++row) {
+      const auto of_row = rows.subspan(static_cast<std::size_t>(row * vocabulary), vocabulary);
+      const auto at = static_cast<std::size_t>(row);
+      EXPECT_EQ(outputs[0].choices[at], drawn_token(of_row, argmax(of_row), draws[at])) << "row " << row;
+      n_moved += outputs[0].choices[at] != argmax(of_row) ? 1 : 0;
+    }
+    EXPECT_GT(n_moved, 10);
+    EXPECT_TRUE(std::ranges::equal(outputs[1].logits, rows.subspan(60 * vocabulary, 3 * vocabulary)));
+    for (int row = 63; row < 65; ++row)
+      EXPECT_EQ(outputs[2].choices[static_cast<std::size_t>(row - 63)],
+                argmax(rows.subspan(static_cast<std::size_t>(row * vocabulary), vocabulary)));
+  });
 }
 
 TEST(DeviceModel, AnotherGoesOnFromItsPagesBitByBit) {

@@ -2,6 +2,7 @@
 #include "engine/cuda/backend.hpp"
 
 #include "engine/kernels/matmul.hpp"
+#include "engine/sampler.hpp"
 #include "policies/exact_match.hpp"
 #include "tests/engine/random_blocks.hpp"
 
@@ -10,6 +11,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 namespace souffleur::cuda {
 namespace {
@@ -238,6 +241,54 @@ RC_GTEST_PROP(HostBackend, TokensStandAsTheGreedyPolicyDecides, ()) {
   emitted.resize(static_cast<std::size_t>(n_emitted));
   RC_ASSERT(emitted == expected.tokens);
   RC_ASSERT(last_row == expected.rows.back());
+}
+
+/// Whether an inverse CDF of `law` may give `token`, up to what shares are rounded by.
+bool may_be_drawn(const distribution& law, token_id token, double uniform) {
+  const auto at = std::ranges::find(law.tokens, token) - law.tokens.begin();
+  if (at == std::ssize(law.tokens))
+    return false;
+  const auto to = law.probabilities.begin() + at;
+  const double before = std::accumulate(law.probabilities.begin(), to, 0.0);
+  return uniform > before - 1e-9 && uniform < before + *to + 1e-9;
+}
+
+RC_GTEST_PROP(HostBackend, TokensAreDrawnByTheLawOfTheSampler, ()) {
+  const int n = *rc::gen::element(1, 7, 100, 1500);
+  std::mt19937 random{*rc::gen::arbitrary<unsigned>()};
+  auto logits = random_floats(n, random);
+  const float spread = *rc::gen::element(0.0F, 1.0F, 5.0F, 30.0F);
+  const bool has_ties = *rc::gen::arbitrary<bool>();
+  for (auto& logit : logits)
+    logit = has_ties ? std::round(logit * spread) : logit * spread;
+  if (n > 7) {
+    logits[3] = std::numeric_limits<float>::quiet_NaN();
+    logits[5] = -std::numeric_limits<float>::infinity();
+  }
+  std::uniform_real_distribution<float> any_part; // whatever rounds to a bound is not in question
+  sampling_params params;
+  params.temperature = *rc::gen::element(0.05F, 0.8F, 1.0F, 3.0F);
+  params.top_k = *rc::gen::oneOf(rc::gen::just(0), rc::gen::inRange(1, n + 2));
+  params.top_p = *rc::gen::arbitrary<bool>() ? 1 : any_part(random);
+  params.min_p = *rc::gen::arbitrary<bool>() ? 0 : 0.2F * any_part(random);
+  auto scratch = logits;
+  const auto law = next_token_distribution(scratch, params, nullptr, {});
+  for (int round = 0; round < 20; ++round) {
+    const double uniform = counter_uniform(random(), 0, rng_purpose::sample);
+    const token_draw draw{uniform, params.temperature, params.top_k, params.top_p, params.min_p};
+    std::int32_t choice = argmax(logits);
+    make_host_backend()->draw({logits.data(), 1, n, &draw, &choice});
+    RC_ASSERT(may_be_drawn(law, choice, uniform));
+  }
+}
+
+TEST(HostBackend, WhatIsNotDrawnStaysTheMostLikely) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const std::vector<float> logits{1, 2, 1.9F, -infinity, -infinity, -infinity, 0, infinity, 0};
+  const token_draw draws[] = {{.uniform = 0.9, .temperature = 0}, {0.9, 1, 0, 1, 0}, {0.9, 1, 0, 1, 0}};
+  std::vector<std::int32_t> choices{1, 0, 1}; // as choose() has found
+  make_host_backend()->draw({logits.data(), 3, 3, draws, choices.data()});
+  EXPECT_EQ(choices, (std::vector<std::int32_t>{1, 0, 1}));
 }
 
 TEST(HostBackend, OfTheMostLikelyTokensTheFirstIsChosen) {
