@@ -58,11 +58,13 @@ drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_sta
 
 struct draft_model_state {
   std::unique_ptr<model_drafter> drafter;
+  bool looks_ahead = false; ///< a wake-up is on its way
 };
 /// Runs detached, as the verifier does. `draw`: as the verifier's acceptance policy draws.
-drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_model_state> self,
-                                         const draft_model_parts& parts, const std::string& eviction,
-                                         draft_draw draw);
+/// `looks_ahead`: it goes on while its drafts are verified, which takes cores that the verifier may want.
+draft_model_actor::behavior_type draft_model(draft_model_actor::stateful_pointer<draft_model_state> self,
+                                             const draft_model_parts& parts, const std::string& eviction,
+                                             draft_draw draw, bool looks_ahead);
 
 /// Seconds since 1970. It may be set back.
 using wall_clock = std::function<std::int64_t()>;

@@ -33,6 +33,9 @@ using kv_actor = caf::typed_actor<compat::rpc<kv_supply_ptr(kv_demand_ptr)>,
                                   compat::rpc<kv_summary_ptr(kv_inquiry)>, compat::rpc<pulse(pulse)>>;
 using drafter_actor =
     caf::typed_actor<compat::rpc<draft_offer_ptr(draft_demand_ptr)>, compat::rpc<pulse(pulse)>>;
+/// Wake-up of a draft model, from itself: it may foresee what is asked next, unless something is asked now.
+struct foresight {};
+using draft_model_actor = drafter_actor::extend<compat::rpc<void(foresight)>>;
 using store_actor =
     caf::typed_actor<compat::rpc<store_reply(store_query)>, compat::rpc<store_findings(store_search)>,
                      compat::rpc<store_done(store_order_ptr)>, compat::rpc<store_purged(store_purge)>,
@@ -180,6 +183,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_inquiry)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::kv_summary_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_demand_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::draft_offer_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::foresight)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_lookup)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_finding_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(souffleur::cache_insertion_ptr)

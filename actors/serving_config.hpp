@@ -45,6 +45,7 @@ struct serving_config {
   std::chrono::microseconds draft_budget{2000};
   bool has_draft_model = false;
   std::chrono::milliseconds draft_model_budget{500};
+  bool drafts_ahead = false; ///< a draft model in this process goes on while its drafts are verified
 
   std::string cache_policy = "off";
   std::size_t cache_max_bytes = 64 << 20;

@@ -135,8 +135,8 @@ void spawn_part(self_pointer self, const std::string& name) {
       state.to.draft_model = self->spawn(remote_draft_model, state.parts.remote_drafter,
                                          vocabulary->vocabulary_size(), state.parts.metrics);
     else
-      state.to.draft_model =
-          spawn_apart(self, draft_model, state.parts.draft_model, config.eviction_policy, draw);
+      state.to.draft_model = spawn_apart(self, draft_model, state.parts.draft_model, config.eviction_policy,
+                                         draw, config.drafts_ahead);
     watch(self, name, state.to.draft_model);
   } else if (name == "response_cache") {
     state.to.cache = self->spawn(response_cache, cache_parts_of(state.parts));

@@ -3,6 +3,7 @@
 #include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -12,6 +13,19 @@ namespace {
 
 /// Without a step; what is given back then, the next one pays for with a few milliseconds.
 constexpr std::chrono::seconds time_to_rest{2};
+
+/// What a drafted token took, from when it was asked for; of one that was foreseen next to nothing. Nothing
+/// is told of a pass that caught up with a text: it says little of those that draft.
+step_time pass_of(const draft_offer& offer, const drafting_effort& effort, double took_us) {
+  const auto n_sequences = static_cast<int>(offer.proposals.size());
+  std::size_t n_deep = static_cast<std::size_t>(effort.n_passes);
+  for (const auto& proposal : offer.proposals)
+    for (const auto& draft : proposal.drafts)
+      n_deep = std::max(n_deep, draft.nodes.size());
+  if (n_deep == 0 || effort.n_catch_up_rows > draft_pass_rows * n_sequences)
+    return {};
+  return {n_sequences, took_us / static_cast<double>(n_deep)};
+}
 
 } // namespace
 
@@ -66,25 +80,30 @@ drafter_actor::behavior_type drafter(drafter_actor::stateful_pointer<drafter_sta
   };
 }
 
-drafter_actor::behavior_type draft_model(drafter_actor::stateful_pointer<draft_model_state> self,
-                                         const draft_model_parts& parts, const std::string& eviction,
-                                         draft_draw draw) {
+draft_model_actor::behavior_type draft_model(draft_model_actor::stateful_pointer<draft_model_state> self,
+                                             const draft_model_parts& parts, const std::string& eviction,
+                                             draft_draw draw, bool looks_ahead) {
   model_drafter_options options;
   options.draw = draw;
   compat::state_of(self).drafter = std::make_unique<model_drafter>(
       parts.model, parts.n_shared_vocabulary, parts.end_tokens, make_eviction_policy(eviction), options);
+  const auto go_on = [self] { compat::anon_send(caf::actor_cast<draft_model_actor>(self), foresight{}); };
   return {[](pulse beat) { return beat; },
-          [self](const draft_demand_ptr& demand) -> draft_offer_ptr {
-            auto& drafter = *compat::state_of(self).drafter;
+          [self, looks_ahead, go_on](const draft_demand_ptr& demand) -> draft_offer_ptr {
+            auto& state = compat::state_of(self);
             const auto start = std::chrono::steady_clock::now();
-            auto offer = std::make_shared<draft_offer>(carry_out(*demand, drafter));
+            auto offer = std::make_shared<draft_offer>(carry_out(*demand, *state.drafter));
             const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-            const auto& effort = drafter.last_effort();
-            const auto n_sequences = static_cast<int>(demand->wishes.size());
-            // A pass that catches up with a text says little of those that draft.
-            if (effort.n_passes > 0 && effort.n_catch_up_rows <= draft_pass_rows * n_sequences)
-              offer->pass = {n_sequences, took.count() / effort.n_passes};
+            offer->pass = pass_of(*offer, state.drafter->last_effort(), took.count());
+            if (looks_ahead && !demand->wishes.empty() && !std::exchange(state.looks_ahead, true))
+              go_on();
             return offer;
+          },
+          [self, go_on](foresight) {
+            auto& state = compat::state_of(self);
+            state.looks_ahead = state.drafter->look_ahead();
+            if (state.looks_ahead)
+              go_on(); // behind what has been asked meanwhile
           }};
 }
 

@@ -371,6 +371,13 @@ void add_speculation_options(CLI::App& app, server_settings& s, plain_values& v)
       ->check([](const std::string& text) { return text == "none" ? "" : is_host_and_port(text); })
       ->capture_default_str()
       ->group("speculation");
+  app.add_option(
+         "--speculation.draft_ahead", s.draft_ahead,
+         "whether a draft model goes on while its drafts are verified: on, off, or auto: where it has "
+         "cores of its own, beside a GPU or in another process")
+      ->check(CLI::IsMember({"auto", "on", "off"}))
+      ->capture_default_str()
+      ->group("speculation");
   app.add_option("--speculation.draft_model_budget_ms", v.draft_model_budget_ms,
                  "a draft model that takes longer is not waited for")
       ->check(CLI::Range(1, 1'000'000))
@@ -553,6 +560,7 @@ std::string name_of_model(const std::string& model) {
 
 void take(const plain_values& v, server_settings& s) {
   s.device = compute_device_named(v.device).value_or(compute_device{});
+  s.serving.drafts_ahead = s.draft_ahead == "on" || (s.draft_ahead == "auto" && !s.device.is_cpu());
   s.serving.request_timeout = std::chrono::seconds{v.request_timeout_s};
   s.serving.step_timeout = std::chrono::seconds{v.step_timeout_s};
   s.serving.restart_window = std::chrono::seconds{v.restart_window_s};

@@ -19,6 +19,7 @@ struct server_settings {
   std::string chat_template = "model";  ///< or "chatml"
   std::string draft_model = "off";      ///< as `model`; or "off"
   std::string drafter_address = "none"; ///< of the process that has the draft model, HOST:PORT; or "none"
+  std::string draft_ahead = "auto"; ///< "on", "off"; or "auto": where the draft model does not share cores
   std::string embedding_model = "auto"; ///< a folder, or the name of one in `model_folder`; "off"; or "auto"
   int n_embedding_threads = 1;          ///< of its own
   int n_threads = 0;                    ///< 0: one per CPU that this process may use

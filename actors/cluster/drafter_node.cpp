@@ -31,7 +31,7 @@ public:
     const auto ends = parts_.vocabulary->end_tokens();
     actor_ = system_.spawn<caf::detached>(
         draft_model, draft_model_parts{parts_.model, n_shared_vocabulary, {ends.begin(), ends.end()}},
-        parts_.eviction, races ? draft_draw::gumbel : draft_draw::coupled);
+        parts_.eviction, races ? draft_draw::gumbel : draft_draw::coupled, parts_.drafts_ahead);
     ++*n_open_;
     actor_->attach_functor([n_open = n_open_](const caf::error&) { --*n_open; });
     return true;

@@ -16,7 +16,8 @@ struct drafter_parts {
   std::string model_name;
   std::shared_ptr<language_model> model;
   std::shared_ptr<const tokenizer> vocabulary;
-  std::string eviction; ///< of its pages: a name that make_eviction_policy() knows
+  std::string eviction;     ///< of its pages: a name that make_eviction_policy() knows
+  bool drafts_ahead = true; ///< it goes on while its drafts are verified
 };
 
 class drafter_node {

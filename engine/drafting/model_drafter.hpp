@@ -45,7 +45,7 @@ struct model_draft_wish {
   std::span<const token_id> appended;
   int n_prompt = 0;
   int n_max = 0;
-  const sampling_params* sampling = nullptr;
+  const sampling_params* sampling = nullptr; ///< read with a sequence's first wish
 };
 
 /// What a call took.
@@ -66,6 +66,9 @@ struct model_draft {
 /// Invariant: whatever stood, was rejected, skipped or evicted before, a draft is what the model says of the
 /// exact text. Keys and values of drafted tokens that stood are kept, those of others are overwritten before
 /// anything sees them, and only committed text is published.
+///
+/// While somebody verifies its drafts it may go on with what follows if all of them stand (PEARL, arXiv
+/// 2408.11850, without its early verification): the next drafts are the same, and there sooner.
 class model_drafter {
 public:
   /// Ids from `n_shared_vocabulary` on are never drafted; `ends` end a text.
@@ -78,6 +81,9 @@ public:
   /// needs fewest rows is served first. REQUIRES: no sequence has two wishes, and all of one sequence have
   /// equal salts and sampling.
   std::vector<model_draft> propose(std::span<const model_draft_wish> wishes);
+  /// One pass of the model over what may be asked next by those that were asked about last. False if there is
+  /// nothing more to foresee: another draft of the same length behind this one.
+  bool look_ahead();
   const drafting_effort& last_effort() const { return effort_; }
   void end(sequence_id id);
 
@@ -89,14 +95,19 @@ private:
   struct known_sequence;
   struct drafting;
 
+  /// Computes what is missing, then goes on until nobody lacks a token. Of those that still lack some of
+  /// their text: how much.
+  std::unordered_map<sequence_id, int> foresee(std::vector<drafting> all);
+  /// One pass: who may go on stays in `all`.
+  void extend(std::vector<drafting>& all);
   /// False if tokens before the wish's are missing.
   bool append(const model_draft_wish& wish, known_sequence& who);
   bool can_read(const known_sequence& who) const;
   /// Gives it pages for its text and the draft; false, and it holds none, if there are none for it.
   bool open(const model_draft_wish& wish, known_sequence& who);
   bool reserve(sequence_id id, int n_tokens);
-  void catch_up(std::vector<drafting>& all);
-  /// Takes a token from its logits; false if there is nothing more to draft.
+  std::unordered_map<sequence_id, int> catch_up(std::vector<drafting>& all);
+  /// Takes a token from its logits; false if that is enough.
   bool take(drafting& one, std::span<const float> logits);
   void publish(const drafting& one);
 
@@ -106,6 +117,7 @@ private:
   model_drafter_options options_;
   kv_manager kv_;
   std::unordered_map<sequence_id, known_sequence> known_;
+  std::vector<sequence_id> asked_; ///< about, by the last call
   std::uint64_t n_calls_ = 0;
   drafting_effort effort_;
   std::vector<float> logits_;

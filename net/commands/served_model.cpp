@@ -263,7 +263,7 @@ result<drafter_parts> load_drafter(server_settings& settings) {
   if (!model)
     return failure{model.error()};
   return drafter_parts{std::filesystem::path{draft->path}.stem().string(), std::move(*model),
-                       draft->vocabulary, settings.serving.eviction_policy};
+                       draft->vocabulary, settings.serving.eviction_policy, settings.draft_ahead != "off"};
 }
 
 } // namespace souffleur

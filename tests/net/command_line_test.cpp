@@ -80,14 +80,14 @@ std::string shown(const server_settings& s) {
   std::ostringstream out;
   const auto& c = s.serving;
   const auto& o = s.server;
-  out << s.model << '|' << s.draft_model << '|' << s.drafter_address << '|'
-      << s.serving.draft_model_budget.count() << '|' << s.model_folder << '|' << s.chat_template << '|'
-      << s.n_threads << '|' << s.kernels << '|' << to_string(s.device) << '|' << s.kv_type << '|'
-      << s.kv_tokens << '|' << s.log_level << '|' << s.log_format << '|' << c.model_name << '|'
-      << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|' << c.prefill_chunk
-      << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting << '|'
-      << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count() << '|'
-      << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
+  out << s.model << '|' << s.draft_model << '|' << s.drafter_address << '|' << s.draft_ahead << '|'
+      << s.serving.drafts_ahead << '|' << s.serving.draft_model_budget.count() << '|' << s.model_folder << '|'
+      << s.chat_template << '|' << s.n_threads << '|' << s.kernels << '|' << to_string(s.device) << '|'
+      << s.kv_type << '|' << s.kv_tokens << '|' << s.log_level << '|' << s.log_format << '|' << c.model_name
+      << '|' << c.n_kv_pages << '|' << c.scheduling_policy << '|' << c.max_batch_tokens << '|'
+      << c.prefill_chunk << '|' << c.join_prefill_tokens << '|' << c.max_running << '|' << c.max_waiting
+      << '|' << c.max_waiting_per_tenant << '|' << c.max_output_tokens << '|' << c.request_timeout.count()
+      << '|' << c.step_timeout.count() << '|' << s.memory_budget_bytes << '|' << c.eviction_policy << '|'
       << c.max_pinned_share << '|' << c.prefix_cache << '|' << c.tier_folder << '|' << c.tier_max_bytes << '|'
       << c.tier_min_hits << '|' << c.acceptance_policy << '|' << c.draft_policy << '|' << c.drafter << '|'
       << c.max_draft << '|' << c.draft_budget.count() << '|' << c.draft_answers_bytes << '|'
@@ -223,6 +223,7 @@ TEST(command_line, eachKeyOfTheFileSetsWhatItsOptionSets) {
                                                        {"speculation.branches", "4"},
                                                        {"speculation.draft_model", "small"},
                                                        {"speculation.drafter_address", "far.example:88"},
+                                                       {"speculation.draft_ahead", "on"},
                                                        {"speculation.draft_model_budget_ms", "33"},
                                                        {"speculation.budget_us", "22"},
                                                        {"speculation.answers_mib", "23"},

@@ -203,6 +203,9 @@ RC_GTEST_PROP(ModelDrafter, DraftsWhatTheModelSaysOfTheExactTextWhateverCameBefo
       RC_ASSERT(made.n_known == static_cast<int>(one.tokens.size()));
       expect_equal(made.draft, one.expected.draft(one.tokens, wishes[i].n_max));
     }
+    for (int n_looks = *rc::gen::element(0, 0, 1, 3, 20); n_looks > 0; --n_looks)
+      if (!drafter.look_ahead())
+        break;
     for (auto it = live.begin(); it != live.end();) {
       commit(it->second);
       if (any_in(0, 8) == 0) {
@@ -285,6 +288,47 @@ TEST_F(ModelDrafting, KeysAndValuesOfDraftedTokensThatStoodAreNotComputedAgain) 
   tokens.insert(tokens.end(), draft.begin(), draft.end());
   tokens.push_back(7);
   EXPECT_EQ(rows_for(1, tokens, 1).first, 2); // the last drafted one and the new one
+}
+
+TEST_F(ModelDrafting, WhatFollowsADraftThatStandsIsThereWhenItIsAskedFor) {
+  auto tokens = a_text(20);
+  const auto draft = rows_for(1, tokens, 3).second;
+  int n_passes = 0;
+  while (drafter.look_ahead())
+    ++n_passes;
+  EXPECT_EQ(n_passes, 4); // the token behind the draft, and three more
+  auto apart = drafter_of(std::make_shared<counted_model>(40));
+  tokens.insert(tokens.end(), draft.begin(), draft.end());
+  tokens.push_back(apart.propose(std::vector{wish(1, tokens, 1)})[0].draft.tokens()[0]);
+  const auto [n_rows, next] = rows_for(1, tokens, 3);
+  EXPECT_EQ(n_rows, 0);
+  EXPECT_EQ(next, apart.propose(std::vector{wish(1, tokens, 3)})[0].draft.tokens());
+  EXPECT_TRUE(drafter.look_ahead()); // and so on
+}
+
+TEST_F(ModelDrafting, WhatFollowsADraftIsOfNoUseIfSomethingElseDoes) {
+  auto tokens = a_text(20);
+  const auto draft = rows_for(1, tokens, 3).second;
+  while (drafter.look_ahead()) {
+  }
+  tokens.insert(tokens.end(), draft.begin(), draft.begin() + 2);
+  tokens.push_back((draft[2] + 1) % 30);
+  EXPECT_EQ(rows_for(1, tokens, 1).first, 1);
+  EXPECT_EQ(model->complaint(), "");
+}
+
+TEST_F(ModelDrafting, NobodyLosesPagesToWhatMayNeverBeAsked) {
+  const auto narrow_model = std::make_shared<counted_model>(4);
+  auto narrow = drafter_of(narrow_model);
+  const auto one = a_text(31);
+  const auto other = text(31, 5);
+  const std::vector both{wish(1, one, 2), wish(2, other, 2)};
+  narrow.propose(both);
+  while (narrow.look_ahead()) {
+  }
+  narrow_model->n_rows = 0;
+  narrow.propose(both);
+  EXPECT_EQ(narrow_model->n_rows, 0);
 }
 
 TEST_F(ModelDrafting, OfARejectedDraftOnlyWhatStoodIsKept) {
