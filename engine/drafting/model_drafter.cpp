@@ -42,8 +42,6 @@ struct model_drafter::known_sequence {
       return forget_foreseen();
     n_computed += foreseen.size() > 1 ? 1 : 0; // the last one is not in the pages
     foreseen.erase(foreseen.begin());
-    if (foreseen.empty())
-      is_all_foreseen = false; // its logits are wanted all the same
   }
 };
 
@@ -139,7 +137,7 @@ bool model_drafter::look_ahead() {
   std::vector<drafting> all;
   for (const auto id : asked_) {
     const auto found = known_.find(id);
-    if (found == known_.end() || !kv_.live(id) || !found->second.knows_next())
+    if (found == known_.end() || !found->second.knows_next())
       continue;
     // All that was drafted, the token behind it, and the next draft.
     auto& who = found->second;

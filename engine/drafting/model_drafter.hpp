@@ -117,7 +117,7 @@ private:
   model_drafter_options options_;
   kv_manager kv_;
   std::unordered_map<sequence_id, known_sequence> known_;
-  std::vector<sequence_id> asked_; ///< about, by the last call
+  std::vector<sequence_id> asked_; ///< about, by the last call; while it is known each has its pages
   std::uint64_t n_calls_ = 0;
   drafting_effort effort_;
   std::vector<float> logits_;
