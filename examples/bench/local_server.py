@@ -100,3 +100,18 @@ class LocalServer:
     def cpu_s(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class LocalDrafter(LocalServer):
+    """A process with a draft model, for servers that have --speculation.drafter_address. All of them know the same secret."""
+
+    def __init__(self, model, port, *options):
+        self.start([str(BINARY), "serve", "--role", "drafter", "--speculation.draft_model", str(model), "--cluster.port", str(port),
+                    *options])
+
+    def _read_port(self, command):
+        for line in self.process.stdout:
+            if found := re.search(r"^Souffleur drafts with .* on .*:(\d+)\.$", line):
+                return int(found.group(1))
+        self._drain.join(timeout=5)
+        raise SystemExit(f"the drafter did not start: {' '.join(command)}\n{''.join(self.log)}")

@@ -74,6 +74,7 @@ serving_config any_config() {
   config.draft_policy = *rc::gen::element<std::string>("fixed", "adaptive", "off");
   config.drafter = *rc::gen::element<std::string>("auto", "suffix", "recycling", "draft_model", "off");
   config.has_draft_model = *rc::gen::arbitrary<bool>();
+  config.drafts_ahead = *rc::gen::arbitrary<bool>();
   config.cache_policy = *rc::gen::element<std::string>("exact", "fixed", "bounded", "off");
   config.cache_threshold = 2; // answers to other questions are drafted from, never served
   config.cache_replay_tokens_per_s = *rc::gen::element(0.0, 1e5);

@@ -27,6 +27,8 @@ sampling_params any_sampling() {
   sampling.top_k = *rc::gen::element(0, 0, 2);
   sampling.top_p = *rc::gen::element(1.0F, 0.6F);
   sampling.min_p = *rc::gen::element(0.0F, 0.2F);
+  if (*rc::gen::inRange(0, 4) == 0)
+    sampling.logit_bias = {{*rc::gen::inRange(0, 13), 4.0F}};
   if (*rc::gen::arbitrary<bool>()) // else the model may find the tokens
     return sampling;
   sampling.frequency_penalty = *rc::gen::element(0.0F, 2.0F);
@@ -52,6 +54,7 @@ planned_sequence any_rows() {
   }
   if (*rc::gen::arbitrary<bool>())
     rows.grammar.emplace(fake_grammar(*rc::gen::inRange<std::size_t>(0, n_fake_grammars)));
+  rows.n_successors = *rc::gen::element(0, 0, 0, 3);
   rows.n_draft = *rc::gen::inRange(0, 12);
   const auto n_committed = rows.tokens.size();
   for (int i = 0; i < rows.n_draft; ++i) {
@@ -141,6 +144,7 @@ void check_a_step() {
   RC_ASSERT(outcome.tokens == expected.tokens);
   RC_ASSERT(outcome.rows == expected.rows);
   RC_ASSERT(outcome.n_accepted == expected.n_accepted());
+  RC_ASSERT(std::ssize(outcome.successors) == (rows.n_successors > 0 ? rows.n_draft + 1 : 0));
   RC_ASSERT(outcome.logprobs.size() == (rows.sampling->n_logprobs < 0 ? 0 : outcome.tokens.size()));
   for (std::size_t i = 0; i < outcome.logprobs.size(); ++i)
     RC_ASSERT(outcome.logprobs[i].top ==

@@ -1,6 +1,5 @@
 """A draft model in another process: what it is told and says, and that nothing depends on it."""
 import os
-import re
 import signal
 import socket
 import time
@@ -8,7 +7,7 @@ import time
 import pytest
 
 from conftest import MODEL_FOLDER, started
-from local_server import BINARY, LocalServer
+from local_server import LocalDrafter
 from waiting import wait_until
 
 PROMPT = "Once upon a time there was a small house by the sea, and in it lived"
@@ -24,17 +23,9 @@ def free_port():
         return one.getsockname()[1]
 
 
-class Drafter(LocalServer):
+class Drafter(LocalDrafter):
     def __init__(self, port, *options, model=MODEL_FOLDER / "smollm2.gguf"):
-        self.start([str(BINARY), "serve", "--role", "drafter", "--speculation.draft_model", str(model), "--cluster.port", str(port),
-                    "--threads", "1", "--kv.tokens", "4096", *QUICK, *options])
-
-    def _read_port(self, command):
-        for line in self.process.stdout:
-            if found := re.search(r"^Souffleur drafts with .* on .*:(\d+)\.$", line):
-                return int(found.group(1))
-        self._drain.join(timeout=5)
-        raise SystemExit(f"the drafter did not start: {' '.join(command)}\n{''.join(self.log)}")
+        super().__init__(model, port, "--threads", "1", "--kv.tokens", "4096", *QUICK, *options)
 
     def kill(self):
         self.process.kill()

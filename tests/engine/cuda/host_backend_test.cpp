@@ -269,7 +269,7 @@ RC_GTEST_PROP(HostBackend, TokensAreDrawnByTheLawOfTheSampler, ()) {
   sampling_params params;
   params.temperature = *rc::gen::element(0.05F, 0.8F, 1.0F, 3.0F);
   params.top_k = *rc::gen::oneOf(rc::gen::just(0), rc::gen::inRange(1, n + 2));
-  params.top_p = *rc::gen::arbitrary<bool>() ? 1 : any_part(random);
+  params.top_p = *rc::gen::element(1.0F, 1.0F, any_part(random), any_part(random), 0.0F);
   params.min_p = *rc::gen::element(0.0F, 0.2F * any_part(random), 1.0F);
   auto scratch = logits;
   const auto law = next_token_distribution(scratch, params, nullptr, {});
