@@ -158,14 +158,16 @@ TEST(DeviceModel, EachSequenceIsToldWhatItWantsBesideOthers) {
   const auto first = pages_from(0, 1);
   const auto second = pages_from(1, 19);
   const auto third = pages_from(20, 1);
+  const auto fourth = pages_from(21, 1);
   std::vector<token_draw> draws;
   for (int i = 0; i < 60; ++i)
     draws.push_back({(i + 0.5) / 60, 0.5F + 0.02F * static_cast<float>(i), i % 3 == 0 ? 5 : 0,
                      i % 2 == 0 ? 0.9F : 1.0F, i % 5 == 0 ? 0.1F : 0.0F});
   sequence_rows batch[] = {{first, 0, std::span{tokens}.first(7), 3},
                            {second, 0, tokens, 60},
-                           {third, 0, std::span{tokens}.first(5), 2}};
-  floats logits(65 * vocabulary);
+                           {third, 0, std::span{tokens}.first(5), 2},
+                           {fourth, 0, std::span{tokens}.first(6), 2}};
+  floats logits(67 * vocabulary);
   model->forward(batch, logits);
   const auto row_of = [&](int row) {
     return std::span{logits}.subspan(static_cast<std::size_t>(row * vocabulary), vocabulary);
@@ -173,7 +175,8 @@ TEST(DeviceModel, EachSequenceIsToldWhatItWantsBesideOthers) {
   batch[1].wants_choices = batch[2].wants_choices = true;
   batch[1].draws = draws;
   model->forward_each(batch, [&](std::size_t, std::span<const row_outputs> outputs) {
-    ASSERT_EQ(outputs.size(), 3);
+    ASSERT_EQ(outputs.size(), 4);
+    EXPECT_TRUE(std::ranges::equal(outputs[3].logits, std::span{logits}.subspan(65 * vocabulary)));
     EXPECT_TRUE(std::ranges::equal(outputs[0].logits, std::span{logits}.first(3 * vocabulary)));
     ASSERT_EQ(outputs[1].choices.size(), 60);
     int n_moved = 0;
