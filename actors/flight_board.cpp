@@ -1,15 +1,13 @@
 #include "actors/flight_board.hpp"
 
+#include "engine/elapsed.hpp"
+
 #include <algorithm>
 #include <utility>
 
 namespace souffleur {
 
 namespace {
-
-double ms_between(steady_time from, steady_time to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 void append(generation_delta& all, const generation_delta& more) {
   all.tokens.insert(all.tokens.end(), more.tokens.begin(), more.tokens.end());

@@ -1,6 +1,8 @@
 // The step loop: scheduler → (kv manager ‖ drafter) → scheduler → verifier → scheduler.
 #include "actors/behaviors.hpp"
 
+#include "engine/elapsed.hpp"
+
 namespace souffleur {
 
 namespace {
@@ -12,10 +14,6 @@ constexpr std::chrono::milliseconds retry_pause{20};
 constexpr std::chrono::seconds fetch_timeout{2}; ///< in which much would be computed
 constexpr std::chrono::seconds writing_timeout{30};
 constexpr std::chrono::milliseconds deadline_resolution{50};
-
-double us_between(steady_time from, steady_time to) {
-  return std::chrono::duration<double, std::micro>(to - from).count();
-}
 
 void begin_round(self_pointer self);
 void fetch_ended(self_pointer self, const fetched_pages& fetched);

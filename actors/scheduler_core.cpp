@@ -2,6 +2,7 @@
 
 #include "engine/drafting/grammar_drafts.hpp"
 #include "engine/drafting/token_recycling.hpp"
+#include "engine/elapsed.hpp"
 #include "engine/text_ends.hpp"
 #include "engine/tree_lines.hpp"
 
@@ -14,10 +15,6 @@
 namespace souffleur {
 
 namespace {
-
-double ms_between(steady_time from, steady_time to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 constexpr int max_openings_per_round = 16;
 constexpr std::size_t max_questions_per_round = 8; ///< each copies a prompt

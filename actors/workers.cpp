@@ -2,6 +2,7 @@
 #include "actors/behaviors.hpp"
 #include "actors/draft_step.hpp"
 #include "actors/kv_step.hpp"
+#include "engine/elapsed.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -93,8 +94,8 @@ draft_model_actor::behavior_type draft_model(draft_model_actor::stateful_pointer
             auto& state = compat::state_of(self);
             const auto start = std::chrono::steady_clock::now();
             auto offer = std::make_shared<draft_offer>(carry_out(*demand, *state.drafter));
-            const std::chrono::duration<double, std::micro> took = std::chrono::steady_clock::now() - start;
-            offer->pass = pass_of(*offer, state.drafter->last_effort(), took.count());
+            offer->pass = pass_of(*offer, state.drafter->last_effort(),
+                                  us_between(start, std::chrono::steady_clock::now()));
             if (looks_ahead && !demand->wishes.empty() && !std::exchange(state.looks_ahead, true))
               go_on();
             return offer;
@@ -174,7 +175,7 @@ embedder_actor::behavior_type embedder(embedder_actor::stateful_pointer<embedder
         auto& state = compat::state_of(self);
         const auto start = compat::now(self);
         auto report = state.queue->run_round(start);
-        report.us = std::chrono::duration<double, std::micro>(compat::now(self) - start).count();
+        report.us = us_between(start, compat::now(self));
         metrics->record(report);
         state.is_busy = !state.queue->empty();
         if (state.is_busy)

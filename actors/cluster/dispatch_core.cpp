@@ -1,6 +1,7 @@
 #include "actors/cluster/dispatch_core.hpp"
 
 #include "actors/cluster/routed_request.hpp"
+#include "engine/elapsed.hpp"
 #include "engine/kv/page_key.hpp"
 
 #include <spdlog/spdlog.h>
@@ -15,10 +16,6 @@ namespace {
 constexpr int max_fruitless = 5;
 /// A worker ends a stream at its deadline; if it does not, the router does, so much later.
 constexpr std::chrono::seconds deadline_grace{1};
-
-double ms_between(steady_time from, steady_time to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 std::int64_t ms_between_whole(steady_time from, steady_time to) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(to - from).count();

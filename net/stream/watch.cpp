@@ -1,5 +1,6 @@
 #include "net/stream/watch.hpp"
 
+#include "engine/elapsed.hpp"
 #include "net/openai_response.hpp"
 
 #include <boost/json/array.hpp>
@@ -12,10 +13,6 @@ namespace souffleur {
 namespace json = boost::json;
 
 namespace {
-
-double ms_between(steady_time from, steady_time to) {
-  return std::chrono::duration<double, std::milli>(to - from).count();
-}
 
 json::object histogram_object(const value_histogram& histogram) {
   return {{"bounds", json::array(histogram.bounds.begin(), histogram.bounds.end())},
