@@ -13,6 +13,7 @@
 #include <boost/json/serialize.hpp>
 
 #include <array>
+#include <cerrno>
 #include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
@@ -222,7 +223,11 @@ private:
   }
   static receipt receive(int descriptor, std::string& into, int patience_ms) {
     pollfd asked{descriptor, POLLIN, 0};
-    if (::poll(&asked, 1, patience_ms) != 1)
+    int n_ready = 0;
+    do // libFuzzer's own alarm interrupts it
+      n_ready = ::poll(&asked, 1, patience_ms);
+    while (n_ready < 0 && errno == EINTR);
+    if (n_ready != 1)
       return receipt::nothing;
     std::array<char, 65536> part{};
     const auto n = ::recv(descriptor, part.data(), part.size(), 0);
