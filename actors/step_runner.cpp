@@ -38,14 +38,13 @@ verification_tree tree_of(const planned_sequence& rows) {
 /// Of each row with logits: what coupled_match throws there.
 std::vector<token_draw> draws_of(const planned_sequence& rows) {
   const auto& sampling = *rows.sampling;
-  const auto draft = tree_of(rows);
-  const auto first = static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows));
+  std::vector positions{static_cast<std::uint64_t>(rows.first_position + n_committed_rows(rows))};
+  for (const auto& node : tree_of(rows).nodes)
+    positions.push_back(positions[static_cast<std::size_t>(node.parent)] + 1);
   std::vector<token_draw> draws;
-  for (int row = 0; row <= rows.n_draft; ++row) {
-    const auto position = first + draft.tokens_to(row).size();
+  for (const auto position : positions)
     draws.push_back({counter_uniform(sampling.seed, position, rng_purpose::sample), sampling.temperature,
                      sampling.top_k, sampling.top_p, sampling.min_p});
-  }
   return draws;
 }
 

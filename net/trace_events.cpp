@@ -1,5 +1,7 @@
 #include "net/trace_events.hpp"
 
+#include "engine/elapsed.hpp"
+
 #include <boost/json/array.hpp>
 
 #include <algorithm>
@@ -23,9 +25,7 @@ public:
     name(track::writes, "socket");
   }
 
-  double us(steady_time when) const {
-    return std::chrono::duration<double, std::micro>(when - zero_).count();
-  }
+  double us(steady_time when) const { return us_between(zero_, when); }
   /// Left out if it did not happen.
   void add(track where, std::string_view what, steady_time from, steady_time to, json::object args = {}) {
     if (from != steady_time{} && to != steady_time{} && to >= from)

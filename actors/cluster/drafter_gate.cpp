@@ -3,6 +3,7 @@
 #include "actors/cluster/draft_exchange.hpp"
 #include "actors/cluster/handshake.hpp"
 #include "engine/drafting/shared_vocabulary.hpp"
+#include "engine/elapsed.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -137,7 +138,7 @@ void answer(self_pointer self, const desk_answer& made) {
   }
   auto batch = batch_of(*made.offer);
   batch.number = made.number;
-  batch.took_us = std::chrono::duration<double, std::micro>(compat::now(self) - made.began).count();
+  batch.took_us = us_between(made.began, compat::now(self));
   compat::send(self, state.server, std::move(batch));
 }
 

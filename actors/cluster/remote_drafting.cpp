@@ -2,6 +2,7 @@
 
 #include "actors/cluster/draft_exchange.hpp"
 #include "engine/drafting/model_drafter.hpp"
+#include "engine/elapsed.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -77,8 +78,7 @@ std::optional<draft_offer> remote_drafting::answered(const drafted_batch& batch,
     }
     return std::nullopt;
   }
-  const std::chrono::duration<double, std::micro> all = now - sent_at_;
-  offer.pass = with_transit(offer.pass, batch.took_us, all.count());
+  offer.pass = with_transit(offer.pass, batch.took_us, us_between(sent_at_, now));
   return offer;
 }
 

@@ -127,12 +127,11 @@ __global__ void draw_tokens(const draw_call call) {
     std::uint64_t own = 0;
     all.each([&](float logit, int token) { own += key_of(logit, token) >= least_key ? share(logit) : 0; });
     const auto total = sum_of_block(own, memory).total;
+    const auto enough = share_for_top_p(total, draw.top_p);
     // Tokens below the bound have less than half of what top-p leaves out together.
-    const auto rest = total - share_for_top_p(total, draw.top_p);
-    const auto bound = rest / (2 * static_cast<std::uint64_t>(n)) + 1;
+    const auto bound = (total - enough) / (2 * static_cast<std::uint64_t>(n)) + 1;
     const auto some = narrowed(all, bound, least_key, best, per_temperature, memory);
-    const auto weigh = [&](float logit) { return share(logit); };
-    const auto of_top_p = key_that_leaves(share_for_top_p(total, draw.top_p), some, weigh, memory);
+    const auto of_top_p = key_that_leaves(enough, some, share, memory);
     least_key = of_top_p > least_key ? of_top_p : least_key;
   }
 

@@ -13,7 +13,6 @@ llama-server is looked for in --peer. It is built from llama.cpp's source with
 import argparse
 import json
 import pathlib
-import socket
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from collections import defaultdict
 from contextlib import ExitStack
 
 from compare_llama_cpp import CACHE
-from local_server import LocalServer
+from local_server import LocalServer, free_port
 from speculate import add_prompt_options, chosen_prompts
 
 SETTINGS = ["--spec-type ngram-simple --spec-ngram-simple-size-n 3 --spec-ngram-simple-size-m 8",
@@ -31,12 +30,6 @@ SETTINGS = ["--spec-type ngram-simple --spec-ngram-simple-size-n 3 --spec-ngram-
             "--spec-type ngram-cache --spec-draft-n-max 8",
             "--spec-type ngram-mod"]
 START_TIMEOUT_S = 120
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class LlamaServer:

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -19,8 +20,16 @@ def n_tokens_of(chunk):
     return sum(len(one.get("tokens") or one.get("content") or []) for one in found)
 
 
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
 class LocalServer:
     """One server on a free port; stopped at the end of `with`."""
+
+    WHAT, READY = "the server", r"wss?://[^:]+:(\d+)/"  # the line that has its port
 
     def __init__(self, model, *options):
         self.start([str(BINARY), "--model", str(model), "--port", "0", *options])
@@ -36,10 +45,10 @@ class LocalServer:
 
     def _read_port(self, command):
         for line in self.process.stdout:
-            if found := re.search(r"wss?://[^:]+:(\d+)/", line):
+            if found := re.search(self.READY, line):
                 return int(found.group(1))
         self._drain.join(timeout=5)
-        raise SystemExit(f"the server did not start: {' '.join(command)}\n{''.join(self.log)}")
+        raise SystemExit(f"{self.WHAT} did not start: {' '.join(command)}\n{''.join(self.log)}")
 
     def __enter__(self):
         return self
@@ -105,13 +114,8 @@ class LocalServer:
 class LocalDrafter(LocalServer):
     """A process with a draft model, for servers that have --speculation.drafter_address. All of them know the same secret."""
 
+    WHAT, READY = "the drafter", r"^Souffleur drafts with .* on .*:(\d+)\.$"
+
     def __init__(self, model, port, *options):
         self.start([str(BINARY), "serve", "--role", "drafter", "--speculation.draft_model", str(model), "--cluster.port", str(port),
                     *options])
-
-    def _read_port(self, command):
-        for line in self.process.stdout:
-            if found := re.search(r"^Souffleur drafts with .* on .*:(\d+)\.$", line):
-                return int(found.group(1))
-        self._drain.join(timeout=5)
-        raise SystemExit(f"the drafter did not start: {' '.join(command)}\n{''.join(self.log)}")

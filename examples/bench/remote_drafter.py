@@ -9,22 +9,15 @@ tokens a second, and how much faster that is than without. The texts must be the
 import argparse
 import os
 import pathlib
-import socket
 import sys
 import time
 from collections import defaultdict
 
-from local_server import LocalDrafter, LocalServer
+from local_server import LocalDrafter, LocalServer, free_port
 from speculate import Answer, add_prompt_options, chosen_prompts
 
 MODELS = pathlib.Path.home() / ".cache/souffleur/models"
 VARIANTS = ("without", "in turns", "ahead")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 def start(given, variant):
@@ -64,17 +57,15 @@ def measure(given, prompts, servers):
 def report(found):
     """How many texts differ."""
     print(f"{'category':18s}" + "".join(f"{name + ' tok/s':>16s}" for name in VARIANTS) + "   in turns   ahead   ahead / in turns   stood")
-    n_different = 0
     whole = {variant: [sum(of[variant][0] for of in found.values()), sum((of[variant][1] for of in found.values()), [])]
              for variant in VARIANTS}
     for category, of in [*found.items(), ("all", whole)]:
         rates = [sum(one.n_tokens for one in of[variant][1]) / of[variant][0] for variant in VARIANTS]
         drafted = sum(one.n_drafted for one in of["ahead"][1])
         stood = sum(one.n_accepted for one in of["ahead"][1]) / drafted if drafted else 0
-        n_different += sum(len({one.text for one in same}) > 1 for same in zip(*(of[variant][1] for variant in VARIANTS))) \
-            if category != "all" else 0
         print(f"{category:18s}" + "".join(f"{rate:16.1f}" for rate in rates)
               + f"   {rates[1] / rates[0]:8.2f}   {rates[2] / rates[0]:5.2f}   {rates[2] / rates[1]:16.2f}   {stood:4.0%}")
+    n_different = sum(len({one.text for one in same}) > 1 for same in zip(*(answers for _, answers in whole.values())))
     print(f"texts that differ: {n_different}")
     return n_different
 

@@ -1,6 +1,7 @@
 // The draft model's actor under CAF's testing scheduler.
 #include "actors/behaviors.hpp"
 #include "tests/actors/fake_model.hpp"
+#include "tests/actors/testing_config.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
 #include <gtest/gtest.h>
@@ -9,10 +10,6 @@ namespace souffleur {
 namespace {
 
 using namespace testing;
-
-struct testing_config : caf::actor_system_config {
-  testing_config() { set("scheduler.policy", caf::atom("testing")); }
-};
 
 /// One that drafts for a sequence, and somebody who asks.
 class draft_model_stage {

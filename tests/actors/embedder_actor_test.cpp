@@ -4,6 +4,7 @@
 #include "tests/actors/fake_embedder.hpp"
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_text.hpp"
+#include "tests/actors/testing_config.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
 #include <gtest/gtest.h>
@@ -15,10 +16,6 @@ namespace souffleur {
 namespace {
 
 using namespace testing;
-
-struct testing_config : caf::actor_system_config {
-  testing_config() { set("scheduler.policy", caf::atom("testing")); }
-};
 
 class embedder_stage {
 public:

@@ -9,6 +9,7 @@
 #include "tests/actors/fake_model.hpp"
 #include "tests/actors/fake_store.hpp"
 #include "tests/actors/fake_text.hpp"
+#include "tests/actors/testing_config.hpp"
 #include "tests/engine/scratch_folder.hpp"
 
 #include <caf/scheduler/test_coordinator.hpp>
@@ -20,10 +21,6 @@
 #include <string>
 
 namespace souffleur::testing {
-
-struct testing_config : caf::actor_system_config {
-  testing_config() { set("scheduler.policy", caf::atom("testing")); }
-};
 
 inline generation_request request_of(request_id id, unsigned a, unsigned b) {
   if (b % 2 == 0) { // so that many are the same

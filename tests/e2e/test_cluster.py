@@ -7,25 +7,19 @@ import json
 import os
 import random
 import signal
-import socket
 import time
 import urllib.error
 
 import pytest
 
 from conftest import started
+from local_server import free_port
 from stream_client import StreamClient, ask, text_of, tokens_of
 from waiting import wait_until
 
 N_KILLS = int(os.environ.get("SOUFFLEUR_KILLS", "3"))
 N_CLIENTS = 8 if N_KILLS <= 10 else 16
 SECRET = {"SOUFFLEUR_CLUSTER_SECRET": "of this test"}
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Cluster:

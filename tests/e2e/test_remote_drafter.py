@@ -1,13 +1,12 @@
 """A draft model in another process: what it is told and says, and that nothing depends on it."""
 import os
 import signal
-import socket
 import time
 
 import pytest
 
 from conftest import MODEL_FOLDER, started
-from local_server import LocalDrafter
+from local_server import LocalDrafter, free_port
 from waiting import wait_until
 
 PROMPT = "Once upon a time there was a small house by the sea, and in it lived"
@@ -15,12 +14,6 @@ PROMPT = "Once upon a time there was a small house by the sea, and in it lived"
 REQUESTS = [{"prompt": PROMPT, "max_tokens": 48, "temperature": 0, "ignore_eos": True},
             {"prompt": PROMPT, "max_tokens": 48, "temperature": 0.8, "seed": 3, "ignore_eos": True}]
 QUICK = ("--cluster.heartbeat_ms", "100", "--cluster.dead_after_ms", "1000")
-
-
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
 
 
 class Drafter(LocalDrafter):
