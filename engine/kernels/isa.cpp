@@ -37,6 +37,11 @@ std::vector<isa> available_isas() {
   return levels;
 }
 
+bool fetches_streams_itself() {
+  static const bool is_intel = __builtin_cpu_is("intel");
+  return !is_intel;
+}
+
 isa best_isa() {
   const char* forced = std::getenv("SOUFFLEUR_ISA");
   const auto named =

@@ -1,5 +1,7 @@
 #include "engine/kernels/matmul.hpp"
 
+#include "engine/kernels/isa.hpp"
+
 #include <algorithm>
 #include <vector>
 
@@ -145,8 +147,8 @@ private:
   }
 
   /// The next pair, shared out among the first panels, so that memory works while they are multiplied; of a
-  /// pair that is too large for that what comes next in it, with the first panel. With few rows nothing: a
-  /// kernel that only streams does best on the hardware's own guesses.
+  /// pair that is too large for that what comes next in it, with the first panel. With few rows nothing,
+  /// where a kernel that only streams does best on the hardware's own guesses.
   fetch_ahead ahead_of(const packed_matrix& w, int panel, int n_panels) const {
     constexpr std::size_t most_bytes_ahead = 256U << 10; // beside what else is in a second-level cache
     constexpr int bytes_ahead_in_pair = 4096;
@@ -154,7 +156,8 @@ private:
     const auto next = w.pair_bytes();
     const bool is_near = next <= most_bytes_ahead;
     const int step = is_near ? std::min(n_panels, most_panels) : 1;
-    if (panel >= step || input_.n_rows <= kernels_.max_streaming_rows(packed_format_of(w.type())))
+    const bool streams = input_.n_rows <= kernels_.max_streaming_rows(packed_format_of(w.type()));
+    if (panel >= step || (streams && fetches_streams_itself()))
       return {};
     return {is_near ? static_cast<int>(next) : bytes_ahead_in_pair, step, panel};
   }
