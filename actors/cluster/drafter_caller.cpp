@@ -47,7 +47,7 @@ void call(self_pointer self) {
   state.now = phase::knocking;
   state.heard = compat::now(self);
   look_up(
-      self, state.connector, state.address,
+      self, state.connector, state.address, state.config.dead_after,
       [self](const caf::actor& found) {
         auto& state = compat::state_of(self);
         state.drafter = found;

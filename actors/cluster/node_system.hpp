@@ -5,6 +5,7 @@
 
 #include "actors/cluster/cluster_config.hpp"
 #include "actors/cluster/drafter_wire.hpp"
+#include "actors/cluster/silent_connections.hpp"
 #include "actors/cluster/wire.hpp"
 #include "actors/hosted_serving.hpp"
 #include "engine/result.hpp"
@@ -64,6 +65,7 @@ inline result<std::uint16_t> publish(caf::actor_system& system, const caf::actor
   if (!bound)
     return failure{"cluster.address: " + config.address + ":" + std::to_string(config.port) +
                    " cannot be listened on: " + system.render(bound.error())};
+  end_silent_connections(*bound, config.dead_after);
   return *bound;
 }
 
@@ -73,16 +75,17 @@ inline caf::io::middleman_actor connector_of(caf::actor_system& system, const cl
 }
 
 /// Looks for who is published at `address`, HOST:PORT: `found(caf::actor)` or `lost(std::string why)` is
-/// called later, as by a handler of `self`.
+/// called later, as by a handler of `self`. A connection that is silent for `silence` ends.
 template <class Self, class Found, class Lost>
-void look_up(Self* self, const caf::io::middleman_actor& connector, const std::string& address, Found found,
-             Lost lost) {
+void look_up(Self* self, const caf::io::middleman_actor& connector, const std::string& address,
+             std::chrono::milliseconds silence, Found found, Lost lost) {
   constexpr std::chrono::seconds connect_timeout{5};
   const auto colon = address.rfind(':');
-  compat::request(self, connector, connect_timeout, caf::connect_atom::value, address.substr(0, colon),
-                  static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1))))
+  const auto port = static_cast<std::uint16_t>(std::stoi(address.substr(colon + 1)));
+  compat::request(self, connector, connect_timeout, caf::connect_atom::value, address.substr(0, colon), port)
       .then(
           [=](const caf::node_id&, caf::strong_actor_ptr& there, const std::set<std::string>&) {
+            end_silent_connections(port, silence);
             if (there)
               found(caf::actor_cast<caf::actor>(there));
             else

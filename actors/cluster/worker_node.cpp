@@ -164,7 +164,7 @@ void connect(self_pointer self) {
     return;
   state.now = phase::knocking;
   look_up(
-      self, connector_of(self->system(), state.config), state.config.router,
+      self, connector_of(self->system(), state.config), state.config.router, state.config.dead_after,
       [self](const caf::actor& found) {
         auto& state = compat::state_of(self);
         state.router = found;
