@@ -24,7 +24,7 @@ struct live_request {
   std::shared_ptr<held_dialogue> of;
   int turn = 0;
   transcript said; ///< up to the question; with the answer, once it is known how long it is
-  std::size_t n_prompt_pages = 0;
+  std::size_t n_prompt_marks = 0;
   request_router::placement place;
 };
 
@@ -93,10 +93,7 @@ private:
     held->what = what_.at(held->number);
     held->n_open = static_cast<int>(held->what.turns.size());
     n_begun_ += held->n_open;
-    transcript said{settings_.measure};
-    if (!held->what.system.empty())
-      said.say(held->what.system);
-    ask_after(held, -1, said, at);
+    ask_after(held, -1, transcript{settings_.measure, held->what.system}, at);
     return true;
   }
 
@@ -108,12 +105,14 @@ private:
       if (turn.after != after)
         continue;
       auto& request = live_.emplace_back(live_request{held, static_cast<int>(i), said, 0, {}});
-      request->said.say(turn.user);
-      request->n_prompt_pages = request->said.pages().size();
+      request->said.ask(turn.user);
+      request->n_prompt_marks = request->said.marks().size();
       auto& record = all_.requests.emplace_back();
       record.intended = at + ns_of_s(turn.think_s);
       record.n_prompt_tokens = request->said.n_tokens();
-      const auto name = (held->number << 8U) ^ i;
+      record.dialogue = held->number;
+      record.turn = static_cast<int>(i);
+      const auto name = settings_.equal_answers ? 0 : (held->number << 8U) ^ i;
       request->said.answer(name, load_.n_output_tokens);
       events_.push({record.intended, event_kind::request, live_.size() - 1});
     }
@@ -126,7 +125,7 @@ private:
     routing_request asked;
     asked.conversation = mixed(request.of->number + 1);
     asked.n_prompt_tokens = all_.requests[id].n_prompt_tokens;
-    request.place = router_.place(asked, prompt_of(request), transcript::page_tokens);
+    request.place = router_.place(asked, pages_of(prompt_of(request)), transcript::page_tokens);
     all_.requests[id].worker = request.place.worker;
     events_.push({now_ + to_worker_, event_kind::delivery, id});
   }
@@ -135,13 +134,15 @@ private:
     const auto& request = live(id);
     auto& worker = workers_[request.place.worker];
     worker.take({id, all_.requests[id].n_prompt_tokens, load_.n_output_tokens, prompt_of(request),
-                 request.said.pages()});
+                 request.said.marks()});
     if (!worker.is_stepping())
       begin_step(request.place.worker);
   }
 
   void begin_step(std::size_t worker) {
-    const double slowdown = settings_.costs.slowdown(++n_computing_);
+    const auto& spread = settings_.costs.spread;
+    const double slowdown = settings_.costs.slowdown(++n_computing_) *
+                            (spread.empty() ? 1 : spread[chance_.below(spread.size())]);
     events_.push({now_ + workers_[worker].begin_step(slowdown), event_kind::step_over, worker});
   }
 
@@ -163,7 +164,7 @@ private:
   void finish(std::size_t id) {
     const auto over = std::move(*live_[id]);
     live_[id].reset();
-    router_.saw_end(over.place, over.said.pages());
+    router_.saw_end(over.place, pages_of(over.said.marks()));
     auto& record = all_.requests[id];
     record.ended = now_ + to_client_;
     all_.duration = std::max(all_.duration, record.ended);
@@ -173,7 +174,7 @@ private:
   }
 
   std::span<const page_hash> prompt_of(const live_request& request) const {
-    return std::span{request.said.pages()}.first(request.n_prompt_pages);
+    return std::span{request.said.marks()}.first(request.n_prompt_marks);
   }
   live_request& live(std::size_t id) { return *live_[id]; }
 
@@ -197,6 +198,7 @@ private:
   nanoseconds to_worker_;
   std::unique_ptr<load::arrival_process> arrivals_;
   event_queue events_;
+  load::seeded_random chance_{1, 1};
   nanoseconds now_ = 0;
   std::size_t n_computing_ = 0;                  ///< workers with a step under way
   std::deque<std::optional<live_request>> live_; ///< by number; none: ended

@@ -20,6 +20,7 @@ struct cluster_settings {
   worker_settings worker;
   worker_costs costs = default_costs();
   text_measure measure;
+  bool equal_answers = false; ///< to the same words, as at temperature 0; else no two answers are the same
   double client_network_us = 100; ///< one way, between a client and the server or router
   double worker_network_us =
       100; ///< one way, between router and worker; a server of one worker has no router
@@ -33,6 +34,8 @@ struct offered_load {
 };
 
 struct request_outcome {
+  std::uint64_t dialogue = 0;
+  int turn = 0;
   nanoseconds intended = 0;
   nanoseconds first = 0; ///< its first token is at the client
   nanoseconds ended = 0;

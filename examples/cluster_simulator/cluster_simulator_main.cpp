@@ -28,6 +28,7 @@ struct options {
   bool together = false;
   std::string costs_file;
   std::string json;
+  bool each_request = false;
   std::string html;
   bool quiet = false;
   cluster_settings cluster;
@@ -79,12 +80,15 @@ void add_options(CLI::App& app, options& o) {
   app.add_option("--max-tokens", o.load.n_output_tokens, "of each answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_flag("--equal-answers", o.cluster.equal_answers,
+               "the same words get the same answer, as at temperature 0");
   app.add_option("--costs", o.costs_file, "what steps take: a file that validate.py writes")
       ->check(CLI::ExistingFile);
   app.add_option("--bytes-per-token", o.cluster.measure.bytes_a_token, "of texts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--prompt-tokens", o.cluster.measure.prompt_tokens, "that a chat template adds to a prompt")
+  app.add_option("--default-system-tokens", o.cluster.measure.default_system_tokens,
+                 "of a prompt without a system message")
       ->capture_default_str();
   app.add_option("--network-us", o.cluster.client_network_us, "one way, to and from clients")
       ->capture_default_str();
@@ -101,6 +105,7 @@ void add_options(CLI::App& app, options& o) {
       ->capture_default_str();
   app.add_flag("!--no-prefix-cache", o.cluster.worker.prefix_cache, "workers remember nothing");
   app.add_option("--json", o.json, "file for all figures");
+  app.add_flag("--each-request", o.each_request, "in --json, what became of each");
   app.add_option("--html", o.html, "file for a page of charts");
   app.add_flag("--quiet", o.quiet, "no progress");
 }
@@ -136,7 +141,10 @@ std::optional<cluster_figures> run(const options& o, int n_workers, const std::s
       std::cerr << '\r' << n_workers << " workers, " << policy << ": " << n_placed << " of "
                 << load.n_requests << " requests, " << static_cast<int>(seconds()) << " s " << std::flush;
   };
-  auto found = figures_of(settings, load, simulate(settings, **what, load, progress));
+  auto outcome = simulate(settings, **what, load, progress);
+  auto found = figures_of(settings, load, outcome);
+  if (o.each_request)
+    found.requests = std::move(outcome.requests);
   progress(found.n_requests);
   if (!o.quiet)
     std::cerr << '\n';

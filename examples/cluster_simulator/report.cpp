@@ -23,6 +23,21 @@ std::string cell(const char* format, double value) {
   return text;
 }
 
+boost::json::array json_of(const std::vector<request_outcome>& requests) {
+  boost::json::array each;
+  const auto ms_of = [](nanoseconds ns) { return static_cast<double>(ns) / 1e6; };
+  for (const auto& one : requests)
+    each.push_back(boost::json::object{{"dialogue", one.dialogue},
+                                       {"turn", one.turn},
+                                       {"worker", one.worker},
+                                       {"intended_ms", ms_of(one.intended)},
+                                       {"ttft_ms", ms_of(one.first - one.intended)},
+                                       {"ended_ms", ms_of(one.ended - one.intended)},
+                                       {"prompt_tokens", one.n_prompt_tokens},
+                                       {"cached_tokens", one.n_cached_tokens}});
+  return each;
+}
+
 template <class Value>
 load::chart chart_of(const std::vector<cluster_figures>& all, const std::string& title,
                      const std::string& unit, Value value) {
@@ -83,7 +98,7 @@ void print_table(std::ostream& out, const std::vector<cluster_figures>& all) {
 
 void write_json(std::ostream& out, const std::string& command, const std::vector<cluster_figures>& all) {
   boost::json::array rows;
-  for (const auto& row : all)
+  for (const auto& row : all) {
     rows.push_back(boost::json::object{{"workers", row.n_workers},
                                        {"routing", row.policy},
                                        {"requests", row.n_requests},
@@ -97,6 +112,9 @@ void write_json(std::ostream& out, const std::string& command, const std::vector
                                        {"hit_rate", row.hit_rate},
                                        {"imbalance", row.imbalance},
                                        {"utilisation", row.utilisation}});
+    if (!row.requests.empty())
+      rows.back().as_object()["each"] = json_of(row.requests);
+  }
   out << boost::json::serialize(boost::json::object{{"command", command}, {"simulations", rows}}) << '\n';
 }
 

@@ -10,10 +10,9 @@ namespace {
 
 constexpr int page_tokens = transcript::page_tokens;
 
-int n_common(std::span<const page_hash> a, std::span<const page_hash> b) {
-  const auto n = std::min(a.size(), b.size());
-  return static_cast<int>(
-      std::mismatch(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(n), b.begin()).first - a.begin());
+int n_common_pages(std::span<const page_hash> a, std::span<const page_hash> b) {
+  const auto n = std::ranges::mismatch(a, b).in1 - a.begin();
+  return static_cast<int>(static_cast<std::size_t>(n) / transcript::marks_a_page);
 }
 
 } // namespace
@@ -25,7 +24,7 @@ simulated_worker::simulated_worker(const worker_settings& settings, const step_m
 void simulated_worker::take(const worker_request& request) { waiting_.push_back({request, n_arrived_++}); }
 
 int simulated_worker::n_cached_now(const sequence& who) const {
-  const auto n = static_cast<int>(cache_.n_matched(who.what.prompt)) * page_tokens;
+  const auto n = static_cast<int>(cache_.n_matched(who.what.prompt)) * transcript::mark_tokens;
   return std::min(n, who.what.n_prompt_tokens - 1); // the last one is computed for its logits
 }
 
@@ -44,7 +43,7 @@ bool simulated_worker::is_under_way(const sequence& waiting) const {
   return settings_.prefix_cache && std::ranges::any_of(running_, [&](const sequence& who) {
            const int n_published = who.n_computed / page_tokens;
            return !who.decodes() &&
-                  (n_common(waiting.what.prompt, who.what.prompt) - n_published) * page_tokens >=
+                  (n_common_pages(waiting.what.prompt, who.what.prompt) - n_published) * page_tokens >=
                       settings_.join_prefill_tokens;
          });
 }
@@ -109,15 +108,17 @@ simulated_worker::outcome simulated_worker::end_step() {
     scheduling_->served("", who.n_rows);
     if (!who.decodes()) {
       who.n_computed += who.n_rows;
-      cache_.insert(who.what.prompt.first(
-          std::min(who.what.prompt.size(), static_cast<std::size_t>(who.n_computed / page_tokens))));
+      cache_.insert(who.what.prompt.first(std::min(
+          who.what.prompt.size(), static_cast<std::size_t>(who.n_computed / transcript::mark_tokens))));
       if (!who.decodes())
         continue;
       out.first.push_back({who.what.id, who.n_cached});
     }
     if (++who.n_output >= who.what.n_output_tokens) {
       out.ended.push_back(who.what.id);
-      cache_.insert(who.what.whole);
+      const auto n_in_cache = who.what.n_prompt_tokens + who.n_output - 1; // nobody computes the last one
+      cache_.insert(who.what.whole.first(
+          std::min(who.what.whole.size(), static_cast<std::size_t>(n_in_cache / transcript::mark_tokens))));
     }
   }
   std::erase_if(running_, [](const sequence& who) { return who.n_output >= who.what.n_output_tokens; });

@@ -23,7 +23,7 @@ struct worker_settings {
   bool prefix_cache = true;
 };
 
-/// A request as its worker sees it. Pages are the caller's and outlive it.
+/// A request as its worker sees it. Names are the caller's and outlive it.
 struct worker_request {
   std::size_t id = 0;
   int n_prompt_tokens = 1;

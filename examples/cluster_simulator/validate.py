@@ -7,9 +7,11 @@
 
 What a step takes, and what more it takes with a longer context, comes from souffleur-bench; then from the traces of other loads
 (one to eight clients), because client, server and workers share this machine's CPUs, and a step beside whoever asks is not a step
-alone. How much slower a step is while other workers compute is measured by so many benchmarks at once. What is compared are a
-closed loop of eight clients and an open loop (Poisson) at --utilisation of what those eight got. Texts and arrivals are the same
-for both, by their seed. Nothing else should run on the machine meanwhile.
+alone; not all steps of so many rows take as long, and their spread is taken from there, too. How much slower a step is while
+other workers compute is measured by so many benchmarks at once. What is compared are a closed loop of eight clients and an open
+loop (Poisson) at --utilisation of what those eight got, over --rounds, between which the other loads are measured again: a
+machine with neighbours is faster now and slower then. Each load finds servers that have just begun; texts and arrivals are the
+same for both, by their seed. Nothing else should run on the machine meanwhile. Takes 5 to 8 minutes for each of --workers.
 """
 import argparse
 import collections
@@ -33,6 +35,7 @@ BENCH = pathlib.Path(os.environ.get("SOUFFLEUR_BENCH", PROJECT / "build/release/
 SIMULATOR = pathlib.Path(os.environ.get("SOUFFLEUR_CLUSTER_SIMULATOR", PROJECT / "build/release/examples/souffleur-cluster-simulator"))
 TOLERANCE = 0.15
 FEWEST_STEPS = 10  # of so many rows, to believe them
+SPREADS = 40  # quantiles of how much longer than expected a step takes
 
 
 def percentile(values, share):
@@ -81,33 +84,47 @@ def measured_costs(model, threads):
 
 
 class Simulator:
-    def __init__(self, folder, chosen, n_workers, costs):
-        self.folder, self.chosen, self.n_workers, self.costs, self.bytes_per_token = folder, chosen, n_workers, costs, 4.3
+    """Figures of what a load is simulated to do."""
 
-    def __call__(self, **options):
+    def __init__(self, folder, chosen, n_workers, costs):
+        self.folder, self.chosen, self.n_workers, self.costs, self.bytes_per_token = folder, chosen, n_workers, costs, 4.0
+
+    def __call__(self, loads):
+        return figures_of([self.requests(**load) for load in loads], self.chosen)
+
+    def requests(self, **load):
         costs, out = self.folder / "costs.json", self.folder / "simulated.json"
         costs.write_text(json.dumps(self.costs))
-        words = [str(SIMULATOR), "--quiet", "--together", "--workers", str(self.n_workers), "--policies", "cache_aware", "--workload", self.chosen.workload, "--shared", "4", "--think-s", str(self.chosen.think_s),
-                 "--max-tokens", str(self.chosen.max_tokens), "--costs", str(costs), "--json", str(out), "--network-us", "0",
-                 "--bytes-per-token", str(self.bytes_per_token)]
+        options = {"workers": self.n_workers, "policies": "cache_aware", "network_us": 0, "costs": costs, "json": out,
+                   "bytes_per_token": self.bytes_per_token, **settings_of(self.chosen), **load}
+        words = [str(SIMULATOR), "--quiet", "--together", "--equal-answers", "--each-request"]
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(out.read_text())["simulations"][0]
+        return json.loads(out.read_text())["simulations"][0]["each"]
 
 
-def figures_of(load):
+def measured(load):
+    """The same of each request as the simulator says."""
     requests = [request for request in load["requests"] if request["role"] == "measured"]
     failed = [request for request in requests if request["outcome"] != "completed"]
     if failed:
         raise SystemExit(f"{len(failed)} requests failed: {failed[0].get('error')}")
-    summary = load["summary"]
-    return {"output_tokens_per_s": summary["output_tokens_per_s"],
-            "ttft_p50_ms": statistics.median(request["outputs_ms"][0] for request in requests),
-            "ttft_p95_ms": percentile([request["outputs_ms"][0] for request in requests], 95),
-            "tpot_p50_ms": summary["tpot_ms"]["p50"],
-            "prompt_tokens": summary["prompt_tokens"] / len(requests),
-            "hit_rate": summary["cached_tokens"] / summary["prompt_tokens"]}
+    return [request | {"ttft_ms": request["outputs_ms"][0]} for request in requests]
+
+
+def figures_of(loads, chosen):
+    """Of the requests of all loads, each of which took its own time."""
+    requests = [request for load in loads for request in load]
+    duration_s = sum(max(one["intended_ms"] + one["ended_ms"] for one in load) - min(one["intended_ms"] for one in load) for load in loads) / 1000
+    ttfts_ms = [request["ttft_ms"] for request in requests]
+    n_prompt = sum(request["prompt_tokens"] for request in requests)
+    return {"output_tokens_per_s": len(requests) * chosen.max_tokens / duration_s,
+            "ttft_p50_ms": statistics.median(ttfts_ms),
+            "ttft_p95_ms": percentile(ttfts_ms, 95),
+            "tpot_p50_ms": statistics.median((one["ended_ms"] - one["ttft_ms"]) / (chosen.max_tokens - 1) for one in requests),
+            "prompt_tokens": n_prompt / len(requests),
+            "hit_rate": sum(request["cached_tokens"] for request in requests) / n_prompt}
 
 
 ROUTED = 1 << 62  # from there on a worker counts what its router sends
@@ -140,6 +157,17 @@ def between(points, x):
     return fa + (fb - fa) * (x - a) / (b - a)
 
 
+def never_falling(points):
+    """The nearest to [(x, y, weight)] that does not fall (pooled adjacent violators)."""
+    pools = []
+    for x, y, weight in points:
+        pools.append([[x], y, weight])
+        while len(pools) > 1 and pools[-2][1] > pools[-1][1]:
+            (xs, y, weight), (before, z, more) = pools.pop(), pools.pop()
+            pools.append([before + xs, (y * weight + z * more) / (weight + more), weight + more])
+    return [[x, y] for xs, y, _ in pools for x in xs]
+
+
 def costs_beside_clients(costs, steps, context):
     """The same costs, where steps took something else. `context`: tokens before a row that decodes, about."""
     attention = costs["attention_us"] * context
@@ -147,24 +175,31 @@ def costs_beside_clients(costs, steps, context):
     for n_decode, n_prefill, us in steps:
         if n_prefill == 0:
             by_rows[n_decode].append(us - attention * n_decode)
-    decode = [[rows, statistics.median(us)] for rows, us in sorted(by_rows.items()) if len(us) >= FEWEST_STEPS]
-    decode = [[rows, max(us for fewer, us in decode if fewer <= rows)] for rows, us in decode]
+    decode = never_falling((rows, statistics.median(us), len(us)) for rows, us in sorted(by_rows.items()) if len(us) >= FEWEST_STEPS)
     one = decode[0][1]
-    times = [(us - attention * n_decode - (between(decode, n_decode) - one if n_decode else 0)) / between(costs["prefill"], n_prefill)
-             for n_decode, n_prefill, us in steps if n_prefill >= 8 and n_decode <= decode[-1][0]]
-    slower = statistics.median(times)
-    beyond = [[rows, between(decode, rows)] for rows in (16, 32) if rows > decode[-1][0]]
-    return costs | {"decode": decode + beyond, "prefill": [[1, one], *([rows, slower * us] for rows, us in costs["prefill"][1:])],
-                    "prefill_attention_us": slower * costs["prefill_attention_us"]}, slower
+    more = {rows: between(decode, rows) - one for rows in range(1, decode[-1][0] + 1)} | {0: 0}  # than the first of a prompt's rows
+    known = [step for step in steps if step[0] in more]
+    slower = statistics.median((us - attention * n_decode - more[n_decode]) / between(costs["prefill"], n_prefill)
+                               for n_decode, n_prefill, us in known if n_prefill >= 8)
+    most, us_of_most = decode[-1]
+    beyond = [[rows, us_of_most * between(costs["decode"], rows) / between(costs["decode"], most)] for rows in (16, 32) if rows > most]
+    prefill = [[1, one], *([rows, slower * us] for rows, us in costs["prefill"][1:])]
+    ratios = sorted(us / (attention * n_decode + more[n_decode] + (between(prefill, n_prefill) if n_prefill else one))
+                    for n_decode, n_prefill, us in known)
+    spread = [ratios[int((i + 0.5) / SPREADS * len(ratios))] for i in range(SPREADS)]
+    return costs | {"decode": decode + beyond, "prefill": prefill, "prefill_attention_us": slower * costs["prefill_attention_us"],
+                    "spread": spread}, slower
 
 
-def calibrate(simulate, real, load):
+def calibrate(simulate, real, loads):
     """How many bytes a token has, and what a request takes beside its steps: from one client alone."""
-    base = 20 + 4 * 2
-    for _ in range(3):
-        made = simulate(**load)["prompt_tokens"]
-        simulate.bytes_per_token *= (made - base) / max(1.0, real["prompt_tokens"] - base)
-    simulate.costs["request_us"] = max(0.0, (real["ttft_p50_ms"] - simulate(**load)["ttft_p50_ms"]) * 1000)
+    made = {}
+    for simulate.bytes_per_token in (3, 6):
+        made[simulate.bytes_per_token] = simulate(loads)["prompt_tokens"]
+    text_bytes = 6 * (made[3] - made[6])
+    beside_texts = made[3] - text_bytes / 3
+    simulate.bytes_per_token = text_bytes / (real["prompt_tokens"] - beside_texts)
+    simulate.costs["request_us"] = max(0.0, (real["ttft_p50_ms"] - simulate(loads)["ttft_p50_ms"]) * 1000)
 
 
 @contextlib.contextmanager
@@ -179,32 +214,43 @@ def service(chosen, n_workers, threads):
             yield cluster.router.base_url, cluster.workers
 
 
+def settings_of(chosen):
+    return {"workload": chosen.workload, "think_s": chosen.think_s, "shared": 4, "max_tokens": chosen.max_tokens}
+
+
+def measured_load(chosen, n_workers, threads, **load):
+    """Its requests and the steps it took, from servers that have nothing of it in their caches."""
+    with service(chosen, n_workers, threads) as (url, computing):
+        run_load(url, workload="chat", clients=2 * n_workers, requests=8 * n_workers, seed=100, max_tokens=chosen.max_tokens)  # warms up
+        requests = measured(run_load(url, ignore_eos=True, **settings_of(chosen), **load))
+        return requests, [step for server in computing for step in steps_of(server, n_workers > 1)]
+
+
 def validate(chosen, n_workers, folder):
     """What was measured and simulated, by load, and the costs."""
-    common = {"workload": chosen.workload, "max_tokens": chosen.max_tokens, "ignore_eos": True, "shared": 4, "think_s": chosen.think_s}
-    alone = {"clients": 1, "requests": 16, "seed": 101}
-    eight = {"clients": 8, "requests": chosen.requests, "seed": 102}
     threads = max(1, chosen.threads // n_workers)
     costs = measured_costs(chosen.model, threads)
     costs["crowding"] = crowding(chosen.model, threads, n_workers)
-    with service(chosen, n_workers, threads) as (url, computing):
-        run_load(url, **common, **(alone | {"seed": 100}))  # warms up
-        steps = []
+    n_turns = 4 if chosen.workload == "multi_turn" else 1  # of a dialogue
+    steps, loads, outcomes, rate = [], collections.defaultdict(list), collections.defaultdict(list), None
+    for seed in range(100, 100 + 10 * chosen.rounds, 10):
         for n_clients in (1, 2, 3, 4, 6, 8):
-            run_load(url, **common, clients=min(8, n_clients * n_workers), requests=20 * n_clients, seed=200 + n_clients)
-            steps += [(n_decode, n_prefill, us / costs["crowding"][-1])
-                      for server in computing for n_decode, n_prefill, us in steps_of(server, n_workers > 1)]
-        real = {name: figures_of(run_load(url, **common, **load)) for name, load in (("alone", alone), ("8 clients", eight))}
-        n_turns = 4 if chosen.workload == "multi_turn" else 1  # of a dialogue
-        rate = round(chosen.utilisation * real["8 clients"]["output_tokens_per_s"] / chosen.max_tokens / n_turns, 2)
-        open_loop = {"rate": rate, "requests": chosen.requests, "seed": 103}
-        name = f"{rate} dialogues/s"
-        real[name] = figures_of(run_load(url, **common, **open_loop))
+            _, more = measured_load(chosen, n_workers, threads, clients=min(8, n_clients * n_workers), requests=12 * n_clients, seed=1000 + seed + n_clients)
+            steps += [(n_decode, n_prefill, us / costs["crowding"][-1]) for n_decode, n_prefill, us in more]
+        for name in ("alone", "8 clients", "open loop"):
+            offered = {"alone": {"clients": 1, "requests": 40}, "8 clients": {"clients": 8, "requests": chosen.requests},
+                       "open loop": {"rate": rate, "requests": chosen.requests}}[name] | {"seed": seed}
+            requests, _ = measured_load(chosen, n_workers, threads, **offered)
+            loads[name].append(offered)
+            outcomes[name].append(requests)
+            if name == "8 clients" and rate is None:
+                rate = round(chosen.utilisation * figures_of([requests], chosen)["output_tokens_per_s"] / chosen.max_tokens / n_turns, 2)
+    real = {name: figures_of(of, chosen) for name, of in outcomes.items()}
     costs, slower = costs_beside_clients(costs, steps, real["alone"]["prompt_tokens"] + chosen.max_tokens / 2)
-    print(f"from {len(steps)} steps: a prompt takes {slower:.2f} times what the benchmark says", flush=True)
+    print(f"from {len(steps)} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: {rate} dialogues/s", flush=True)
     simulate = Simulator(folder, chosen, n_workers, costs)
-    calibrate(simulate, real["alone"], alone)
-    made = {"alone": simulate(**alone), "8 clients": simulate(**eight), name: simulate(**open_loop)}
+    calibrate(simulate, real["alone"], loads["alone"])
+    made = {name: simulate(of) for name, of in loads.items()}
     return {"measured": real, "simulated": made, "costs": simulate.costs, "bytes_per_token": simulate.bytes_per_token}
 
 
@@ -232,7 +278,8 @@ def main():
     parser.add_argument("--workload", default="multi_turn", help="with pauses: clients that do not pause keep step with each other, or do not")
     parser.add_argument("--think-s", type=float, default=0.2, help="mean pause before a next turn")
     parser.add_argument("--max-tokens", type=int, default=24)
-    parser.add_argument("--requests", type=int, default=600, help="of each load: so many that p95 is not about how it begins, when nothing is cached")
+    parser.add_argument("--requests", type=int, default=300, help="of each load in a round")
+    parser.add_argument("--rounds", type=int, default=3, help="each with loads of its own: a machine is not always as fast")
     parser.add_argument("--utilisation", type=float, default=0.6)
     parser.add_argument("--costs", type=pathlib.Path, help="file for the measured costs of one worker")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures")

@@ -36,11 +36,13 @@ result<worker_costs> read_costs(const std::string& path) {
     costs.prefill_attention_us = document.at("prefill_attention_us").to_number<double>();
     costs.step_us = document.at("step_us").to_number<double>();
     costs.request_us = document.at("request_us").to_number<double>();
-    if (const auto* crowding = document.as_object().if_contains("crowding"))
-      for (const auto& times : crowding->as_array())
-        costs.crowding.push_back(times.to_number<double>());
-    if (!std::ranges::all_of(costs.crowding, [](double times) { return times > 0; }))
-      return failure{path + ": crowding has to be above 0"};
+    for (auto& [name, factors] : {std::pair{"crowding", &costs.crowding}, {"spread", &costs.spread}}) {
+      if (const auto* all = document.as_object().if_contains(name))
+        for (const auto& times : all->as_array())
+          factors->push_back(times.to_number<double>());
+      if (!std::ranges::all_of(*factors, [](double times) { return times > 0; }))
+        return failure{path + ": " + name + " has to be above 0"};
+    }
     for (const auto* curve : {&costs.decode, &costs.prefill})
       for (const auto& point : *curve)
         if (point.n_rows < 1 || point.us <= 0)

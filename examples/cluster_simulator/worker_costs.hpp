@@ -23,6 +23,8 @@ struct worker_costs {
   /// Times longer that a step takes while one, two, … workers compute, where they share a machine; a number
   /// beyond the last is as slow as the last. Empty: each has its own.
   std::vector<double> crowding;
+  /// A step takes one of so many times longer than that, each as likely. Empty: all take just as long.
+  std::vector<double> spread;
 
   /// REQUIRES: n_computing > 0.
   double slowdown(std::size_t n_computing) const {

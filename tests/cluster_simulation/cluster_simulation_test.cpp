@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <map>
+#include <numeric>
+#include <set>
 
 using namespace souffleur;
 using namespace souffleur::cluster_simulation;
@@ -51,6 +53,14 @@ class repeated_questions final : public load::workload {
 public:
   load::dialogue at(std::uint64_t i) const override {
     return {"", {{std::to_string(1000 + i / 2) + std::string(i / 2, 'x'), -1, 0}}};
+  }
+};
+
+/// Dialogues of two turns, no two of which begin alike; the first questions have all lengths.
+class two_turns final : public load::workload {
+public:
+  load::dialogue at(std::uint64_t i) const override {
+    return {std::to_string(1000 + i), {{std::string(4 * i, 'x'), -1, 0}, {"And then?", 0, 0}}};
   }
 };
 
@@ -190,6 +200,20 @@ TEST(ClusterSimulation, WhatIsCachedIsNotComputedAgainButForTheLastToken) {
   }
 }
 
+TEST(ClusterSimulation, ASecondTurnFindsTheWholePagesOfTheFirstAndOfItsAnswerButForTheLastToken) {
+  auto settings = one_worker();
+  settings.worker.prefix_cache = true;
+  const auto load = poisson(0.001, 100);
+  std::map<std::uint64_t, int> computed; ///< tokens of a dialogue's first turn
+  for (const auto& request : simulate(settings, two_turns{}, load, {}).requests)
+    if (request.turn == 0) {
+      computed[request.dialogue] = request.n_prompt_tokens + load.n_output_tokens - 1;
+    } else {
+      const int n_whole = computed.at(request.dialogue) / transcript::page_tokens * transcript::page_tokens;
+      EXPECT_EQ(request.n_cached_tokens, n_whole);
+    }
+}
+
 TEST(ClusterSimulation, ASeedHasOneCourse) {
   cluster_settings settings;
   settings.n_workers = 3;
@@ -221,36 +245,97 @@ TEST(ClusterSimulation, ConversationsFindTheirPagesWhereTheRouterLooksForThem) {
             0);
 }
 
+/// 500 conversations about few subjects.
+TEST(ClusterSimulation, WhereTheSameWordsGetTheSameAnswerMoreIsCached) {
+  cluster_settings settings;
+  const auto load = poisson(1, 500);
+  const auto hits = [&] {
+    return figures_of(settings, load, simulate(settings, *workload_of("multi_turn", 1), load, {})).hit_rate;
+  };
+  const double own = hits();
+  settings.equal_answers = true;
+  EXPECT_GT(hits(), own + 0.02);
+}
+
+TEST(ClusterSimulation, StepsThatAreNotAllAsLongTakeTheSameOnTheMean) {
+  auto settings = one_worker();
+  offered_load load;
+  load.n_requests = 4000;
+  load.n_output_tokens = 4;
+  const auto even = simulate(settings, equal_questions{}, load, {});
+  settings.costs.spread = {0.5, 0.5, 2};
+  const auto uneven = simulate(settings, equal_questions{}, load, {});
+  EXPECT_NEAR(seconds(uneven.duration) / seconds(even.duration), 1, 0.03);
+  const auto wait_of = [](const cluster_outcome& of, std::size_t i) {
+    return of.requests[i].first - of.requests[i].intended;
+  };
+  EXPECT_EQ(wait_of(even, 1), wait_of(even, 2));
+  std::set<nanoseconds> waits;
+  for (std::size_t i = 0; i < 50; ++i)
+    waits.insert(wait_of(uneven, i));
+  EXPECT_EQ(waits.size(), 2U);
+}
+
 TEST(PageShelf, KeepsWhatWasUsedLastAndOfAPrefixItsBeginning) {
   page_shelf shelf{6};
-  const std::vector<page_hash> a{1, 2, 3, 4};
-  const std::vector<page_hash> b{11, 12, 13, 14};
+  std::vector<page_hash> a(4 * transcript::marks_a_page);
+  std::iota(a.begin(), a.end(), 1);
+  std::vector<page_hash> b(a.size() + 1); // the last page is not whole
+  std::iota(b.begin(), b.end(), 101);
   shelf.insert(a);
   shelf.insert(b);
   EXPECT_EQ(shelf.n_pages(), 6U);
-  EXPECT_EQ(shelf.n_matched(b), 4U);
-  EXPECT_EQ(shelf.n_matched(a), 2U);
+  EXPECT_EQ(shelf.n_matched(b), 4 * transcript::marks_a_page);
+  EXPECT_EQ(shelf.n_matched(a), 2 * transcript::marks_a_page);
   shelf.insert(a);
-  EXPECT_EQ(shelf.n_matched(a), 4U);
-  EXPECT_EQ(shelf.n_matched(b), 2U);
+  EXPECT_EQ(shelf.n_matched(a), a.size());
+  EXPECT_EQ(shelf.n_matched(b), 2 * transcript::marks_a_page);
+  EXPECT_EQ(shelf.n_matched(std::span{a}.first(5)), 5U);
 }
 
-TEST(Transcript, EqualBeginningsHaveEqualPagesAndOnlyThose) {
+TEST(Transcript, EqualBeginningsHaveEqualNamesAndOnlyThose) {
   load::seeded_random random{1, 1};
   for (int i = 0; i < 200; ++i) {
-    transcript common{{}};
-    common.say(std::string(random.below(400), 'a'));
+    transcript common{{}, "system"};
+    common.ask(std::string(random.below(400), 'a'));
+    common.answer(0, 5);
     auto left = common;
     auto right = common;
-    left.say("left " + std::string(300, 'b'));
-    right.say("right " + std::string(300, 'b'));
-    const auto n = common.pages().size();
-    ASSERT_TRUE(std::equal(common.pages().begin(), common.pages().end(), left.pages().begin()));
-    ASSERT_TRUE(std::equal(common.pages().begin(), common.pages().end(), right.pages().begin()));
-    // A page that begins before the difference may end before it, too: nothing else is shared.
-    for (auto page = n + 1; page < std::min(left.pages().size(), right.pages().size()); ++page)
-      ASSERT_NE(left.pages()[page], right.pages()[page]);
-    EXPECT_EQ(static_cast<int>(left.pages().size()),
-              static_cast<int>(left.n_tokens()) / transcript::page_tokens);
+    left.ask("left " + std::string(300, 'b'));
+    right.ask("right " + std::string(300, 'b'));
+    const auto n = common.marks().size();
+    ASSERT_TRUE(std::equal(common.marks().begin(), common.marks().end(), left.marks().begin()));
+    ASSERT_TRUE(std::equal(common.marks().begin(), common.marks().end(), right.marks().begin()));
+    // What is between two answers is told apart from their first words on, a template's tokens behind them.
+    const auto told_apart =
+        n + static_cast<std::size_t>(2 + 3 + 2 + transcript::mark_tokens) / transcript::mark_tokens;
+    for (auto mark = told_apart; mark < std::min(left.marks().size(), right.marks().size()); ++mark)
+      ASSERT_NE(left.marks()[mark], right.marks()[mark]);
+    EXPECT_EQ(static_cast<int>(left.marks().size()), left.n_tokens() / transcript::mark_tokens);
+    EXPECT_EQ(pages_of(left.marks()).size(),
+              static_cast<std::size_t>(left.n_tokens() / transcript::page_tokens));
   }
+}
+
+TEST(Transcript, HasTheTokensOfItsTextsAndOfTheTemplate) {
+  const text_measure measure{.bytes_a_token = 4};
+  transcript said{measure, std::string(40, 's')};
+  said.ask(std::string(20, 'q'));
+  EXPECT_EQ(said.n_tokens(), (3 + 10 + 2) + (3 + 5 + 2) + 3);
+  said.answer(0, 7);
+  EXPECT_EQ(said.n_tokens(), 28 + 7); // its end is not of the answer
+  said.ask(std::string(20, 'r'));
+  EXPECT_EQ(said.n_tokens(), 28 + 7 + 2 + (3 + 5 + 2) + 3);
+  EXPECT_EQ((transcript{measure, ""}.n_tokens()), 3 + measure.default_system_tokens + 2);
+}
+
+TEST(Transcript, AnswersOfOneNameAreTheSame) {
+  const auto after = [](std::uint64_t name) {
+    transcript said{{}, ""};
+    said.ask("What?");
+    said.answer(name, 20);
+    return said.marks();
+  };
+  EXPECT_EQ(after(1), after(1));
+  EXPECT_NE(after(1), after(2));
 }

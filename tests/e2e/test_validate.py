@@ -1,0 +1,67 @@
+"""What validate.py makes of measured steps, without a server."""
+import itertools
+import random
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples/cluster_simulator"))
+from validate import between, costs_beside_clients, never_falling  # noqa: E402
+
+
+def error_of(points, fit):
+    return sum(weight * (y - z) ** 2 for (_, y, weight), (_, z) in zip(points, fit))
+
+
+def best_of_all_blocks(points):
+    """The least error of what does not fall and is a mean in each of any neighbouring blocks: the best is one of these."""
+    n, errors = len(points), []
+    for cuts in itertools.product((False, True), repeat=n - 1):
+        borders = [0, *(i + 1 for i, cut in enumerate(cuts) if cut), n]
+        fit = []
+        for begin, end in itertools.pairwise(borders):
+            block = points[begin:end]
+            mean = sum(y * weight for _, y, weight in block) / sum(weight for _, _, weight in block)
+            fit += [[x, mean] for x, _, _ in block]
+        if all(a[1] <= b[1] for a, b in itertools.pairwise(fit)):
+            errors.append(error_of(points, fit))
+    return min(errors)
+
+
+def test_nothing_that_does_not_fall_is_nearer():
+    chance = random.Random(1)
+    for _ in range(200):
+        points = [(x, chance.uniform(0, 10), chance.choice([1, 2, 5])) for x in range(chance.randrange(1, 8))]
+        fit = never_falling(points)
+        assert [x for x, _ in fit] == [x for x, _, _ in points]
+        assert all(a[1] <= b[1] for a, b in itertools.pairwise(fit))
+        assert error_of(points, fit) == pytest.approx(best_of_all_blocks(points))
+
+
+def test_costs_of_steps_are_found_again_in_the_steps():
+    """Steps as a machine would take them that is 1.5 times slower in prompts, and up to 1.4 times slower in some steps."""
+    chance = random.Random(2)
+    bench = {"decode": [[1, 2000], [4, 3000], [16, 9000]], "prefill": [[1, 2000], [64, 20000], [256, 80000]],
+             "attention_us": 1, "prefill_attention_us": 0.5, "step_us": 0, "request_us": 0}
+    true_decode, true_prefill, context = [[1, 4000], [8, 7000]], [[1, 4000], [64, 30000], [256, 120000]], 100
+    steps = []
+    for _ in range(20000):
+        n_decode, n_prefill = chance.randrange(0, 9), chance.choice([0, 0, 16, 40, 64])
+        if n_decode + n_prefill == 0:
+            continue
+        us = between(true_decode, n_decode) + context * n_decode if n_decode else 4000
+        if n_prefill:
+            us += between(true_prefill, n_prefill) - 4000
+        steps.append((n_decode, n_prefill, us * chance.choice([0.8, 1, 1, 1, 1.4])))
+    found, slower = costs_beside_clients(bench, steps, context)
+    assert slower == pytest.approx(1.5, rel=0.05)
+    for rows, us in found["decode"]:
+        if rows <= 8:
+            assert us == pytest.approx(between(true_decode, rows), rel=0.02), rows
+    assert dict(found["decode"])[16] == pytest.approx(7000 * 9000 / between(bench["decode"], 8))
+    assert dict(found["prefill"])[64] == pytest.approx(1.5 * 20000, rel=0.05)
+    assert found["prefill_attention_us"] == pytest.approx(0.5 * slower)
+    assert statistics.mean(found["spread"]) == pytest.approx(1.04, abs=0.03)
+    assert found["spread"][0] == pytest.approx(0.8, abs=0.03) and found["spread"][-1] == pytest.approx(1.4, abs=0.05)
