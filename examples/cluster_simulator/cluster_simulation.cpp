@@ -1,6 +1,7 @@
 #include "examples/cluster_simulator/cluster_simulation.hpp"
 
 #include "examples/cluster_simulator/request_router.hpp"
+#include "examples/cluster_simulator/shared_machine.hpp"
 #include "examples/load/seeded_random.hpp"
 
 #include <deque>
@@ -36,7 +37,9 @@ public:
         router_(settings.routing_policy, settings.routing, settings.n_workers, settings.worker.n_kv_pages),
         to_router_(ns_of_us(settings.client_network_us + settings.costs.request_us)),
         to_client_(ns_of_us(settings.client_network_us)),
-        to_worker_(settings.n_workers > 1 ? ns_of_us(settings.worker_network_us) : 0) {
+        to_worker_(settings.n_workers > 1 ? ns_of_us(settings.worker_network_us) : 0),
+        machine_(settings.costs.crowding, static_cast<std::size_t>(settings.n_workers)) {
+    all_.busy.resize(static_cast<std::size_t>(settings.n_workers));
     for (int i = 0; i < settings.n_workers; ++i)
       workers_.emplace_back(settings.worker, costs_);
   }
@@ -139,16 +142,23 @@ private:
       begin_step(request.place.worker);
   }
 
+  auto expect_end() {
+    return [this](std::size_t worker, nanoseconds at) { events_.push({at, event_kind::step_over, worker}); };
+  }
+
   void begin_step(std::size_t worker) {
     const auto& spread = settings_.costs.spread;
-    const double slowdown = settings_.costs.slowdown(++n_computing_) *
-                            (spread.empty() ? 1 : spread[chance_.below(spread.size())]);
-    events_.push({now_ + workers_[worker].begin_step(slowdown), event_kind::step_over, worker});
+    const double times_longer = spread.empty() ? 1 : spread[chance_.below(spread.size())];
+    const auto work = ns_of_us(times_longer * workers_[worker].begin_step());
+    all_.work += work;
+    machine_.begin(worker, work, now_, expect_end());
   }
 
   void finish_step(std::size_t worker) {
+    if (!machine_.is_over(worker, now_))
+      return;
+    all_.busy[worker] += machine_.end(worker, now_, expect_end());
     const auto out = workers_[worker].end_step();
-    --n_computing_;
     for (const auto& begun : out.first) {
       auto& record = all_.requests[begun.id];
       record.n_cached_tokens = begun.n_cached_tokens;
@@ -179,8 +189,6 @@ private:
   live_request& live(std::size_t id) { return *live_[id]; }
 
   cluster_outcome outcome() {
-    for (const auto& worker : workers_)
-      all_.busy.push_back(worker.busy());
     if (!all_.requests.empty())
       all_.duration -= std::ranges::min_element(all_.requests, {}, &request_outcome::intended)->intended;
     return std::move(all_);
@@ -196,11 +204,11 @@ private:
   nanoseconds to_router_;
   nanoseconds to_client_;
   nanoseconds to_worker_;
+  shared_machine machine_;
   std::unique_ptr<load::arrival_process> arrivals_;
   event_queue events_;
   load::seeded_random chance_{1, 1};
   nanoseconds now_ = 0;
-  std::size_t n_computing_ = 0;                  ///< workers with a step under way
   std::deque<std::optional<live_request>> live_; ///< by number; none: ended
   cluster_outcome all_;
   std::uint64_t n_dialogues_ = 0;

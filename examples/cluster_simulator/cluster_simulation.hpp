@@ -47,6 +47,7 @@ struct request_outcome {
 struct cluster_outcome {
   std::vector<request_outcome> requests; ///< as they were begun
   std::vector<nanoseconds> busy;         ///< of each worker
+  nanoseconds work = 0;                  ///< what all steps would have taken if nobody else had computed
   nanoseconds duration = 0;              ///< from the first request to the last end
 };
 

@@ -70,8 +70,8 @@ cluster_figures figures_of(const cluster_settings& settings, const offered_load&
   }
   const double duration_s = static_cast<double>(outcome.duration) / 1e9;
   const auto busiest = static_cast<double>(*std::ranges::max_element(outcome.busy));
-  const auto mean = std::accumulate(outcome.busy.begin(), outcome.busy.end(), 0.0) /
-                    static_cast<double>(outcome.busy.size());
+  const auto all_busy = std::accumulate(outcome.busy.begin(), outcome.busy.end(), 0.0);
+  const auto mean = all_busy / static_cast<double>(outcome.busy.size());
   if (duration_s <= 0 || mean <= 0)
     return found;
   found.requests_per_s = found.n_requests / duration_s;
@@ -80,6 +80,7 @@ cluster_figures figures_of(const cluster_settings& settings, const offered_load&
   found.n_prompt_tokens = n_prompt / found.n_requests;
   found.imbalance = busiest / mean;
   found.utilisation = mean / 1e9 / duration_s;
+  found.slowdown = all_busy / static_cast<double>(outcome.work);
   return found;
 }
 
@@ -111,7 +112,8 @@ void write_json(std::ostream& out, const std::string& command, const std::vector
                                        {"tpot_p50_ms", ms(row.tpot_us, 0.5)},
                                        {"hit_rate", row.hit_rate},
                                        {"imbalance", row.imbalance},
-                                       {"utilisation", row.utilisation}});
+                                       {"utilisation", row.utilisation},
+                                       {"slowdown", row.slowdown}});
     if (!row.requests.empty())
       rows.back().as_object()["each"] = json_of(row.requests);
   }

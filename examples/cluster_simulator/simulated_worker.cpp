@@ -70,7 +70,7 @@ void simulated_worker::admit() {
   }
 }
 
-nanoseconds simulated_worker::begin_step(double slowdown) {
+double simulated_worker::begin_step() {
   stepping_ = true;
   admit();
   int budget = settings_.max_batch_tokens;
@@ -94,9 +94,7 @@ nanoseconds simulated_worker::begin_step(double slowdown) {
     rows.n_prefill += who.n_rows;
     rows.prefill_context += std::int64_t{who.n_rows} * (who.n_computed + who.n_rows / 2);
   }
-  const auto took = static_cast<nanoseconds>(1000 * slowdown * costs_.us(rows));
-  busy_ += took;
-  return took;
+  return costs_.us(rows);
 }
 
 simulated_worker::outcome simulated_worker::end_step() {

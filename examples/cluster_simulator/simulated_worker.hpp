@@ -40,9 +40,9 @@ public:
   bool is_stepping() const { return stepping_; }
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
 
-  /// Plans a step; how long it takes, `slowdown` times as long as on a machine of its own.
+  /// Plans a step; how many microseconds it takes on a machine of its own.
   /// REQUIRES: has_work(), no step under way.
-  nanoseconds begin_step(double slowdown = 1);
+  double begin_step();
 
   /// What came out of the step.
   struct outcome {
@@ -54,8 +54,6 @@ public:
     std::vector<std::size_t> ended;
   };
   outcome end_step();
-
-  nanoseconds busy() const { return busy_; }
 
 private:
   struct sequence {
@@ -81,7 +79,6 @@ private:
   std::deque<sequence> waiting_;
   std::vector<sequence> running_; ///< by admission
   std::uint64_t n_arrived_ = 0;
-  nanoseconds busy_ = 0;
   bool stepping_ = false;
 };
 

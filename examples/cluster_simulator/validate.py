@@ -8,7 +8,7 @@
 What a step takes, and what more it takes with a longer context, comes from souffleur-bench; then from the traces of other loads
 (one to eight clients), because client, server and workers share this machine's CPUs, and a step beside whoever asks is not a step
 alone; not all steps of so many rows take as long, and their spread is taken from there, too. How much slower a step is while
-other workers compute is measured by so many benchmarks at once. What is compared are a closed loop of eight clients and an open
+other workers compute is measured by so many benchmarks at once, as far as there are CPUs; beyond that, workers take turns. What is compared are a closed loop of eight clients and an open
 loop (Poisson) at --utilisation of what those eight got, over --rounds, between which the other loads are measured again: a
 machine with neighbours is faster now and slower then. Each load finds servers that have just begun; texts and arrivals are the
 same for both, by their seed. Nothing else should run on the machine meanwhile. Takes 5 to 8 minutes for each of --workers.
@@ -54,14 +54,16 @@ def bench(model, threads, *options, n_at_once=1):
 
 
 def crowding(model, threads, n_workers):
-    """Times longer that work takes while 1, 2, ... n_workers compute."""
+    """Times longer that work takes while 1, 2, ... n_workers compute: measured while each has CPUs, and beyond that they take turns."""
     key = {"decode": "step_ms", "prefill": "ms"}
+    n_at_once = max(1, min(n_workers, os.cpu_count() // threads))
     means = []
-    for n in range(1, n_workers + 1):
+    for n in range(1, n_at_once + 1):
         runs = [[one[key[one["work"]]]["median"] for one in run if one["work"] in key]
                 for run in bench(model, threads, "--batch", "1,4", "--prefill", "64", n_at_once=n)]
         means.append([statistics.mean(column) for column in zip(*runs)])
-    return [statistics.mean(now / alone for now, alone in zip(of, means[0])) for of in means]
+    times = [statistics.mean(now / alone for now, alone in zip(of, means[0])) for of in means]
+    return times + [times[-1] * n / n_at_once for n in range(n_at_once + 1, n_workers + 1)]
 
 
 def measured_costs(model, threads):
@@ -90,9 +92,9 @@ class Simulator:
         self.folder, self.chosen, self.n_workers, self.costs, self.bytes_per_token = folder, chosen, n_workers, costs, 4.0
 
     def __call__(self, loads):
-        return figures_of([self.requests(**load) for load in loads], self.chosen)
+        return figures_of([self.simulation(load)["each"] for load in loads], self.chosen)
 
-    def requests(self, **load):
+    def simulation(self, load):
         costs, out = self.folder / "costs.json", self.folder / "simulated.json"
         costs.write_text(json.dumps(self.costs))
         options = {"workers": self.n_workers, "policies": "cache_aware", "network_us": 0, "costs": costs, "json": out,
@@ -101,7 +103,7 @@ class Simulator:
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(out.read_text())["simulations"][0]["each"]
+        return json.loads(out.read_text())["simulations"][0]
 
 
 def measured(load):
@@ -110,7 +112,8 @@ def measured(load):
     failed = [request for request in requests if request["outcome"] != "completed"]
     if failed:
         raise SystemExit(f"{len(failed)} requests failed: {failed[0].get('error')}")
-    return [request | {"ttft_ms": request["outputs_ms"][0]} for request in requests]
+    return [{"ttft_ms": request["outputs_ms"][0]} | {name: request[name] for name in
+            ("dialogue", "turn", "intended_ms", "ended_ms", "prompt_tokens", "cached_tokens")} for request in requests]
 
 
 def figures_of(loads, chosen):
@@ -140,7 +143,7 @@ def traces(server, is_worker, most=1000):
 
 
 def steps_of(server, is_worker):
-    """(rows that decode, rows of prompts, microseconds) of each step of which every row is known."""
+    """By number, (rows that decode, rows of prompts, microseconds) of each step of which every row is known."""
     steps = {}
     for events in traces(server, is_worker):
         for event in events:
@@ -148,7 +151,8 @@ def steps_of(server, is_worker):
                 of = event["args"]
                 step = steps.setdefault(of["step"], {"all": of["rows_of_all"], "us": event["dur"], "decode": 0, "prefill": 0})
                 step[event["name"].split()[0]] += of["rows"]
-    return [(one["decode"], one["prefill"], one["us"]) for one in steps.values() if one["decode"] + one["prefill"] == one["all"]]
+    return {number: (one["decode"], one["prefill"], one["us"]) for number, one in steps.items()
+            if one["decode"] + one["prefill"] == one["all"]}
 
 
 def between(points, x):
@@ -184,11 +188,16 @@ def costs_beside_clients(costs, steps, context):
     most, us_of_most = decode[-1]
     beyond = [[rows, us_of_most * between(costs["decode"], rows) / between(costs["decode"], most)] for rows in (16, 32) if rows > most]
     prefill = [[1, one], *([rows, slower * us] for rows, us in costs["prefill"][1:])]
-    ratios = sorted(us / (attention * n_decode + more[n_decode] + (between(prefill, n_prefill) if n_prefill else one))
-                    for n_decode, n_prefill, us in known)
-    spread = [ratios[int((i + 0.5) / SPREADS * len(ratios))] for i in range(SPREADS)]
-    return costs | {"decode": decode + beyond, "prefill": prefill, "prefill_attention_us": slower * costs["prefill_attention_us"],
-                    "spread": spread}, slower
+    return costs | {"decode": decode + beyond, "prefill": prefill, "prefill_attention_us": slower * costs["prefill_attention_us"]}, slower
+
+
+def spread_of(costs, steps, context):
+    """Quantiles of how many times longer steps take than the one in the middle, for what they have to do."""
+    one = costs["decode"][0][1]
+    ratios = sorted(us / (costs["attention_us"] * context * n_decode + (between(costs["decode"], n_decode) - one if n_decode else 0)
+                          + (between(costs["prefill"], n_prefill) if n_prefill else one)) for n_decode, n_prefill, us in steps)
+    middle = statistics.median(ratios)
+    return [ratios[int((i + 0.5) / SPREADS * len(ratios))] / middle for i in range(SPREADS)]
 
 
 def calibrate(simulate, real, loads):
@@ -222,34 +231,53 @@ def measured_load(chosen, n_workers, threads, **load):
     """Its requests and the steps it took, from servers that have nothing of it in their caches."""
     with service(chosen, n_workers, threads) as (url, computing):
         run_load(url, workload="chat", clients=2 * n_workers, requests=8 * n_workers, seed=100, max_tokens=chosen.max_tokens)  # warms up
+        before = [steps_of(server, n_workers > 1) for server in computing]
         requests = measured(run_load(url, ignore_eos=True, **settings_of(chosen), **load))
-        return requests, [step for server in computing for step in steps_of(server, n_workers > 1)]
+        return requests, [step for server, warm in zip(computing, before)
+                          for number, step in steps_of(server, n_workers > 1).items() if number not in warm]
 
 
-def validate(chosen, n_workers, folder):
-    """What was measured and simulated, by load, and the costs."""
+def measure(chosen, n_workers):
+    """What steps cost, by themselves and in loads, and what became of the loads that are compared."""
     threads = max(1, chosen.threads // n_workers)
-    costs = measured_costs(chosen.model, threads)
-    costs["crowding"] = crowding(chosen.model, threads, n_workers)
+    found = {"costs": measured_costs(chosen.model, threads), "learned": [], "compared": collections.defaultdict(list)}
+    found["costs"]["crowding"] = crowding(chosen.model, threads, n_workers)
     n_turns = 4 if chosen.workload == "multi_turn" else 1  # of a dialogue
-    steps, loads, outcomes, rate = [], collections.defaultdict(list), collections.defaultdict(list), None
+    rate = None
     for seed in range(100, 100 + 10 * chosen.rounds, 10):
-        for n_clients in (1, 2, 3, 4, 6, 8):
-            _, more = measured_load(chosen, n_workers, threads, clients=min(8, n_clients * n_workers), requests=12 * n_clients, seed=1000 + seed + n_clients)
-            steps += [(n_decode, n_prefill, us / costs["crowding"][-1]) for n_decode, n_prefill, us in more]
+        for n_clients in (1, 2, 4, 8):
+            offered = {"clients": n_clients, "requests": 12 * n_clients, "seed": 1000 + seed + n_clients}
+            _, steps = measured_load(chosen, n_workers, threads, **offered)
+            found["learned"].append({"load": offered, "steps": steps})
         for name in ("alone", "8 clients", "open loop"):
             offered = {"alone": {"clients": 1, "requests": 40}, "8 clients": {"clients": 8, "requests": chosen.requests},
                        "open loop": {"rate": rate, "requests": chosen.requests}}[name] | {"seed": seed}
             requests, _ = measured_load(chosen, n_workers, threads, **offered)
-            loads[name].append(offered)
-            outcomes[name].append(requests)
+            found["compared"][name].append({"load": offered, "requests": requests})
             if name == "8 clients" and rate is None:
                 rate = round(chosen.utilisation * figures_of([requests], chosen)["output_tokens_per_s"] / chosen.max_tokens / n_turns, 2)
-    real = {name: figures_of(of, chosen) for name, of in outcomes.items()}
-    costs, slower = costs_beside_clients(costs, steps, real["alone"]["prompt_tokens"] + chosen.max_tokens / 2)
-    print(f"from {len(steps)} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: {rate} dialogues/s", flush=True)
-    simulate = Simulator(folder, chosen, n_workers, costs)
+    return found
+
+
+def compare(chosen, n_workers, folder, found):
+    """Figures that were measured and simulated, by load, and the costs."""
+    real = {name: figures_of([one["requests"] for one in of], chosen) for name, of in found["compared"].items()}
+    loads = {name: [one["load"] for one in of] for name, of in found["compared"].items()}
+    context = real["alone"]["prompt_tokens"] + chosen.max_tokens / 2
+    simulate = Simulator(folder, chosen, n_workers, found["costs"])
     calibrate(simulate, real["alone"], loads["alone"])
+    slowdowns = [1.0] * len(found["learned"])  # of each load's steps, by others that compute: simulated
+    for _ in range(4):
+        steps = [[(*rows, us / times) for *rows, us in one["steps"]] for one, times in zip(found["learned"], slowdowns)]
+        costs, slower = costs_beside_clients(found["costs"], sum(steps, []), context)
+        # How differently steps are slowed by others is simulated, too: what is left is the spread of one client's.
+        of_one = [of for of, one in zip(steps, found["learned"]) if one["load"]["clients"] == 1 or n_workers == 1]
+        costs["spread"] = spread_of(costs, sum(of_one, []), context)
+        simulate.costs = costs
+        slowdowns = [simulate.simulation(one["load"])["slowdown"] for one in found["learned"]]
+    calibrate(simulate, real["alone"], loads["alone"])
+    print(f"from {sum(map(len, steps))} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: "
+          f"{loads['open loop'][0]['rate']} dialogues/s", flush=True)
     made = {name: simulate(of) for name, of in loads.items()}
     return {"measured": real, "simulated": made, "costs": simulate.costs, "bytes_per_token": simulate.bytes_per_token}
 
@@ -282,13 +310,19 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="each with loads of its own: a machine is not always as fast")
     parser.add_argument("--utilisation", type=float, default=0.6)
     parser.add_argument("--costs", type=pathlib.Path, help="file for the measured costs of one worker")
+    parser.add_argument("--measured", type=pathlib.Path, help="file for what was measured; if there is one, nothing is measured again")
     parser.add_argument("--json", type=pathlib.Path, help="file for all figures")
     chosen = parser.parse_args()
+    measured = json.loads(chosen.measured.read_text()) if chosen.measured and chosen.measured.exists() else {}
     found, within = {}, True
     with tempfile.TemporaryDirectory() as folder:
         for n_workers in chosen.workers:
             print(f"## {n_workers} workers" if n_workers > 1 else "## a server alone", flush=True)
-            found[n_workers] = validate(chosen, n_workers, pathlib.Path(folder))
+            if str(n_workers) not in measured:
+                measured[str(n_workers)] = measure(chosen, n_workers)
+                if chosen.measured:
+                    chosen.measured.write_text(json.dumps(measured))
+            found[n_workers] = compare(chosen, n_workers, pathlib.Path(folder), measured[str(n_workers)])
             within &= report(found[n_workers])
     if chosen.costs:
         chosen.costs.write_text(json.dumps(found[chosen.workers[0]]["costs"]) + "\n")

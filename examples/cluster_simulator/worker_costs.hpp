@@ -4,7 +4,6 @@
 #include "engine/result.hpp"
 #include "policies/step_cost.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -25,11 +24,6 @@ struct worker_costs {
   std::vector<double> crowding;
   /// A step takes one of so many times longer than that, each as likely. Empty: all take just as long.
   std::vector<double> spread;
-
-  /// REQUIRES: n_computing > 0.
-  double slowdown(std::size_t n_computing) const {
-    return crowding.empty() ? 1 : crowding[std::min(n_computing, crowding.size()) - 1];
-  }
 };
 
 /// SmolLM2 (135M) on two cores with AVX-512, as `validate.py` measured it.

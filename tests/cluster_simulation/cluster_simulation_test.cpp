@@ -1,5 +1,6 @@
 #include "examples/cluster_simulator/cluster_simulation.hpp"
 #include "examples/cluster_simulator/report.hpp"
+#include "examples/cluster_simulator/shared_machine.hpp"
 #include "examples/load/seeded_random.hpp"
 
 #include <gtest/gtest.h>
@@ -274,6 +275,38 @@ TEST(ClusterSimulation, StepsThatAreNotAllAsLongTakeTheSameOnTheMean) {
   for (std::size_t i = 0; i < 50; ++i)
     waits.insert(wait_of(uneven, i));
   EXPECT_EQ(waits.size(), 2U);
+}
+
+/// Steps begin at random; each gets all the work that it asked for, at the speed that there is at any time.
+TEST(SharedMachine, EachStepGetsItsWorkAtTheSpeedThatTheOthersLeave) {
+  load::seeded_random random{1, 2};
+  const std::vector<double> crowding{1, 1.2, 2};
+  constexpr std::size_t n_workers = 4;
+  for (int run = 0; run < 100; ++run) {
+    shared_machine machine{crowding, n_workers};
+    std::vector<nanoseconds> due(n_workers, -1); ///< none: it has no step
+    std::vector<nanoseconds> begun(n_workers);
+    std::vector<double> left(n_workers);
+    const auto hear = [&](std::size_t worker, nanoseconds at) { due[worker] = at; };
+    for (nanoseconds now = 0; now < 20'000; ++now) {
+      for (std::size_t w = 0; w < n_workers; ++w) {
+        ASSERT_EQ(machine.is_over(w, now), due[w] == now);
+        if (due[w] == now) {
+          due[w] = -1;
+          EXPECT_EQ(machine.end(w, now, hear), now - begun[w]);
+          ASSERT_NEAR(left[w], 0, 2);
+        } else if (due[w] < 0 && random.below(300) == 0) {
+          left[w] = 1 + static_cast<double>(random.below(1000));
+          begun[w] = now;
+          machine.begin(w, static_cast<nanoseconds>(left[w]), now, hear);
+        }
+      }
+      const auto n = static_cast<std::size_t>(std::ranges::count_if(due, [](auto at) { return at >= 0; }));
+      for (std::size_t w = 0; w < n_workers; ++w)
+        if (due[w] >= 0)
+          left[w] -= 1 / crowding[std::min(n, crowding.size()) - 1];
+    }
+  }
 }
 
 TEST(PageShelf, KeepsWhatWasUsedLastAndOfAPrefixItsBeginning) {
