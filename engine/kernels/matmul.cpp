@@ -156,8 +156,8 @@ private:
     const auto next = w.pair_bytes();
     const bool is_near = next <= most_bytes_ahead;
     const int step = is_near ? std::min(n_panels, most_panels) : 1;
-    const bool streams = input_.n_rows <= kernels_.max_streaming_rows(packed_format_of(w.type()));
-    if (panel >= step || (streams && fetches_streams_itself()))
+    if (panel >= step || (fetches_streams_itself() &&
+                          input_.n_rows <= kernels_.max_streaming_rows(packed_format_of(w.type()))))
       return {};
     return {is_near ? static_cast<int>(next) : bytes_ahead_in_pair, step, panel};
   }

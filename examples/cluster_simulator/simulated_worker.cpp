@@ -15,6 +15,11 @@ int n_common_pages(std::span<const page_hash> a, std::span<const page_hash> b) {
   return static_cast<int>(static_cast<std::size_t>(n) / transcript::marks_a_page);
 }
 
+/// The names of what the first `n_tokens` have.
+std::span<const page_hash> beginning(std::span<const page_hash> marks, int n_tokens) {
+  return marks.first(std::min(marks.size(), static_cast<std::size_t>(n_tokens / transcript::mark_tokens)));
+}
+
 } // namespace
 
 simulated_worker::simulated_worker(const worker_settings& settings, const step_model& costs)
@@ -106,8 +111,7 @@ simulated_worker::outcome simulated_worker::end_step() {
     scheduling_->served("", who.n_rows);
     if (!who.decodes()) {
       who.n_computed += who.n_rows;
-      cache_.insert(who.what.prompt.first(std::min(
-          who.what.prompt.size(), static_cast<std::size_t>(who.n_computed / transcript::mark_tokens))));
+      cache_.insert(beginning(who.what.prompt, who.n_computed));
       if (!who.decodes())
         continue;
       out.first.push_back({who.what.id, who.n_cached});
@@ -115,8 +119,7 @@ simulated_worker::outcome simulated_worker::end_step() {
     if (++who.n_output >= who.what.n_output_tokens) {
       out.ended.push_back(who.what.id);
       const auto n_in_cache = who.what.n_prompt_tokens + who.n_output - 1; // nobody computes the last one
-      cache_.insert(who.what.whole.first(
-          std::min(who.what.whole.size(), static_cast<std::size_t>(n_in_cache / transcript::mark_tokens))));
+      cache_.insert(beginning(who.what.whole, n_in_cache));
     }
   }
   std::erase_if(running_, [](const sequence& who) { return who.n_output >= who.what.n_output_tokens; });

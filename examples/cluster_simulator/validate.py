@@ -8,10 +8,11 @@
 What a step takes, and what more it takes with a longer context, comes from souffleur-bench; then from the traces of other loads
 (one to eight clients), because client, server and workers share this machine's CPUs, and a step beside whoever asks is not a step
 alone; not all steps of so many rows take as long, and their spread is taken from there, too. How much slower a step is while
-other workers compute is measured by so many benchmarks at once, as far as there are CPUs; beyond that, workers take turns. What is compared are a closed loop of eight clients and an open
-loop (Poisson) at --utilisation of what those eight got, over --rounds, between which the other loads are measured again: a
-machine with neighbours is faster now and slower then. Each load finds servers that have just begun; texts and arrivals are the
-same for both, by their seed. Nothing else should run on the machine meanwhile. Takes 5 to 8 minutes for each of --workers.
+other workers compute is measured by so many benchmarks at once, as far as there are CPUs; beyond that, workers take turns. What
+is compared are a closed loop of eight clients and an open loop (Poisson) at --utilisation of what those eight got, over --rounds,
+between which the other loads are measured again: a machine with neighbours is faster now and slower then. Each load finds servers
+that have just begun; texts and arrivals are the same for both, by their seed. Nothing else should run on the machine meanwhile.
+Takes 5 to 12 minutes for each of --workers.
 """
 import argparse
 import collections
@@ -113,7 +114,7 @@ def measured(load):
     if failed:
         raise SystemExit(f"{len(failed)} requests failed: {failed[0].get('error')}")
     return [{"ttft_ms": request["outputs_ms"][0]} | {name: request[name] for name in
-            ("dialogue", "turn", "intended_ms", "ended_ms", "prompt_tokens", "cached_tokens")} for request in requests]
+            ("intended_ms", "ended_ms", "prompt_tokens", "cached_tokens")} for request in requests]
 
 
 def figures_of(loads, chosen):
@@ -172,6 +173,11 @@ def never_falling(points):
     return [[x, y] for xs, y, _ in pools for x in xs]
 
 
+def beside_others_us(decode, n_rows):
+    """What rows that decode add to a step that reads the weights anyway."""
+    return between(decode, n_rows) - decode[0][1] if n_rows else 0
+
+
 def costs_beside_clients(costs, steps, context):
     """The same costs, where steps took something else. `context`: tokens before a row that decodes, about."""
     attention = costs["attention_us"] * context
@@ -181,11 +187,9 @@ def costs_beside_clients(costs, steps, context):
             by_rows[n_decode].append(us - attention * n_decode)
     decode = never_falling((rows, statistics.median(us), len(us)) for rows, us in sorted(by_rows.items()) if len(us) >= FEWEST_STEPS)
     one = decode[0][1]
-    more = {rows: between(decode, rows) - one for rows in range(1, decode[-1][0] + 1)} | {0: 0}  # than the first of a prompt's rows
-    known = [step for step in steps if step[0] in more]
-    slower = statistics.median((us - attention * n_decode - more[n_decode]) / between(costs["prefill"], n_prefill)
-                               for n_decode, n_prefill, us in known if n_prefill >= 8)
     most, us_of_most = decode[-1]
+    slower = statistics.median((us - attention * n_decode - beside_others_us(decode, n_decode)) / between(costs["prefill"], n_prefill)
+                               for n_decode, n_prefill, us in steps if n_prefill >= 8 and n_decode <= most)
     beyond = [[rows, us_of_most * between(costs["decode"], rows) / between(costs["decode"], most)] for rows in (16, 32) if rows > most]
     prefill = [[1, one], *([rows, slower * us] for rows, us in costs["prefill"][1:])]
     return costs | {"decode": decode + beyond, "prefill": prefill, "prefill_attention_us": slower * costs["prefill_attention_us"]}, slower
@@ -193,21 +197,24 @@ def costs_beside_clients(costs, steps, context):
 
 def spread_of(costs, steps, context):
     """Quantiles of how many times longer steps take than the one in the middle, for what they have to do."""
-    one = costs["decode"][0][1]
-    ratios = sorted(us / (costs["attention_us"] * context * n_decode + (between(costs["decode"], n_decode) - one if n_decode else 0)
-                          + (between(costs["prefill"], n_prefill) if n_prefill else one)) for n_decode, n_prefill, us in steps)
+    ratios = sorted(us / (costs["attention_us"] * context * n_decode + beside_others_us(costs["decode"], n_decode)
+                          + between(costs["prefill"], max(1, n_prefill))) for n_decode, n_prefill, us in steps)
     middle = statistics.median(ratios)
     return [ratios[int((i + 0.5) / SPREADS * len(ratios))] / middle for i in range(SPREADS)]
 
 
-def calibrate(simulate, real, loads):
-    """How many bytes a token has, and what a request takes beside its steps: from one client alone."""
+def fit_texts(simulate, real, loads):
+    """How many bytes a token has."""
     made = {}
     for simulate.bytes_per_token in (3, 6):
         made[simulate.bytes_per_token] = simulate(loads)["prompt_tokens"]
     text_bytes = 6 * (made[3] - made[6])
     beside_texts = made[3] - text_bytes / 3
     simulate.bytes_per_token = text_bytes / (real["prompt_tokens"] - beside_texts)
+
+
+def fit_request(simulate, real, loads):
+    """What a request takes beside its steps, of which the costs know nothing yet: from one client alone."""
     simulate.costs["request_us"] = max(0.0, (real["ttft_p50_ms"] - simulate(loads)["ttft_p50_ms"]) * 1000)
 
 
@@ -227,14 +234,25 @@ def settings_of(chosen):
     return {"workload": chosen.workload, "think_s": chosen.think_s, "shared": 4, "max_tokens": chosen.max_tokens}
 
 
-def measured_load(chosen, n_workers, threads, **load):
-    """Its requests and the steps it took, from servers that have nothing of it in their caches."""
+@contextlib.contextmanager
+def warm_service(chosen, n_workers, threads):
+    """A service() that has worked, and has nothing of the loads to come in its caches."""
     with service(chosen, n_workers, threads) as (url, computing):
-        run_load(url, workload="chat", clients=2 * n_workers, requests=8 * n_workers, seed=100, max_tokens=chosen.max_tokens)  # warms up
+        run_load(url, workload="chat", clients=2 * n_workers, requests=8 * n_workers, seed=100, max_tokens=chosen.max_tokens)
+        yield url, computing
+
+
+def requests_of_load(chosen, n_workers, threads, **load):
+    with warm_service(chosen, n_workers, threads) as (url, _):
+        return measured(run_load(url, ignore_eos=True, **settings_of(chosen), **load))
+
+
+def steps_of_load(chosen, n_workers, threads, **load):
+    with warm_service(chosen, n_workers, threads) as (url, computing):
         before = [steps_of(server, n_workers > 1) for server in computing]
-        requests = measured(run_load(url, ignore_eos=True, **settings_of(chosen), **load))
-        return requests, [step for server, warm in zip(computing, before)
-                          for number, step in steps_of(server, n_workers > 1).items() if number not in warm]
+        run_load(url, ignore_eos=True, **settings_of(chosen), **load)
+        return [step for server, warm in zip(computing, before)
+                for number, step in steps_of(server, n_workers > 1).items() if number not in warm]
 
 
 def measure(chosen, n_workers):
@@ -247,12 +265,11 @@ def measure(chosen, n_workers):
     for seed in range(100, 100 + 10 * chosen.rounds, 10):
         for n_clients in (1, 2, 4, 8):
             offered = {"clients": n_clients, "requests": 12 * n_clients, "seed": 1000 + seed + n_clients}
-            _, steps = measured_load(chosen, n_workers, threads, **offered)
-            found["learned"].append({"load": offered, "steps": steps})
+            found["learned"].append({"load": offered, "steps": steps_of_load(chosen, n_workers, threads, **offered)})
         for name in ("alone", "8 clients", "open loop"):
             offered = {"alone": {"clients": 1, "requests": 40}, "8 clients": {"clients": 8, "requests": chosen.requests},
                        "open loop": {"rate": rate, "requests": chosen.requests}}[name] | {"seed": seed}
-            requests, _ = measured_load(chosen, n_workers, threads, **offered)
+            requests = requests_of_load(chosen, n_workers, threads, **offered)
             found["compared"][name].append({"load": offered, "requests": requests})
             if name == "8 clients" and rate is None:
                 rate = round(chosen.utilisation * figures_of([requests], chosen)["output_tokens_per_s"] / chosen.max_tokens / n_turns, 2)
@@ -265,7 +282,7 @@ def compare(chosen, n_workers, folder, found):
     loads = {name: [one["load"] for one in of] for name, of in found["compared"].items()}
     context = real["alone"]["prompt_tokens"] + chosen.max_tokens / 2
     simulate = Simulator(folder, chosen, n_workers, found["costs"])
-    calibrate(simulate, real["alone"], loads["alone"])
+    fit_texts(simulate, real["alone"], loads["alone"])
     slowdowns = [1.0] * len(found["learned"])  # of each load's steps, by others that compute: simulated
     for _ in range(4):
         steps = [[(*rows, us / times) for *rows, us in one["steps"]] for one, times in zip(found["learned"], slowdowns)]
@@ -275,7 +292,7 @@ def compare(chosen, n_workers, folder, found):
         costs["spread"] = spread_of(costs, sum(of_one, []), context)
         simulate.costs = costs
         slowdowns = [simulate.simulation(one["load"])["slowdown"] for one in found["learned"]]
-    calibrate(simulate, real["alone"], loads["alone"])
+    fit_request(simulate, real["alone"], loads["alone"])
     print(f"from {sum(map(len, steps))} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: "
           f"{loads['open loop'][0]['rate']} dialogues/s", flush=True)
     made = {name: simulate(of) for name, of in loads.items()}
