@@ -88,7 +88,8 @@ def test_what_a_cancelled_answer_held_is_free_when_the_next_step_begins(server):
     last = max(step["args"]["step"] for step in spans(goes, "decode step"))
     steps = [step["args"] for step in spans(stays, "prefill step") + spans(stays, "decode step")]
     n_before = [step["pages_in_use"] for step in steps if step["step"] == last]
-    n_behind = [step["pages_in_use"] for step in steps if step["step"] > last]
+    # The step that was under way when the cancel came keeps the pages, and is in no trace of who had left.
+    n_behind = [step["pages_in_use"] for step in steps if step["step"] > last + 1]
     assert all(n > 400 / 16 for n in n_before)
     assert n_behind and max(n_behind) <= 1 + (1 + 150 + 16) / 16, "it has the answer that goes on, and its drafts"
 
