@@ -1,5 +1,6 @@
 #include "net/http_routes.hpp"
 
+#include "engine/unix_time.hpp"
 #include "net/json_fields.hpp"
 #include "net/openai_response.hpp"
 #include "net/page.hpp"
@@ -369,7 +370,7 @@ http_reply trace_reply(const std::optional<request_trace>& trace, std::span<cons
                         "another tenant's.",
                         "", 0});
   const auto name = request_name(trace->request.id, model.created_s);
-  auto reply = json_reply(trace_events(*trace, written, name));
+  auto reply = json_reply(trace_events(*trace, written, name, unix_us(trace->request.times.arrival)));
   reply.headers = {{"Content-Disposition", "attachment; filename=\"trace-" + name + ".json\""}};
   return reply;
 }

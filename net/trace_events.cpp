@@ -135,7 +135,7 @@ std::optional<request_id> request_named(std::string_view name, std::int64_t serv
 }
 
 json::object trace_events(const request_trace& trace, std::span<const written_part> written,
-                          std::string_view name) {
+                          std::string_view name, std::int64_t came_unix_us) {
   event_list events{trace.request.times.arrival};
   add_phases(events, trace.request);
   for (const auto& one : trace.steps)
@@ -143,7 +143,7 @@ json::object trace_events(const request_trace& trace, std::span<const written_pa
   for (const auto& part : written)
     events.add(track::writes, "write", part.began, part.ended);
   return {{"displayTimeUnit", "ms"},
-          {"otherData", {{"request", name}, {"is_whole", trace.is_whole}}},
+          {"otherData", {{"request", name}, {"is_whole", trace.is_whole}, {"came_unix_us", came_unix_us}}},
           {"traceEvents", events.take()}};
 }
 

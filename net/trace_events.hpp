@@ -6,6 +6,7 @@
 
 #include <boost/json/object.hpp>
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,9 +20,9 @@ std::string request_name(request_id id, std::int64_t server_began_s);
 /// Nothing: it is none of this server's.
 std::optional<request_id> request_named(std::string_view name, std::int64_t server_began_s);
 
-/// Times in microseconds since the request came. Three tracks: its phases, the steps that had rows of it, and
-/// what was written to its socket. No text, and no other request.
+/// Times in microseconds since the request came, which was at `came_unix_us`. Three tracks: its phases, the
+/// steps that had rows of it, and what was written to its socket. No text, and no other request.
 boost::json::object trace_events(const request_trace& trace, std::span<const written_part> written,
-                                 std::string_view name);
+                                 std::string_view name, std::int64_t came_unix_us);
 
 } // namespace souffleur

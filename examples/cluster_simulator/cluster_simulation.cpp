@@ -38,7 +38,7 @@ public:
         to_router_(ns_of_us(settings.client_network_us + settings.costs.request_us)),
         to_client_(ns_of_us(settings.client_network_us)),
         to_worker_(settings.n_workers > 1 ? ns_of_us(settings.worker_network_us) : 0),
-        machine_(settings.costs.crowding, static_cast<std::size_t>(settings.n_workers)) {
+        chance_(settings.chance_seed, 1), machine_(settings.costs.crowding, static_cast<std::size_t>(settings.n_workers)) {
     all_.busy.resize(static_cast<std::size_t>(settings.n_workers));
     for (int i = 0; i < settings.n_workers; ++i)
       workers_.emplace_back(settings.worker, costs_);
@@ -150,7 +150,6 @@ private:
     const auto& spread = settings_.costs.spread;
     const double times_longer = spread.empty() ? 1 : spread[chance_.below(spread.size())];
     const auto work = ns_of_us(times_longer * workers_[worker].begin_step());
-    all_.work += work;
     machine_.begin(worker, work, now_, expect_end());
   }
 
@@ -204,10 +203,10 @@ private:
   nanoseconds to_router_;
   nanoseconds to_client_;
   nanoseconds to_worker_;
+  load::seeded_random chance_;
   shared_machine machine_;
   std::unique_ptr<load::arrival_process> arrivals_;
   event_queue events_;
-  load::seeded_random chance_{1, 1};
   nanoseconds now_ = 0;
   std::deque<std::optional<live_request>> live_; ///< by number; none: ended
   cluster_outcome all_;

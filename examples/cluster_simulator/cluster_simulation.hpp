@@ -21,6 +21,7 @@ struct cluster_settings {
   worker_costs costs = default_costs();
   text_measure measure;
   bool equal_answers = false; ///< to the same words, as at temperature 0; else no two answers are the same
+  std::uint64_t chance_seed = 1; ///< of how much longer each step takes (`worker_costs::spread`)
   double client_network_us = 100; ///< one way, between a client and the server or router
   double worker_network_us =
       100; ///< one way, between router and worker; a server of one worker has no router
@@ -47,7 +48,6 @@ struct request_outcome {
 struct cluster_outcome {
   std::vector<request_outcome> requests; ///< as they were begun
   std::vector<nanoseconds> busy;         ///< of each worker
-  nanoseconds work = 0;                  ///< what all steps would have taken if nobody else had computed
   nanoseconds duration = 0;              ///< from the first request to the last end
 };
 

@@ -84,6 +84,8 @@ void add_options(CLI::App& app, options& o) {
                "the same words get the same answer, as at temperature 0");
   app.add_option("--costs", o.costs_file, "what steps take: a file that validate.py writes")
       ->check(CLI::ExistingFile);
+  app.add_option("--chance-seed", o.cluster.chance_seed, "of how long steps take, where costs have a spread")
+      ->capture_default_str();
   app.add_option("--bytes-per-token", o.cluster.measure.bytes_a_token, "of texts")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

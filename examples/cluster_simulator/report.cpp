@@ -80,7 +80,6 @@ cluster_figures figures_of(const cluster_settings& settings, const offered_load&
   found.n_prompt_tokens = n_prompt / found.n_requests;
   found.imbalance = busiest / mean;
   found.utilisation = mean / 1e9 / duration_s;
-  found.slowdown = all_busy / static_cast<double>(outcome.work);
   return found;
 }
 
@@ -112,8 +111,7 @@ void write_json(std::ostream& out, const std::string& command, const std::vector
                                        {"tpot_p50_ms", ms(row.tpot_us, 0.5)},
                                        {"hit_rate", row.hit_rate},
                                        {"imbalance", row.imbalance},
-                                       {"utilisation", row.utilisation},
-                                       {"slowdown", row.slowdown}});
+                                       {"utilisation", row.utilisation}});
     if (!row.requests.empty())
       rows.back().as_object()["each"] = json_of(row.requests);
   }

@@ -22,7 +22,6 @@ struct cluster_figures {
   double hit_rate = 0;    ///< of prompt tokens
   double imbalance = 0;   ///< the busiest worker's time in steps by the mean one's
   double utilisation = 0; ///< the mean worker's time in steps by the time that it took
-  double slowdown = 1;    ///< time in steps by what they would have taken if nobody else had computed
   std::vector<request_outcome> requests; ///< for write_json(); empty: it says nothing of each
 };
 

@@ -7,23 +7,26 @@
 
 What a step takes, and what more it takes with a longer context, comes from souffleur-bench; then from the traces of other loads
 (one to eight clients), because client, server and workers share this machine's CPUs, and a step beside whoever asks is not a step
-alone; not all steps of so many rows take as long, and their spread is taken from there, too. How much slower a step is while
-other workers compute is measured by so many benchmarks at once, as far as there are CPUs; beyond that, workers take turns. What
-is compared are a closed loop of eight clients and an open loop (Poisson) at --utilisation of what those eight got, over --rounds,
+alone; not all steps of so many rows take as long, and their spread is taken from there, too. The same traces say how many workers
+computed at each moment, and so how much slower a step is while others compute. What is compared are a closed loop of eight clients and an open loop (Poisson) at --utilisation of what those eight got, over --rounds,
 between which the other loads are measured again: a machine with neighbours is faster now and slower then. Each load finds servers
 that have just begun; texts and arrivals are the same for both, by their seed. Nothing else should run on the machine meanwhile.
 Takes 5 to 12 minutes for each of --workers.
 """
 import argparse
+import bisect
 import collections
 import contextlib
+import itertools
 import json
+import math
 import os
 import pathlib
 import statistics
 import subprocess
 import sys
 import tempfile
+import typing
 import urllib.error
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -36,6 +39,7 @@ BENCH = pathlib.Path(os.environ.get("SOUFFLEUR_BENCH", PROJECT / "build/release/
 SIMULATOR = pathlib.Path(os.environ.get("SOUFFLEUR_CLUSTER_SIMULATOR", PROJECT / "build/release/examples/souffleur-cluster-simulator"))
 TOLERANCE = 0.15
 FEWEST_STEPS = 10  # of so many rows, to believe them
+SIMULATIONS = 5  # of each load: how long steps take is chance
 SPREADS = 40  # quantiles of how much longer than expected a step takes
 
 
@@ -44,34 +48,16 @@ def percentile(values, share):
     return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
 
 
-def bench(model, threads, *options, n_at_once=1):
-    """What each of those at once measured."""
+def bench(model, threads, *options):
     words = [str(BENCH), "--model", str(model), "--threads", str(threads), "--repeats", "5", "--format", "json", *options]
-    running = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) for _ in range(n_at_once)]
-    outputs = [one.communicate()[0] for one in running]
-    if any(one.returncode for one in running):
-        raise SystemExit(f"failed: {' '.join(words)}")
-    return [json.loads(output)["measurements"] for output in outputs]
-
-
-def crowding(model, threads, n_workers):
-    """Times longer that work takes while 1, 2, ... n_workers compute: measured while each has CPUs, and beyond that they take turns."""
-    key = {"decode": "step_ms", "prefill": "ms"}
-    n_at_once = max(1, min(n_workers, os.cpu_count() // threads))
-    means = []
-    for n in range(1, n_at_once + 1):
-        runs = [[one[key[one["work"]]]["median"] for one in run if one["work"] in key]
-                for run in bench(model, threads, "--batch", "1,4", "--prefill", "64", n_at_once=n)]
-        means.append([statistics.mean(column) for column in zip(*runs)])
-    times = [statistics.mean(now / alone for now, alone in zip(of, means[0])) for of in means]
-    return times + [times[-1] * n / n_at_once for n in range(n_at_once + 1, n_workers + 1)]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout)["measurements"]
 
 
 def measured_costs(model, threads):
     """T(M) of decode steps and of prefills, and what a token of context adds to a row of either."""
     decode, prefill, shallow, deep = {}, {}, 32, 544
     for depth, batches, tokens in ((shallow, "1,2,4,8,16", "0"), (deep, "8", "64"), (0, "0", "16,64,256")):
-        for one in bench(model, threads, "--depth", str(depth), "--batch", batches, "--prefill", tokens)[0]:
+        for one in bench(model, threads, "--depth", str(depth), "--batch", batches, "--prefill", tokens):
             if one["work"] == "decode":
                 decode[one["batch"], depth] = one["step_ms"]["median"] * 1000
             elif one["work"] == "prefill":
@@ -93,9 +79,9 @@ class Simulator:
         self.folder, self.chosen, self.n_workers, self.costs, self.bytes_per_token = folder, chosen, n_workers, costs, 4.0
 
     def __call__(self, loads):
-        return figures_of([self.simulation(load)["each"] for load in loads], self.chosen)
+        return figures_of([self.requests_of(load | {"chance_seed": i}) for load in loads for i in range(SIMULATIONS)], self.chosen)
 
-    def simulation(self, load):
+    def requests_of(self, load):
         costs, out = self.folder / "costs.json", self.folder / "simulated.json"
         costs.write_text(json.dumps(self.costs))
         options = {"workers": self.n_workers, "policies": "cache_aware", "network_us": 0, "costs": costs, "json": out,
@@ -104,7 +90,7 @@ class Simulator:
         for name, value in options.items():
             words += ["--" + name.replace("_", "-"), str(value)]
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
-        return json.loads(out.read_text())["simulations"][0]
+        return json.loads(out.read_text())["simulations"][0]["each"]
 
 
 def measured(load):
@@ -140,20 +126,73 @@ def traces(server, is_worker, most=1000):
         name, _, last = json.loads(answer.read())["id"].removeprefix("cmpl-").rpartition("-")
     for number in range(ROUTED, ROUTED + most) if is_worker else range(max(0, int(last) - most), int(last)):
         with contextlib.suppress(urllib.error.HTTPError):  # it does not remember
-            yield json.loads(server.get(f"/souffleur/trace/{name}-{number}"))["traceEvents"]
+            yield json.loads(server.get(f"/souffleur/trace/{name}-{number}"))
+
+
+class Step(typing.NamedTuple):
+    """What a worker computed at once."""
+    n_decode: int  # rows
+    n_prefill: int
+    us: float
+    began_us: float  # since 1970
+    is_whole: bool  # every row is known
+
+    @property
+    def ended_us(self):
+        return self.began_us + self.us
 
 
 def steps_of(server, is_worker):
-    """By number, (rows that decode, rows of prompts, microseconds) of each step of which every row is known."""
+    """By number."""
     steps = {}
-    for events in traces(server, is_worker):
-        for event in events:
+    for trace in traces(server, is_worker):
+        for event in trace["traceEvents"]:
             if event["name"] in ("prefill step", "decode step"):
                 of = event["args"]
-                step = steps.setdefault(of["step"], {"all": of["rows_of_all"], "us": event["dur"], "decode": 0, "prefill": 0})
+                step = steps.setdefault(of["step"], {"all": of["rows_of_all"], "us": event["dur"], "decode": 0, "prefill": 0,
+                                                     "began_us": trace["otherData"]["came_unix_us"] + event["ts"]})
                 step[event["name"].split()[0]] += of["rows"]
-    return {number: (one["decode"], one["prefill"], one["us"]) for number, one in steps.items()
-            if one["decode"] + one["prefill"] == one["all"]}
+    return {number: Step(one["decode"], one["prefill"], one["us"], one["began_us"], one["decode"] + one["prefill"] == one["all"])
+            for number, one in steps.items()}
+
+
+def times_in_company(steps, n_workers):
+    """Of each step, its microseconds while 1, 2, ... n_workers computed. `steps`: all that a load took, of all workers."""
+    changes = sorted([(step.began_us, 1) for step in steps] + [(step.ended_us, -1) for step in steps])
+    moments, computing = [moment for moment, _ in changes], list(itertools.accumulate(change for _, change in changes))
+    times = []
+    for step in steps:
+        of, i = [0.0] * n_workers, bisect.bisect_left(moments, step.began_us)
+        while i + 1 < len(moments) and moments[i] < step.ended_us:
+            of[min(max(computing[i], 1), n_workers) - 1] += min(moments[i + 1], step.ended_us) - moments[i]
+            i += 1
+        times.append(of)
+    return times
+
+
+def work_us(times, crowding):
+    """What a step would have taken by itself."""
+    return sum(us / slower for us, slower in zip(times, crowding))
+
+
+def crowding_of(kinds, n_workers, n_without_waiting):
+    """Times longer that work takes while 1, 2, ... n_workers compute: those by which steps of a kind are most alike.
+    `kinds`: for each, the times_in_company() of its steps. The search begins with taking turns beyond `n_without_waiting`."""
+    def unlike(crowding):
+        sum_of_all = 0
+        for kind in kinds:
+            logs = [math.log(work_us(times, crowding)) for times in kind]
+            middle = statistics.median(logs)
+            sum_of_all += sum(abs(one - middle) for one in logs)
+        return sum_of_all
+
+    crowding = [max(1.0, n / n_without_waiting) for n in range(1, n_workers + 1)]
+    for grain in (0.1, 0.1, 0.02, 0.02):
+        for i in range(1, n_workers):
+            tried = [crowding[i] + grain * k for k in range(-5, 6)]
+            crowding[i] = min((one for one in tried if one >= crowding[i - 1]), default=crowding[i - 1],
+                              key=lambda one: unlike([*crowding[:i], one, *(max(one, more) for more in crowding[i + 1:])]))
+    return crowding
 
 
 def between(points, x):
@@ -248,6 +287,7 @@ def requests_of_load(chosen, n_workers, threads, **load):
 
 
 def steps_of_load(chosen, n_workers, threads, **load):
+    """Of all workers."""
     with warm_service(chosen, n_workers, threads) as (url, computing):
         before = [steps_of(server, n_workers > 1) for server in computing]
         run_load(url, ignore_eos=True, **settings_of(chosen), **load)
@@ -255,17 +295,41 @@ def steps_of_load(chosen, n_workers, threads, **load):
                 for number, step in steps_of(server, n_workers > 1).items() if number not in warm]
 
 
+def learn(costs, loads, context, n_workers, n_without_waiting):
+    """Costs as the steps of some loads say, each (its round, its steps), and how much slower a prompt is than `costs` say.
+    There are CPUs for `n_without_waiting` workers."""
+    kinds, known = collections.defaultdict(list), []
+    for of_round, steps in loads:
+        for step, times in zip(steps, times_in_company(steps, n_workers)):
+            if step.is_whole:
+                known.append((step, times))
+                if step.n_prefill == 0:
+                    kinds[of_round, step.n_decode].append(times)
+    crowding = crowding_of([kind for kind in kinds.values() if len(kind) >= FEWEST_STEPS], n_workers, n_without_waiting)
+    def works(of):
+        return [(step.n_decode, step.n_prefill, work_us(times, crowding)) for step, times in of]
+
+    found, slower = costs_beside_clients(costs, works(known), context)
+    # How differently steps are slowed where workers wait for CPUs is simulated.
+    uncrowded = [(step, times) for step, times in known if sum(times[n_without_waiting:]) < step.us / 10]
+    return found | {"spread": spread_of(found, works(uncrowded), context), "crowding": crowding if n_workers > 1 else []}, slower
+
+
+def threads_of(chosen, n_workers):
+    """Of each."""
+    return max(1, chosen.threads // n_workers)
+
+
 def measure(chosen, n_workers):
     """What steps cost, by themselves and in loads, and what became of the loads that are compared."""
-    threads = max(1, chosen.threads // n_workers)
+    threads = threads_of(chosen, n_workers)
     found = {"costs": measured_costs(chosen.model, threads), "learned": [], "compared": collections.defaultdict(list)}
-    found["costs"]["crowding"] = crowding(chosen.model, threads, n_workers)
     n_turns = 4 if chosen.workload == "multi_turn" else 1  # of a dialogue
     rate = None
     for seed in range(100, 100 + 10 * chosen.rounds, 10):
         for n_clients in (1, 2, 4, 8):
             offered = {"clients": n_clients, "requests": 12 * n_clients, "seed": 1000 + seed + n_clients}
-            found["learned"].append({"load": offered, "steps": steps_of_load(chosen, n_workers, threads, **offered)})
+            found["learned"].append({"round": seed, "steps": steps_of_load(chosen, n_workers, threads, **offered)})
         for name in ("alone", "8 clients", "open loop"):
             offered = {"alone": {"clients": 1, "requests": 40}, "8 clients": {"clients": 8, "requests": chosen.requests},
                        "open loop": {"rate": rate, "requests": chosen.requests}}[name] | {"seed": seed}
@@ -283,17 +347,10 @@ def compare(chosen, n_workers, folder, found):
     context = real["alone"]["prompt_tokens"] + chosen.max_tokens / 2
     simulate = Simulator(folder, chosen, n_workers, found["costs"])
     fit_texts(simulate, real["alone"], loads["alone"])
-    slowdowns = [1.0] * len(found["learned"])  # of each load's steps, by others that compute: simulated
-    for _ in range(4):
-        steps = [[(*rows, us / times) for *rows, us in one["steps"]] for one, times in zip(found["learned"], slowdowns)]
-        costs, slower = costs_beside_clients(found["costs"], sum(steps, []), context)
-        # How differently steps are slowed by others is simulated, too: what is left is the spread of one client's.
-        of_one = [of for of, one in zip(steps, found["learned"]) if one["load"]["clients"] == 1 or n_workers == 1]
-        costs["spread"] = spread_of(costs, sum(of_one, []), context)
-        simulate.costs = costs
-        slowdowns = [simulate.simulation(one["load"])["slowdown"] for one in found["learned"]]
+    learned = [(one["round"], [Step(*step) for step in one["steps"]]) for one in found["learned"]]
+    simulate.costs, slower = learn(found["costs"], learned, context, n_workers, max(1, os.cpu_count() // threads_of(chosen, n_workers)))
     fit_request(simulate, real["alone"], loads["alone"])
-    print(f"from {sum(map(len, steps))} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: "
+    print(f"from {sum(len(steps) for _, steps in learned)} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: "
           f"{loads['open loop'][0]['rate']} dialogues/s", flush=True)
     made = {name: simulate(of) for name, of in loads.items()}
     return {"measured": real, "simulated": made, "costs": simulate.costs, "bytes_per_token": simulate.bytes_per_token}

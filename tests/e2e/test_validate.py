@@ -8,7 +8,16 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "examples/cluster_simulator"))
-from validate import between, costs_beside_clients, never_falling, spread_of  # noqa: E402
+from validate import (  # noqa: E402
+    Step,
+    between,
+    costs_beside_clients,
+    crowding_of,
+    learn,
+    never_falling,
+    spread_of,
+    times_in_company,
+)
 
 
 def error_of(points, fit):
@@ -66,3 +75,55 @@ def test_costs_of_steps_are_found_again_in_the_steps():
     spread = spread_of(found, steps, context)
     assert statistics.mean(spread) == pytest.approx(1.04, abs=0.03)
     assert spread[0] == pytest.approx(0.8, abs=0.03) and spread[-1] == pytest.approx(1.4, abs=0.05)
+
+
+def crowded_steps(n_workers, crowding, work_of_step, seed, n_steps=2000):
+    """Steps of workers that pause now and then, each at the speed that there is at any moment. A brute-force clock."""
+    chance, now, tick = random.Random(seed), 0.0, 50.0
+    left, begun, kind, pause = [0.0] * n_workers, [0.0] * n_workers, [None] * n_workers, [0.0] * n_workers
+    steps = []
+    while len(steps) < n_steps:
+        for i in range(n_workers):
+            if kind[i] is None and pause[i] <= now:
+                kind[i], left[i] = work_of_step(chance)
+                begun[i] = now
+        computing = [i for i in range(n_workers) if kind[i] is not None]
+        now += tick
+        for i in computing:
+            left[i] -= tick / crowding[len(computing) - 1]
+            if left[i] <= 0:
+                steps.append(Step(*kind[i], now - begun[i], begun[i], True))
+                kind[i], pause[i] = None, now + chance.choice([0, 0, 0, 0, 100_000])
+    return steps
+
+
+def test_what_a_step_took_is_told_by_how_many_computed():
+    steps = [Step(1, 0, 10, 0, True), Step(1, 0, 10, 5, True), Step(1, 0, 4, 6, True), Step(1, 0, 2, 100, True)]
+    assert times_in_company(steps, 3) == [[5, 1, 4], [0 + 5, 1, 4], [0, 0, 4], [2, 0, 0]]
+    assert times_in_company(steps, 2) == [[5, 5], [5, 5], [0, 4], [2, 0]], "more than are known count as the most"
+
+
+def test_how_much_workers_slow_each_other_is_found_again_in_their_steps():
+    chance = random.Random(3)
+    for true in ([1, 1.3, 1.9, 2.7], [1, 1, 1.5, 2]):
+        steps = crowded_steps(4, true, lambda _: ((1, 0), chance.choice([7000, 8000, 8000, 8000, 12000])), 4)
+        found = crowding_of([times_in_company(steps, 4)], 4, 2)
+        assert found == pytest.approx(true, rel=0.06), (true, found)
+
+
+def test_costs_are_those_of_a_worker_by_itself_also_where_steps_of_more_rows_come_in_a_crowd():
+    def work(chance):
+        n_decode = chance.choice([1, 1, 1, 2, 3])
+        n_prefill = chance.choice([0] * 9 + [64])
+        return (n_decode, n_prefill), 6000 + 2000 * (n_decode - 1) + (24000 if n_prefill else 0)
+
+    bench = {"decode": [[1, 5000], [4, 8000], [16, 16000]], "prefill": [[1, 5000], [64, 20000], [256, 80000]],
+             "attention_us": 0, "prefill_attention_us": 0, "step_us": 0, "request_us": 0}
+    loads = [(0, crowded_steps(n, [1, 1.2, 1.8, 2.4], work, n)) for n in (1, 2, 4)]
+    found, slower = learn(bench, loads, 100, 4, 2)
+    assert found["crowding"] == pytest.approx([1, 1.2, 1.8, 2.4], rel=0.06)
+    for rows, us in found["decode"]:
+        if rows <= 3:
+            assert us == pytest.approx(4000 + 2000 * rows, rel=0.03), rows
+    assert slower == pytest.approx(30000 / 20000, rel=0.05)
+    assert learn(bench, loads[:1], 100, 1, 1)[0]["crowding"] == [], "a server alone shares its CPUs with no other"

@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 
 const steady_time arrival{std::chrono::hours{5}};
 
+constexpr std::int64_t came_unix_us = 1'764'000'000'000'123;
+
 steady_time at(int ms) { return arrival + milliseconds{ms}; }
 
 /// Came at 0 ms, was looked up until 5, waited until 20, had its first token at 60 and its last at 100.
@@ -55,7 +57,7 @@ std::map<std::string, std::pair<double, double>> spans_of(const json::object& tr
 using span = std::pair<double, double>;
 
 TEST(TraceEvents, phasesFollowEachOther) {
-  const auto spans = spans_of(trace_events(example(), {}, "1-3"));
+  const auto spans = spans_of(trace_events(example(), {}, "1-3", came_unix_us));
   EXPECT_EQ(spans.at("request"), (span{0, 100'000}));
   EXPECT_EQ(spans.at("prepare"), (span{0, 2000}));
   EXPECT_EQ(spans.at("cache lookup"), (span{2000, 5000}));
@@ -65,7 +67,7 @@ TEST(TraceEvents, phasesFollowEachOther) {
 }
 
 TEST(TraceEvents, stepsSayWhatTheyWereForAndWhereTheirTimeWent) {
-  const auto spans = spans_of(trace_events(example(), {}, "1-3"));
+  const auto spans = spans_of(trace_events(example(), {}, "1-3", came_unix_us));
   EXPECT_EQ(spans.at("prefill step"), (span{20'000, 57'000}));
   EXPECT_EQ(spans.at("decode step"), (span{60'000, 97'000}));
   EXPECT_EQ(spans.at("forward"), (span{63'000, 93'000}));
@@ -74,14 +76,14 @@ TEST(TraceEvents, stepsSayWhatTheyWereForAndWhereTheirTimeWent) {
 
 TEST(TraceEvents, whatWasWrittenHasATrackOfItsOwn) {
   const written_part part{at(61), at(63)};
-  EXPECT_EQ(spans_of(trace_events(example(), {&part, 1}, "1-3")).at("write"), (span{61'000, 63'000}));
+  EXPECT_EQ(spans_of(trace_events(example(), {&part, 1}, "1-3", came_unix_us)).at("write"), (span{61'000, 63'000}));
 }
 
 TEST(TraceEvents, aStoredAnswerHasNoQueueAndNoPrefill) {
   request_trace trace;
   trace.request.times = {arrival, {}, {}, {}, at(4), at(9)};
   trace.request.usage.source = answer_source::exact;
-  const auto spans = spans_of(trace_events(trace, {}, "1-3"));
+  const auto spans = spans_of(trace_events(trace, {}, "1-3", came_unix_us));
   EXPECT_EQ(spans.size(), 3U);
   EXPECT_EQ(spans.at("cache lookup"), (span{0, 4000}));
   EXPECT_EQ(spans.at("replay"), (span{4000, 9000}));
@@ -91,13 +93,18 @@ TEST(TraceEvents, ofARequestThatNeverGotATokenOnlyThatIsShownWhichHappened) {
   request_trace trace;
   trace.request.outcome = "cancelled";
   trace.request.times = {arrival, at(1), {}, {}, {}, at(9)};
-  const auto spans = spans_of(trace_events(trace, {}, "1-3"));
+  const auto spans = spans_of(trace_events(trace, {}, "1-3", came_unix_us));
   EXPECT_EQ(spans.size(), 3U);
   EXPECT_EQ(spans.at("queue"), (span{1000, 9000}));
 }
 
+TEST(TraceEvents, sayWhenTheRequestCame) {
+  const auto trace = trace_events(example(), {}, "1-3", came_unix_us);
+  EXPECT_EQ(trace.at("otherData").at("came_unix_us").as_int64(), came_unix_us);
+}
+
 TEST(TraceEvents, tellNothingOfOtherRequests) {
-  const auto text = json::serialize(trace_events(example(), {}, "1-3"));
+  const auto text = json::serialize(trace_events(example(), {}, "1-3", came_unix_us));
   EXPECT_EQ(text.find("\"id\""), std::string::npos);
 }
 
