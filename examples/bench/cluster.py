@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 import local_server
 from argument_types import positive
 from local_server import LocalServer, n_tokens_of
+from quantile import quantile
 from slow_link import SlowLink
 
 BRIDGE, SUBNET = "souffleur0", "10.77.7"
@@ -32,10 +33,6 @@ def run(*words):
 def tokens(n, seed):
     numbers = random.Random(str(seed))
     return [numbers.randrange(1000, 40000) for _ in range(n)]
-
-
-def quantile(values, share):
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
 def summary(values):

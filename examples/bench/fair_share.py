@@ -7,7 +7,6 @@ at a time, with pauses. Alone and beside the flood take turns. Prints medians an
 import argparse
 import http.client
 import json
-import math
 import random
 import socket
 import statistics
@@ -15,6 +14,7 @@ import threading
 import time
 
 from local_server import LocalServer
+from quantile import quantile
 
 WORDS = """the of and to in is that was for on are with they at be this from have or by one had not but what all were
 when we there can an your which their said if do will each about how up out them then she many some so these would other
@@ -25,10 +25,6 @@ find use may water long little very after words called just where most know""".s
 def words(n, seed):
     """A text of about n tokens."""
     return " ".join(random.Random(seed).choices(WORDS, k=n))
-
-
-def quantile(values, share):
-    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 class Flood:

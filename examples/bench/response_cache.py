@@ -22,6 +22,7 @@ import statistics
 import time
 
 from local_server import PROJECT, LocalServer
+from quantile import quantile
 
 STOP = ["\n", "."]
 
@@ -91,11 +92,6 @@ def ask(server, question, key, most, stop=STOP, **own):
     return text, took_s if first_s is None else first_s, took_s, ours
 
 
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-
-
 def run_traffic(server, traffic, clusters, most):
     """By request: where the answer came from, whether it was another question's, and seconds."""
     made_for, results = {}, []
@@ -118,7 +114,7 @@ def print_traffic(name, results, base_s):
     took = [took_s for *_, took_s in results]
     print(f"{name:<10}{1 - sources['model'] / n:9.1%}{sources['exact']:8d}{sources['semantic']:10d}"
           f"{sum(false for _, _, false, *_ in results):7d}{sum(s != 'model' for s in reworded):7d} of {len(reworded):<5d}"
-          f"{percentile(took, .5) * 1e3:9.1f}{percentile(took, .99) * 1e3:9.1f}{sum(took) / base_s:9.2f}")
+          f"{quantile(took, .5) * 1e3:9.1f}{quantile(took, .99) * 1e3:9.1f}{sum(took) / base_s:9.2f}")
 
 
 def compare_traffic(given, server_options):

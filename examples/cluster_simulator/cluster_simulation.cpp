@@ -38,10 +38,11 @@ public:
         to_router_(ns_of_us(settings.client_network_us + settings.costs.request_us)),
         to_client_(ns_of_us(settings.client_network_us)),
         to_worker_(settings.n_workers > 1 ? ns_of_us(settings.worker_network_us) : 0),
-        chance_(settings.chance_seed, 1), machine_(settings.costs.crowding, static_cast<std::size_t>(settings.n_workers)) {
+        chance_(settings.chance_seed, 1),
+        machine_(settings.costs.crowding, static_cast<std::size_t>(settings.n_workers)) {
     all_.busy.resize(static_cast<std::size_t>(settings.n_workers));
     for (int i = 0; i < settings.n_workers; ++i)
-      workers_.emplace_back(settings.worker, costs_);
+      workers_.emplace_back(settings.worker);
   }
 
   cluster_outcome run() {
@@ -147,10 +148,10 @@ private:
   }
 
   void begin_step(std::size_t worker) {
-    const auto& spread = settings_.costs.spread;
+    const auto rows = workers_[worker].begin_step();
+    const auto& spread = rows.n_prefill > 0 ? settings_.costs.prefill_spread : settings_.costs.decode_spread;
     const double times_longer = spread.empty() ? 1 : spread[chance_.below(spread.size())];
-    const auto work = ns_of_us(times_longer * workers_[worker].begin_step());
-    machine_.begin(worker, work, now_, expect_end());
+    machine_.begin(worker, ns_of_us(times_longer * costs_.us(rows)), now_, expect_end());
   }
 
   void finish_step(std::size_t worker) {

@@ -20,8 +20,8 @@ struct cluster_settings {
   worker_settings worker;
   worker_costs costs = default_costs();
   text_measure measure;
-  bool equal_answers = false; ///< to the same words, as at temperature 0; else no two answers are the same
-  std::uint64_t chance_seed = 1; ///< of how much longer each step takes (`worker_costs::spread`)
+  bool equal_answers = false;    ///< to the same words, as at temperature 0; else no two answers are the same
+  std::uint64_t chance_seed = 1; ///< of how much longer each step takes (`worker_costs::decode_spread`)
   double client_network_us = 100; ///< one way, between a client and the server or router
   double worker_network_us =
       100; ///< one way, between router and worker; a server of one worker has no router

@@ -19,9 +19,9 @@ struct cluster_figures {
   double output_tokens_per_s = 0;
   load::histogram ttft_us;
   load::histogram tpot_us;
-  double hit_rate = 0;    ///< of prompt tokens
-  double imbalance = 0;   ///< the busiest worker's time in steps by the mean one's
-  double utilisation = 0; ///< the mean worker's time in steps by the time that it took
+  double hit_rate = 0;                   ///< of prompt tokens
+  double imbalance = 0;                  ///< the busiest worker's time in steps by the mean one's
+  double utilisation = 0;                ///< the mean worker's time in steps by the time that it took
   std::vector<request_outcome> requests; ///< for write_json(); empty: it says nothing of each
 };
 

@@ -22,8 +22,8 @@ std::span<const page_hash> beginning(std::span<const page_hash> marks, int n_tok
 
 } // namespace
 
-simulated_worker::simulated_worker(const worker_settings& settings, const step_model& costs)
-    : settings_(settings), costs_(costs), scheduling_(make_scheduling_policy(settings.scheduling_policy)),
+simulated_worker::simulated_worker(const worker_settings& settings)
+    : settings_(settings), scheduling_(make_scheduling_policy(settings.scheduling_policy)),
       cache_(settings.prefix_cache ? settings.n_kv_pages : 0) {}
 
 void simulated_worker::take(const worker_request& request) { waiting_.push_back({request, n_arrived_++}); }
@@ -75,7 +75,7 @@ void simulated_worker::admit() {
   }
 }
 
-double simulated_worker::begin_step() {
+step_rows simulated_worker::begin_step() {
   stepping_ = true;
   admit();
   int budget = settings_.max_batch_tokens;
@@ -99,7 +99,7 @@ double simulated_worker::begin_step() {
     rows.n_prefill += who.n_rows;
     rows.prefill_context += std::int64_t{who.n_rows} * (who.n_computed + who.n_rows / 2);
   }
-  return costs_.us(rows);
+  return rows;
 }
 
 simulated_worker::outcome simulated_worker::end_step() {

@@ -34,15 +34,14 @@ struct worker_request {
 
 class simulated_worker {
 public:
-  simulated_worker(const worker_settings& settings, const step_model& costs);
+  explicit simulated_worker(const worker_settings& settings);
 
   void take(const worker_request& request);
   bool is_stepping() const { return stepping_; }
   bool has_work() const { return !waiting_.empty() || !running_.empty(); }
 
-  /// Plans a step; how many microseconds it takes on a machine of its own.
-  /// REQUIRES: has_work(), no step under way.
-  double begin_step();
+  /// Plans a step. REQUIRES: has_work(), no step under way.
+  step_rows begin_step();
 
   /// What came out of the step.
   struct outcome {
@@ -73,7 +72,6 @@ private:
   int n_cached_now(const sequence& who) const;
 
   const worker_settings& settings_;
-  const step_model& costs_;
   std::unique_ptr<scheduling_policy> scheduling_;
   page_shelf cache_;
   std::deque<sequence> waiting_;

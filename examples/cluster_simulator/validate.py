@@ -34,18 +34,16 @@ sys.path[:0] = [str(HERE.parent / "bench"), str(HERE.parent / "load")]
 from cluster import Cluster  # noqa: E402
 from load_program import run_load  # noqa: E402
 from local_server import PROJECT, LocalServer  # noqa: E402
+from quantile import quantile  # noqa: E402
 
 BENCH = pathlib.Path(os.environ.get("SOUFFLEUR_BENCH", PROJECT / "build/release/examples/souffleur-bench"))
 SIMULATOR = pathlib.Path(os.environ.get("SOUFFLEUR_CLUSTER_SIMULATOR", PROJECT / "build/release/examples/souffleur-cluster-simulator"))
 TOLERANCE = 0.15
 FEWEST_STEPS = 10  # of so many rows, to believe them
+FEWEST_ROWS = 8  # of a prompt, for a step to tell what prompts take
+ROWS_ALIKE = 4  # so many more of a prompt make little difference
 SIMULATIONS = 5  # of each load: how long steps take is chance
 SPREADS = 40  # quantiles of how much longer than expected a step takes
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * share // 100) - 1)]
 
 
 def bench(model, threads, *options):
@@ -111,7 +109,7 @@ def figures_of(loads, chosen):
     n_prompt = sum(request["prompt_tokens"] for request in requests)
     return {"output_tokens_per_s": len(requests) * chosen.max_tokens / duration_s,
             "ttft_p50_ms": statistics.median(ttfts_ms),
-            "ttft_p95_ms": percentile(ttfts_ms, 95),
+            "ttft_p95_ms": quantile(ttfts_ms, 0.95),
             "tpot_p50_ms": statistics.median((one["ended_ms"] - one["ttft_ms"]) / (chosen.max_tokens - 1) for one in requests),
             "prompt_tokens": n_prompt / len(requests),
             "hit_rate": sum(request["cached_tokens"] for request in requests) / n_prompt}
@@ -217,27 +215,33 @@ def beside_others_us(decode, n_rows):
     return between(decode, n_rows) - decode[0][1] if n_rows else 0
 
 
-def costs_beside_clients(costs, steps, context):
-    """The same costs, where steps took something else. `context`: tokens before a row that decodes, about."""
-    attention = costs["attention_us"] * context
+def curve(times, benchmark):
+    """[[rows, us]] of measured (rows, us); beyond what is known well as the benchmark goes on."""
     by_rows = collections.defaultdict(list)
-    for n_decode, n_prefill, us in steps:
-        if n_prefill == 0:
-            by_rows[n_decode].append(us - attention * n_decode)
-    decode = never_falling((rows, statistics.median(us), len(us)) for rows, us in sorted(by_rows.items()) if len(us) >= FEWEST_STEPS)
-    one = decode[0][1]
-    most, us_of_most = decode[-1]
-    slower = statistics.median((us - attention * n_decode - beside_others_us(decode, n_decode)) / between(costs["prefill"], n_prefill)
-                               for n_decode, n_prefill, us in steps if n_prefill >= 8 and n_decode <= most)
-    beyond = [[rows, us_of_most * between(costs["decode"], rows) / between(costs["decode"], most)] for rows in (16, 32) if rows > most]
-    prefill = [[1, one], *([rows, slower * us] for rows, us in costs["prefill"][1:])]
-    return costs | {"decode": decode + beyond, "prefill": prefill, "prefill_attention_us": slower * costs["prefill_attention_us"]}, slower
+    for rows, us in times:
+        by_rows[rows if rows <= FEWEST_ROWS else rows // ROWS_ALIKE * ROWS_ALIKE].append((rows, us))
+    known = never_falling((round(statistics.mean(rows for rows, _ in of)), statistics.median(us for _, us in of), len(of))
+                          for _, of in sorted(by_rows.items()) if len(of) >= FEWEST_STEPS)
+    most, us_of_most = known[-1]
+    return known + [[rows, us_of_most * between(benchmark, rows) / between(benchmark, most)] for rows, _ in benchmark if rows > most]
+
+
+def costs_beside_clients(costs, steps, context):
+    """The same costs, where steps took something else. `context`: tokens before a row, about."""
+    attention, prefill_attention = costs["attention_us"] * context, costs["prefill_attention_us"] * context
+    decode = curve([(n_decode, us - attention * n_decode) for n_decode, n_prefill, us in steps if n_prefill == 0], costs["decode"])
+    prompts = [(n_prefill, us - attention * n_decode - beside_others_us(decode, n_decode) - prefill_attention * n_prefill)
+               for n_decode, n_prefill, us in steps if n_prefill >= FEWEST_ROWS]
+    return costs | {"decode": decode, "prefill": [[1, decode[0][1]], *curve(prompts, costs["prefill"])]}
 
 
 def spread_of(costs, steps, context):
-    """Quantiles of how many times longer steps take than the one in the middle, for what they have to do."""
-    ratios = sorted(us / (costs["attention_us"] * context * n_decode + beside_others_us(costs["decode"], n_decode)
-                          + between(costs["prefill"], max(1, n_prefill))) for n_decode, n_prefill, us in steps)
+    """Quantiles of how many times longer steps take than the one in the middle, for what they have to do; of too few, none."""
+    if len(steps) < FEWEST_STEPS:
+        return []
+    ratios = sorted(us / (context * (costs["attention_us"] * n_decode + costs["prefill_attention_us"] * n_prefill)
+                          + beside_others_us(costs["decode"], n_decode) + between(costs["prefill"], max(1, n_prefill)))
+                    for n_decode, n_prefill, us in steps)
     middle = statistics.median(ratios)
     return [ratios[int((i + 0.5) / SPREADS * len(ratios))] / middle for i in range(SPREADS)]
 
@@ -296,8 +300,7 @@ def steps_of_load(chosen, n_workers, threads, **load):
 
 
 def learn(costs, loads, context, n_workers, n_without_waiting):
-    """Costs as the steps of some loads say, each (its round, its steps), and how much slower a prompt is than `costs` say.
-    There are CPUs for `n_without_waiting` workers."""
+    """Costs as the steps of some loads say, each (its round, its steps). There are CPUs for `n_without_waiting` workers."""
     kinds, known = collections.defaultdict(list), []
     for of_round, steps in loads:
         for step, times in zip(steps, times_in_company(steps, n_workers)):
@@ -306,13 +309,17 @@ def learn(costs, loads, context, n_workers, n_without_waiting):
                 if step.n_prefill == 0:
                     kinds[of_round, step.n_decode].append(times)
     crowding = crowding_of([kind for kind in kinds.values() if len(kind) >= FEWEST_STEPS], n_workers, n_without_waiting)
+
     def works(of):
         return [(step.n_decode, step.n_prefill, work_us(times, crowding)) for step, times in of]
 
-    found, slower = costs_beside_clients(costs, works(known), context)
+    found = costs_beside_clients(costs, works(known), context)
     # How differently steps are slowed where workers wait for CPUs is simulated.
     uncrowded = [(step, times) for step, times in known if sum(times[n_without_waiting:]) < step.us / 10]
-    return found | {"spread": spread_of(found, works(uncrowded), context), "crowding": crowding if n_workers > 1 else []}, slower
+    spreads = {"decode_spread": [step for step in works(uncrowded) if step[1] == 0],
+               "prefill_spread": [step for step in works(uncrowded) if step[1] >= FEWEST_ROWS]}
+    return found | {name: spread_of(found, steps, context) for name, steps in spreads.items()} | \
+        {"crowding": crowding if n_workers > 1 else []}
 
 
 def threads_of(chosen, n_workers):
@@ -348,10 +355,9 @@ def compare(chosen, n_workers, folder, found):
     simulate = Simulator(folder, chosen, n_workers, found["costs"])
     fit_texts(simulate, real["alone"], loads["alone"])
     learned = [(one["round"], [Step(*step) for step in one["steps"]]) for one in found["learned"]]
-    simulate.costs, slower = learn(found["costs"], learned, context, n_workers, max(1, os.cpu_count() // threads_of(chosen, n_workers)))
+    simulate.costs = learn(found["costs"], learned, context, n_workers, max(1, os.cpu_count() // threads_of(chosen, n_workers)))
     fit_request(simulate, real["alone"], loads["alone"])
-    print(f"from {sum(len(steps) for _, steps in learned)} steps: a prompt takes {slower:.2f} times what the benchmark says; open loop: "
-          f"{loads['open loop'][0]['rate']} dialogues/s", flush=True)
+    print(f"from {sum(len(steps) for _, steps in learned)} steps; open loop: {loads['open loop'][0]['rate']} dialogues/s", flush=True)
     made = {name: simulate(of) for name, of in loads.items()}
     return {"measured": real, "simulated": made, "costs": simulate.costs, "bytes_per_token": simulate.bytes_per_token}
 

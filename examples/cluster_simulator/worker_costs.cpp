@@ -37,7 +37,9 @@ result<worker_costs> read_costs(const std::string& path) {
     costs.prefill_attention_us = document.at("prefill_attention_us").to_number<double>();
     costs.step_us = document.at("step_us").to_number<double>();
     costs.request_us = document.at("request_us").to_number<double>();
-    for (auto& [name, factors] : {std::pair{"crowding", &costs.crowding}, {"spread", &costs.spread}}) {
+    for (auto& [name, factors] : {std::pair{"crowding", &costs.crowding},
+                                  {"decode_spread", &costs.decode_spread},
+                                  {"prefill_spread", &costs.prefill_spread}}) {
       if (const auto* all = document.as_object().if_contains(name))
         for (const auto& times : all->as_array())
           factors->push_back(times.to_number<double>());

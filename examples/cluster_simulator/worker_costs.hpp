@@ -22,14 +22,17 @@ struct worker_costs {
   /// Times longer that a step takes while one, two, … workers compute, where they share a machine; a number
   /// beyond the last is as slow as the last. Empty: each has its own.
   std::vector<double> crowding;
-  /// A step takes one of so many times longer than that, each as likely. Empty: all take just as long.
-  std::vector<double> spread;
+  /// A step takes one of so many times longer than that, each as likely: one without rows of prompts, and one
+  /// with. Empty: all take just as long.
+  std::vector<double> decode_spread;
+  std::vector<double> prefill_spread;
 };
 
 /// SmolLM2 (135M) on two cores with AVX-512, as `validate.py` measured it.
 worker_costs default_costs();
 /// What validate.py writes: {"decode": [[rows, us], ...], "prefill": [...], "attention_us": ..., "step_us":
-/// ..., "request_us": ...}, and "crowding": [1, ...] where workers share a machine.
+/// ..., "request_us": ...}; if they are known, "decode_spread": [...], "prefill_spread": [...], and
+/// "crowding": [1, ...] where workers share a machine.
 result<worker_costs> read_costs(const std::string& path);
 
 /// The rows of a step. Contexts are the tokens before each of them, summed up.

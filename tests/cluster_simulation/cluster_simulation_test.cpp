@@ -264,7 +264,7 @@ TEST(ClusterSimulation, StepsThatAreNotAllAsLongTakeTheSameOnTheMean) {
   load.n_requests = 4000;
   load.n_output_tokens = 4;
   const auto even = simulate(settings, equal_questions{}, load, {});
-  settings.costs.spread = {0.5, 0.5, 2};
+  settings.costs.decode_spread = settings.costs.prefill_spread = {0.5, 0.5, 2};
   const auto uneven = simulate(settings, equal_questions{}, load, {});
   EXPECT_NEAR(seconds(uneven.duration) / seconds(even.duration), 1, 0.03);
   const auto wait_of = [](const cluster_outcome& of, std::size_t i) {
@@ -275,6 +275,29 @@ TEST(ClusterSimulation, StepsThatAreNotAllAsLongTakeTheSameOnTheMean) {
   for (std::size_t i = 0; i < 50; ++i)
     waits.insert(wait_of(uneven, i));
   EXPECT_EQ(waits.size(), 2U);
+}
+
+TEST(ClusterSimulation, StepsWithPromptsHaveASpreadOfTheirOwn) {
+  auto settings = one_worker();
+  offered_load load;
+  load.n_requests = 50;
+  load.n_output_tokens = 2;
+  const auto n_different = [&](auto time_of) {
+    std::set<nanoseconds> times;
+    const auto outcome = simulate(settings, equal_questions{}, load, {});
+    for (const auto& request : outcome.requests)
+      times.insert(time_of(request));
+    return times.size();
+  };
+  const auto first = [](const request_outcome& one) { return one.first - one.intended; };
+  const auto second = [](const request_outcome& one) { return one.ended - one.first; };
+  settings.costs.prefill_spread = {1, 2};
+  EXPECT_EQ(n_different(first), 2U);
+  EXPECT_EQ(n_different(second), 1U);
+  settings.costs.prefill_spread = {};
+  settings.costs.decode_spread = {1, 2, 4};
+  EXPECT_EQ(n_different(first), 1U);
+  EXPECT_EQ(n_different(second), 3U);
 }
 
 /// Steps begin at random; each gets all the work that it asked for, at the speed that there is at any time.

@@ -14,6 +14,7 @@ import pytest
 
 from conftest import started
 from local_server import free_port
+from quantile import quantile
 from stream_client import StreamClient, ask, text_of, tokens_of
 from waiting import wait_until
 
@@ -103,10 +104,6 @@ async def wave(url, arrivals=None):
     for client in clients:
         await client.close()
     return answers
-
-
-def quantile(values, share):
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
 def test_killed_workers_cost_no_token(cluster, expected, capsys):

@@ -13,6 +13,7 @@ import urllib.request
 
 import pytest
 
+from quantile import quantile
 from stream_client import StreamClient, ask, text_of, tokens_of
 from waiting import wait_until
 
@@ -68,10 +69,6 @@ def waits_after(times, arrivals):
     """From each kill to the next frame of each stream that was under way."""
     return [next(at for at in stream if at > killed) - killed
             for killed in times for stream in arrivals if stream and stream[0] < killed < stream[-1]]
-
-
-def quantile(values, share):
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else float("nan")
 
 
 async def wave(clients, cache, arrivals):

@@ -76,7 +76,8 @@ TEST(TraceEvents, stepsSayWhatTheyWereForAndWhereTheirTimeWent) {
 
 TEST(TraceEvents, whatWasWrittenHasATrackOfItsOwn) {
   const written_part part{at(61), at(63)};
-  EXPECT_EQ(spans_of(trace_events(example(), {&part, 1}, "1-3", came_unix_us)).at("write"), (span{61'000, 63'000}));
+  EXPECT_EQ(spans_of(trace_events(example(), {&part, 1}, "1-3", came_unix_us)).at("write"),
+            (span{61'000, 63'000}));
 }
 
 TEST(TraceEvents, aStoredAnswerHasNoQueueAndNoPrefill) {
