@@ -120,7 +120,7 @@ def test_costs_are_those_of_a_worker_by_itself_also_where_steps_of_more_rows_com
 
     bench = {"decode": [[1, 5000], [4, 8000], [16, 16000]], "prefill": [[1, 5000], [64, 20000], [256, 80000]],
              "attention_us": 0, "prefill_attention_us": 0, "step_us": 0, "request_us": 0}
-    loads = [(0, crowded_steps(n, [1, 1.2, 1.8, 2.4], work, n)) for n in (1, 2, 4)]
+    loads = [(0, crowded_steps(n, [1, 1.2, 1.8, 2.4], work, n)) for n in (1, 4, 4, 4)]
     found = learn(bench, loads, 100, 4, 2)
     assert found["crowding"] == pytest.approx([1, 1.2, 1.8, 2.4], rel=0.06)
     for rows, us in found["decode"]:
@@ -128,3 +128,14 @@ def test_costs_are_those_of_a_worker_by_itself_also_where_steps_of_more_rows_com
             assert us == pytest.approx(4000 + 2000 * rows, rel=0.03), rows
     assert dict(found["prefill"])[64] == pytest.approx(30000, rel=0.05)
     assert learn(bench, loads[:1], 100, 1, 1)["crowding"] == [], "a server alone shares its CPUs with no other"
+
+
+def test_a_machine_that_is_slower_in_one_round_does_not_look_like_a_crowd():
+    def work(us):
+        return lambda _: ((1, 0), us)
+
+    bench = {"decode": [[1, 5000], [4, 8000]], "prefill": [[1, 5000], [64, 20000]], "attention_us": 0, "prefill_attention_us": 0}
+    fast_alone, slow_in_a_crowd = crowded_steps(1, [1], work(6000), 1), crowded_steps(4, [1, 1, 1.5, 2], work(9000), 2)
+    prompts = [Step(0, 16, 9000, 1e12 + 1e5 * i, True) for i in range(20)]
+    found = learn(bench, [(0, fast_alone + prompts), (1, slow_in_a_crowd)], 0, 4, 2)
+    assert found["crowding"] == pytest.approx([1, 1, 1.5, 2], rel=0.06)
