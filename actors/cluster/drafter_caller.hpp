@@ -1,8 +1,8 @@
 // The actor of a server that finds its drafter, and speaks with it. Include this only in .cpp files.
 #pragma once
 
+#include "actors/cluster/called_peer.hpp"
 #include "actors/cluster/drafter_link.hpp"
-#include "actors/cluster/node_system.hpp"
 
 #include <mutex>
 
@@ -40,14 +40,9 @@ struct drafter_caller_state {
   std::shared_ptr<drafter_board> board;
   caf::io::middleman_actor connector;
 
-  enum class phase { away, knocking, registered } now = phase::away;
-  caf::actor drafter; ///< null: away
-  std::string nonce;
-  std::string last_complaint; ///< each is said once
-  steady_time heard{};
+  called_peer drafter{std::chrono::seconds{5}};
   std::optional<steady_time> ordered_at; ///< nothing: all orders are answered
   std::uint64_t n_ordered = 0;
-  std::chrono::milliseconds pause{};
 };
 /// `connector` makes connections, as the middleman's actor does.
 caf::behavior drafter_caller(caf::stateful_actor<drafter_caller_state>* self, const cluster_config& config,

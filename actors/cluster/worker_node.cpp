@@ -1,8 +1,7 @@
 #include "actors/cluster/worker_node.hpp"
 
-#include "actors/cluster/handshake.hpp"
+#include "actors/cluster/called_peer.hpp"
 #include "actors/cluster/held_progress.hpp"
-#include "actors/cluster/node_system.hpp"
 #include "actors/cluster/routed_request.hpp"
 #include "engine/kv/arriving_pages.hpp"
 #include "engine/kv/prefix_journal.hpp"
@@ -49,8 +48,6 @@ constexpr request_id routed_bit = request_id{1} << 62;
 
 /// A step's events come one after the other; what comes within this time of the first one shares its batch.
 constexpr std::chrono::microseconds gathering{200};
-constexpr std::chrono::milliseconds first_pause{100};
-constexpr std::chrono::milliseconds longest_pause{2000};
 constexpr std::size_t shipment_window_bytes = std::size_t{8}
                                               << 20; ///< of a prompt's pages that are under way
 
@@ -59,8 +56,6 @@ using worker_tick = caf::atom_constant<caf::atom("workertick")>;
 using flush_due = caf::atom_constant<caf::atom("flushdue")>;
 using drain_order = caf::atom_constant<caf::atom("drain")>;
 using hand_over_order = caf::atom_constant<caf::atom("handover")>;
-
-enum class phase { away, knocking, registered };
 
 struct prefill {
   request_id id = 0;
@@ -79,12 +74,7 @@ struct agent_state {
   serving_system* service = nullptr;
   std::shared_ptr<std::atomic<int>> n_streams;
 
-  phase now = phase::away;
-  caf::actor router; ///< null: away
-  std::string nonce;
-  std::string last_complaint; ///< each is said once
-  steady_time heard{};
-  std::chrono::milliseconds pause{first_pause};
+  called_peer router{std::chrono::seconds{2}};
   bool is_draining = false;
 
   request_id n_ids = 0;
@@ -121,18 +111,6 @@ struct agent_state {
 };
 using self_pointer = caf::stateful_actor<agent_state>*;
 
-void complain(agent_state& state, const std::string& what) {
-  if (std::exchange(state.last_complaint, what) != what)
-    spdlog::warn("{}; it is tried again", what);
-}
-
-void connect_later(self_pointer self) {
-  auto& state = compat::state_of(self);
-  state.now = phase::away;
-  self->delayed_send(self, state.pause, connect_due::value);
-  state.pause = std::min(2 * state.pause, longest_pause);
-}
-
 void end_all(agent_state& state) {
   for (const auto& [attempt, one] : state.ids)
     state.service->cancel(one.id);
@@ -148,37 +126,27 @@ void end_all(agent_state& state) {
 /// Whoever was the router has placed the streams elsewhere by now, or will.
 void lose_router(self_pointer self, const std::string& why) {
   auto& state = compat::state_of(self);
-  if (state.now == phase::away)
+  if (state.router.is_away())
     return;
-  complain(state, "the router at " + state.config.router + " is lost: " + why);
-  if (state.router)
-    self->demonitor(state.router);
-  state.router = nullptr;
+  if (state.router.is_new_complaint(why))
+    spdlog::warn("the router at {} is lost: {}; it is tried again", state.config.router, why);
   end_all(state);
-  connect_later(self);
+  self->delayed_send(self, state.router.lose(self), connect_due::value);
 }
 
 void connect(self_pointer self) {
   auto& state = compat::state_of(self);
-  if (state.now != phase::away)
-    return;
-  state.now = phase::knocking;
-  look_up(
+  state.router.call(
       self, connector_of(self->system(), state.config), state.config.router, state.config.dead_after,
-      [self](const caf::actor& found) {
-        auto& state = compat::state_of(self);
-        state.router = found;
-        state.heard = compat::now(self);
-        state.nonce = make_nonce();
-        self->monitor(state.router);
-        compat::send(self, state.router, worker_hello{cluster_protocol, state.nonce});
+      [](const std::string& nonce) {
+        return worker_hello{cluster_protocol, nonce};
       },
       [self](const std::string& why) { lose_router(self, why); });
 }
 
 void report_status(self_pointer self) {
   auto& state = compat::state_of(self);
-  if (state.now != phase::registered)
+  if (!state.router.is_registered())
     return;
   worker_status status;
   status.n_running = static_cast<int>(state.ids.size());
@@ -188,31 +156,29 @@ void report_status(self_pointer self) {
     status.added = std::move(changes.added);
     status.removed = std::move(changes.removed);
   }
-  compat::send(self, state.router, std::move(status));
+  compat::send(self, state.router.node(), std::move(status));
 }
 
 void answer(self_pointer self, const router_challenge& challenge) {
   auto& state = compat::state_of(self);
-  if (state.now != phase::knocking)
+  if (!state.router.is_knocking())
     return;
   const auto& secret = state.config.secret;
-  if (!is_same_proof(challenge.proof, make_proof(secret, node_side::router, state.nonce, challenge.nonce)))
+  const auto& nonce = state.router.nonce();
+  if (!is_same_proof(challenge.proof, make_proof(secret, node_side::router, nonce, challenge.nonce)))
     return lose_router(self, "it does not know the cluster's secret (or this worker does not)");
-  compat::send(
-      self, state.router,
-      worker_proof{make_proof(secret, node_side::worker, state.nonce, challenge.nonce), state.profile});
+  compat::send(self, state.router.node(),
+               worker_proof{make_proof(secret, node_side::worker, nonce, challenge.nonce), state.profile});
 }
 
 void registered(self_pointer self, const registration& answer) {
   auto& state = compat::state_of(self);
   if (!answer.why.empty())
     return lose_router(self, "it takes this worker not: " + answer.why);
-  if (state.now != phase::knocking)
+  if (!state.router.is_knocking())
     return;
-  state.now = phase::registered;
+  state.router.took_us();
   state.n_credits = answer.n_credits;
-  state.pause = first_pause;
-  state.last_complaint.clear();
   if (const auto& journal = state.service->pages().journal)
     journal->start_over();
   spdlog::info("working for the router at {}", state.config.router);
@@ -221,10 +187,10 @@ void registered(self_pointer self, const registration& answer) {
 
 void flush(self_pointer self) {
   auto& state = compat::state_of(self);
-  if (state.now != phase::registered || state.held->empty() || state.n_credits <= 0)
+  if (!state.router.is_registered() || state.held->empty() || state.n_credits <= 0)
     return;
   --state.n_credits;
-  compat::send(self, state.router, state.held->take());
+  compat::send(self, state.router.node(), state.held->take());
 }
 
 void flush_soon(self_pointer self) {
@@ -270,8 +236,8 @@ void end_prefill(self_pointer self, attempt_id attempt, const std::string& why) 
     return;
   state.end_prefill(attempt);
   state.count();
-  if (state.now == phase::registered)
-    compat::send(self, state.router, prefill_ended{attempt, why});
+  if (state.router.is_registered())
+    compat::send(self, state.router.node(), prefill_ended{attempt, why});
 }
 
 page_shipment_ptr shipment_for(self_pointer self, const prefill_order& order, std::size_t page_bytes) {
@@ -295,7 +261,8 @@ void start_prefill(self_pointer self, const prefill_order& order) {
   auto& state = compat::state_of(self);
   const auto& arrivals = state.service->pages().arrivals;
   if (!arrivals) {
-    compat::send(self, state.router, prefill_ended{order.attempt, "it keeps no prefixes (kv.prefix_cache)"});
+    compat::send(self, state.router.node(),
+                 prefill_ended{order.attempt, "it keeps no prefixes (kv.prefix_cache)"});
     return;
   }
   const auto id = routed_bit | ++state.n_ids;
@@ -320,7 +287,7 @@ void prefill_happened(self_pointer self, attempt_id attempt, const generation_ev
 void send_page(self_pointer self, const copied_page& copied) {
   auto& state = compat::state_of(self);
   const auto found = state.prefills.find(copied.attempt);
-  if (found == state.prefills.end() || state.now != phase::registered)
+  if (found == state.prefills.end() || !state.router.is_registered())
     return;
   --found->second.n_pages;
   const auto text_of = [](const page_name& name) {
@@ -333,7 +300,7 @@ void send_page(self_pointer self, const copied_page& copied) {
   page.name = text_of(copied.page.name);
   page.bytes.assign(reinterpret_cast<const char*>(copied.bytes.get()), arrivals.page_bytes());
   page.checksum = arriving_pages::checksum_of(page.bytes);
-  compat::send(self, state.router, std::move(page));
+  compat::send(self, state.router.node(), std::move(page));
 }
 
 page_name name_from(const std::string& text) {
@@ -348,7 +315,7 @@ void take_page(self_pointer self, const shipped_page& page) {
   const auto why = arrivals ? arrivals->arrive(page.attempt, name_from(page.format), name_from(page.name),
                                                page.checksum, page.bytes)
                             : "it keeps no prefixes (kv.prefix_cache)";
-  compat::send(self, state.router, page_receipt{page.attempt, why.empty() ? 1 : 0, why});
+  compat::send(self, state.router.node(), page_receipt{page.attempt, why.empty() ? 1 : 0, why});
 }
 
 void happened(self_pointer self, local_event& what) {
@@ -376,7 +343,7 @@ void happened(self_pointer self, local_event& what) {
 
 void hand_over_all(self_pointer self) {
   auto& state = compat::state_of(self);
-  if (state.now != phase::registered)
+  if (!state.router.is_registered())
     return;
   // What was made goes before; whoever goes on does so behind it.
   auto batch = state.held->take();
@@ -391,14 +358,14 @@ void hand_over_all(self_pointer self) {
   state.ids.clear();
   state.attempts.clear();
   state.count();
-  compat::send(self, state.router, std::move(batch));
+  compat::send(self, state.router.node(), std::move(batch));
 }
 
 /// Whether it comes from the router that this worker works for.
 bool is_from_router(self_pointer self) {
   auto& state = compat::state_of(self);
-  state.heard = compat::now(self);
-  return state.now == phase::registered;
+  state.router.hear(compat::now(self));
+  return state.router.is_registered();
 }
 
 caf::behavior agent(self_pointer self, const cluster_config& config, const worker_profile& profile,
@@ -411,8 +378,7 @@ caf::behavior agent(self_pointer self, const cluster_config& config, const worke
   state.held = std::make_unique<held_progress>(config.max_held_tokens);
   self->set_default_handler(caf::drop);
   self->set_down_handler([self](const caf::down_msg& down) {
-    const auto& state = compat::state_of(self);
-    if (state.router && down.source == state.router.address())
+    if (compat::state_of(self).router.is_down(down))
       lose_router(self, "the connection broke");
   });
   self->delayed_send(self, config.heartbeat, worker_tick::value);
@@ -480,8 +446,7 @@ caf::behavior agent(self_pointer self, const cluster_config& config, const worke
       },
       [self](worker_tick) {
         auto& state = compat::state_of(self);
-        if (state.now != phase::away && state.router &&
-            compat::now(self) - state.heard > state.config.dead_after)
+        if (state.router.is_silent(compat::now(self), state.config.dead_after))
           lose_router(self, "nothing was heard of it for " + std::to_string(state.config.dead_after.count()) +
                                 " ms");
         report_status(self);

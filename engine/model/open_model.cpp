@@ -6,17 +6,13 @@
 
 namespace souffleur {
 
-namespace {
-
-result<std::shared_ptr<const chat_template>> chat_of(const gguf_file& file) {
+result<std::shared_ptr<const chat_template>> chat_template_of(const gguf_file& file) {
   const auto* source = file.find_string("tokenizer.chat_template");
   if (source == nullptr)
-    return chat_template::chatml();
+    return std::shared_ptr<const chat_template>{};
   auto parsed = chat_template::parse(*source);
   return parsed ? parsed : failure{"tokenizer.chat_template: " + parsed.error()};
 }
-
-} // namespace
 
 result<opened_model> open_model(const std::string& model, const model_options& options) {
   const auto path = find_model_file(model, default_model_folder());
@@ -28,13 +24,13 @@ result<opened_model> open_model(const std::string& model, const model_options& o
   const auto vocabulary = tokenizer::from_gguf(**file);
   if (!vocabulary)
     return failure{path + ": " + vocabulary.error()};
-  const auto chat = chat_of(**file);
+  const auto chat = chat_template_of(**file);
   if (!chat)
     return failure{path + ": " + chat.error()};
   const auto weights = load_model(*file, options);
   if (!weights)
     return failure{path + ": " + weights.error()};
-  return opened_model{*weights, *vocabulary, *chat};
+  return opened_model{*weights, *vocabulary, *chat ? *chat : chat_template::chatml()};
 }
 
 } // namespace souffleur

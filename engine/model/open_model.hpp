@@ -12,6 +12,11 @@
 
 namespace souffleur {
 
+class gguf_file;
+
+/// Null: the file has none.
+result<std::shared_ptr<const chat_template>> chat_template_of(const gguf_file& file);
+
 struct opened_model {
   std::shared_ptr<language_model> model;
   std::shared_ptr<const tokenizer> vocabulary;

@@ -8,6 +8,7 @@
 #include "engine/model/footprint.hpp"
 #include "engine/model/load_model.hpp"
 #include "engine/model/model_folder.hpp"
+#include "engine/model/open_model.hpp"
 #include "engine/process_memory.hpp"
 #include "net/commands/progress_bar.hpp"
 
@@ -25,16 +26,14 @@ result<std::shared_ptr<const chat_template>> load_chat_template(const gguf_file&
                                                                 const std::string& choice) {
   if (choice == "chatml")
     return chat_template::chatml();
-  const auto* source = file.find_string("tokenizer.chat_template");
-  if (source == nullptr) {
-    spdlog::warn("the model has no chat template (it may be no chat model); chats use ChatML");
-    return chat_template::chatml();
-  }
-  auto parsed = chat_template::parse(*source);
-  if (!parsed)
-    return failure{"tokenizer.chat_template: " + parsed.error() +
+  auto found = chat_template_of(file);
+  if (!found)
+    return failure{found.error() +
                    "\n--model.chat_template chatml serves the model with the ChatML format instead."};
-  return parsed;
+  if (*found)
+    return found;
+  spdlog::warn("the model has no chat template (it may be no chat model); chats use ChatML");
+  return chat_template::chatml();
 }
 
 struct model_file {

@@ -309,7 +309,7 @@ TEST(RemoteDrafter, OneThatDoesNotKnowTheSecretIsNoDrafterAndAServerThatDoesNotI
   play.pass(10s);
   EXPECT_FALSE(stranger.has_drafter());
   EXPECT_EQ(play.desk->n_opened, 0);
-  EXPECT_NE(stranger.caller().last_complaint.find("(or this server does not)"), std::string::npos);
+  EXPECT_NE(stranger.caller().drafter.last_complaint().find("(or this server does not)"), std::string::npos);
   EXPECT_EQ(play.answer_to_proof("anything"), "it does not know the cluster's secret");
   EXPECT_EQ(play.desk->n_opened, 0);
   auto& server = play.start_server();
@@ -334,7 +334,7 @@ TEST(RemoteDrafter, AnotherVocabularyIsRefused) {
   play.pass(10s);
   EXPECT_FALSE(server.has_drafter());
   EXPECT_EQ(play.desk->n_opened, 0);
-  EXPECT_NE(server.caller().last_complaint.find("another vocabulary"), std::string::npos);
+  EXPECT_NE(server.caller().drafter.last_complaint().find("another vocabulary"), std::string::npos);
   play.end_drafter();
   play.start_drafter();
   play.pass(6s);
@@ -356,7 +356,7 @@ TEST(RemoteDrafter, DraftsForOneServerAtATime) {
   play.pass(10s);
   EXPECT_TRUE(first.has_drafter());
   EXPECT_FALSE(second.has_drafter());
-  EXPECT_NE(second.caller().last_complaint.find("another server"), std::string::npos);
+  EXPECT_NE(second.caller().drafter.last_complaint().find("another server"), std::string::npos);
   play.servers.front()->end();
   play.servers.pop_front();
   play.pass(play.config.dead_after + 7s);
