@@ -216,13 +216,13 @@ def beside_others_us(decode, n_rows):
 
 
 def curve(times, benchmark):
-    """[[rows, us]] of measured (rows, us); beyond what is known well as the benchmark goes on."""
+    """[[rows, us]] of measured (rows, us); beyond what is known well, if anything is, as the benchmark goes on."""
     by_rows = collections.defaultdict(list)
     for rows, us in times:
         by_rows[rows if rows <= FEWEST_ROWS else rows // ROWS_ALIKE * ROWS_ALIKE].append((rows, us))
     known = never_falling((round(statistics.mean(rows for rows, _ in of)), statistics.median(us for _, us in of), len(of))
                           for _, of in sorted(by_rows.items()) if len(of) >= FEWEST_STEPS)
-    most, us_of_most = known[-1]
+    most, us_of_most = known[-1] if known else benchmark[0]
     return known + [[rows, us_of_most * between(benchmark, rows) / between(benchmark, most)] for rows, _ in benchmark if rows > most]
 
 

@@ -13,6 +13,7 @@ from validate import (  # noqa: E402
     between,
     costs_beside_clients,
     crowding_of,
+    curve,
     learn,
     never_falling,
     spread_of,
@@ -76,6 +77,12 @@ def test_costs_of_steps_are_found_again_in_the_steps():
     assert statistics.mean(spread) == pytest.approx(1.04, abs=0.03)
     assert spread[0] == pytest.approx(0.8, abs=0.03) and spread[-1] == pytest.approx(1.4, abs=0.05)
     assert spread_of(found, steps[:3], context) == [], "too few to tell"
+
+
+def test_what_too_few_steps_tell_is_left_to_the_benchmark():
+    benchmark = [[1, 2000], [64, 20000], [256, 80000]]
+    assert curve([(40, 1.0)] * 3, benchmark) == benchmark[1:]
+    assert curve([(40, 5000.0)] * 30, benchmark) == [[40, 5000], *([rows, 5000 * us / between(benchmark, 40)] for rows, us in benchmark[1:])]
 
 
 def crowded_steps(n_workers, crowding, work_of_step, seed, n_steps=2000):
