@@ -104,7 +104,7 @@ def test_a_watch_is_a_stream_of_numbered_frames(server):
         await client.frames("a")
         n_known = frames[-1]["totals"]["steps"]
         steps = []
-        while len(steps) < 5:
+        while sum(step["output"] for step in steps) < 5:  # fewer steps than tokens where a draft is accepted
             frame = await client.next("w")
             steps += frame["steps"]
             assert "SECRET" not in str(frame)
