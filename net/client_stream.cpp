@@ -2,6 +2,7 @@
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/websocket/teardown.hpp>
 
 #include <poll.h>
 
@@ -46,6 +47,27 @@ void client_stream::cancel_wait() {
 bool client_stream::has_hung_up() {
   pollfd asked{plain().socket().native_handle(), POLLRDHUP, 0};
   return poll(&asked, 1, 0) > 0;
+}
+
+void client_stream::read_some(const buffer_list<asio::mutable_buffer>& into, transfer_handler done) {
+  if (auto* open = std::get_if<plain_stream>(&stream_))
+    open->async_read_some(into, std::move(done));
+  else
+    secured().async_read_some(into, std::move(done));
+}
+
+void client_stream::write_some(const buffer_list<asio::const_buffer>& from, transfer_handler done) {
+  if (auto* open = std::get_if<plain_stream>(&stream_))
+    open->async_write_some(from, std::move(done));
+  else
+    secured().async_write_some(from, std::move(done));
+}
+
+void client_stream::tear_down(boost::beast::role_type role, end_handler done) {
+  if (auto* open = std::get_if<plain_stream>(&stream_))
+    boost::beast::websocket::async_teardown(role, open->socket(), std::move(done));
+  else
+    secured().async_shutdown(std::move(done));
 }
 
 } // namespace souffleur

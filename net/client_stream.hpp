@@ -1,13 +1,18 @@
 // A client's connection, whatever it runs over: TCP or a Unix socket, plain or under TLS.
 #pragma once
 
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_executor.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/role.hpp>
 #include <boost/beast/ssl/ssl_stream.hpp>
-#include <boost/beast/websocket/teardown.hpp>
+#include <boost/container/static_vector.hpp>
 
 #include <chrono>
 #include <memory>
@@ -52,10 +57,8 @@ public:
   auto async_read_some(const Buffers& buffers, Handler&& handler) {
     return boost::asio::async_initiate<Handler, void(error_code, std::size_t)>(
         [this](auto&& done, const Buffers& into) {
-          if (auto* open = std::get_if<plain_stream>(&stream_))
-            open->async_read_some(into, std::forward<decltype(done)>(done));
-          else
-            secured().async_read_some(into, std::forward<decltype(done)>(done));
+          read_some(first_of<boost::asio::mutable_buffer>(into),
+                    erased<error_code, std::size_t>(std::forward<decltype(done)>(done)));
         },
         handler, buffers);
   }
@@ -64,10 +67,8 @@ public:
   auto async_write_some(const Buffers& buffers, Handler&& handler) {
     return boost::asio::async_initiate<Handler, void(error_code, std::size_t)>(
         [this](auto&& done, const Buffers& from) {
-          if (auto* open = std::get_if<plain_stream>(&stream_))
-            open->async_write_some(from, std::forward<decltype(done)>(done));
-          else
-            secured().async_write_some(from, std::forward<decltype(done)>(done));
+          write_some(first_of<boost::asio::const_buffer>(from),
+                     erased<error_code, std::size_t>(std::forward<decltype(done)>(done)));
         },
         handler, buffers);
   }
@@ -75,15 +76,41 @@ public:
   /// How Beast's WebSocket ends a connection.
   template <class Handler>
   friend void async_teardown(boost::beast::role_type role, client_stream& stream, Handler&& handler) {
-    if (std::holds_alternative<plain_stream>(stream.stream_)) {
-      boost::beast::websocket::async_teardown(role, stream.plain().socket(), std::forward<Handler>(handler));
-    } else {
-      stream.secured().async_shutdown(std::forward<Handler>(handler));
-    }
+    stream.tear_down(role, stream.erased<error_code>(std::forward<Handler>(handler)));
   }
   friend void beast_close_socket(client_stream& stream) { stream.close(); }
 
 private:
+  // What is below knows nothing of who waits above: else all of it is compiled anew for each of Beast's
+  // operations.
+  template <class... Results>
+  using erased_handler =
+      boost::asio::executor_binder<boost::asio::any_completion_handler<void(Results...)>, executor_type>;
+  template <class... Results, class Handler>
+  erased_handler<Results...> erased(Handler&& handler) {
+    const auto executor = boost::asio::get_associated_executor(handler, get_executor());
+    return boost::asio::bind_executor(
+        executor, boost::asio::any_completion_handler<void(Results...)>{std::forward<Handler>(handler)});
+  }
+  using transfer_handler = erased_handler<error_code, std::size_t>;
+  using end_handler = erased_handler<error_code>;
+
+  static constexpr std::size_t max_buffers = 16; ///< of one call of the system's
+  template <class Buffer>
+  using buffer_list = boost::container::static_vector<Buffer, max_buffers>;
+
+  template <class Buffer, class Buffers>
+  static buffer_list<Buffer> first_of(const Buffers& buffers) {
+    buffer_list<Buffer> some;
+    const auto end = boost::asio::buffer_sequence_end(buffers);
+    for (auto at = boost::asio::buffer_sequence_begin(buffers); at != end && some.size() < max_buffers; ++at)
+      some.push_back(*at);
+    return some;
+  }
+  void read_some(const buffer_list<boost::asio::mutable_buffer>& into, transfer_handler done);
+  void write_some(const buffer_list<boost::asio::const_buffer>& from, transfer_handler done);
+  void tear_down(boost::beast::role_type role, end_handler done);
+
   using secured_stream = boost::beast::ssl_stream<plain_stream>;
 
   secured_stream& secured() { return *std::get<std::unique_ptr<secured_stream>>(stream_); }
