@@ -4,6 +4,7 @@
 
 #include "actors/cluster/handshake.hpp"
 #include "actors/cluster/node_system.hpp"
+#include "actors/messages/admission.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -3,6 +3,7 @@
 
 #include "actors/cluster/drafting_desk.hpp"
 #include "actors/cluster/node_system.hpp"
+#include "actors/messages/admission.hpp"
 #include "engine/tokenizer.hpp"
 
 #include <map>

@@ -2,6 +2,7 @@
 
 #include "actors/behaviors.hpp"
 #include "actors/cluster/drafter_gate.hpp"
+#include "actors/hosted_serving.hpp"
 #include "engine/step_times.hpp"
 
 #include <atomic>

@@ -2,6 +2,7 @@
 
 #include "actors/cluster/handshake.hpp"
 #include "actors/cluster/node_system.hpp"
+#include "actors/messages/admission.hpp"
 
 #include <spdlog/spdlog.h>
 
