@@ -104,7 +104,8 @@ private:
     buffer_list<Buffer> some;
     const auto end = boost::asio::buffer_sequence_end(buffers);
     for (auto at = boost::asio::buffer_sequence_begin(buffers); at != end && some.size() < max_buffers; ++at)
-      some.push_back(*at);
+      if (const Buffer one{*at}; one.size() > 0) // else nothing may be left of a sequence that is not empty
+        some.push_back(one);
     return some;
   }
   void read_some(const buffer_list<boost::asio::mutable_buffer>& into, transfer_handler done);

@@ -1,6 +1,7 @@
 """A real server process with a real model, for tests over real sockets."""
 import os
 import pathlib
+import sys
 
 import openai
 import pytest
@@ -38,6 +39,29 @@ def qwen():
     running = started("qwen-0.5b")
     yield running
     assert running.stop() == 0, "".join(running.log)
+
+
+@pytest.fixture(scope="module")
+def page():
+    """A real browser."""
+    from page import Page  # here, since most tests need no Selenium
+    made = Page()
+    yield made
+    made.quit()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Where a browser hangs, which is nothing of ours, the test begins again in another one, once."""
+    page = item.funcargs.get("page")
+    try:
+        return (yield)
+    except Exception as why:
+        if page is None or not page.hangs(why):
+            raise
+        print(f"the browser hangs: {why}", file=sys.stderr)
+    page.restart()
+    return item.runtest()
 
 
 @pytest.fixture

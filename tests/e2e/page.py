@@ -1,20 +1,42 @@
 """The page in a real browser, as a person would drive it."""
+import contextlib
 import json
+import os
+import pathlib
+import signal
 
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
+from urllib3.exceptions import HTTPError
 
 WIDE, NARROW = (1280, 860), (360, 640)
+LONGEST_LOAD_S, LONGEST_COMMAND_S = 30, 60  # so a server that hangs is not taken for a browser that does
+
+
+def children_of(parent):
+    found = []
+    for status in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            pid, rest = status.read_text().split(" (", 1)
+            if int(rest.rsplit(") ", 1)[1].split()[1]) == parent:
+                found.append(int(pid))
+    return found
 
 
 class Page:
     """A browser of its own."""
 
     def __init__(self, size=WIDE, scheme="light"):
+        try:
+            self._start(size, scheme)
+        except (WebDriverException, HTTPError):
+            self._start(size, scheme)
+
+    def _start(self, size, scheme):
         options = webdriver.ChromeOptions()
         options.binary_location = "/usr/bin/chromium"
         for one in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
@@ -22,7 +44,23 @@ class Page:
             options.add_argument(one)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         self.browser = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
+        self.browser.command_executor.client_config.timeout = LONGEST_COMMAND_S
+        self.browser.set_page_load_timeout(LONGEST_LOAD_S)
         self.look(size, scheme)
+
+    @staticmethod
+    def hangs(error):
+        """Whether `error` is that the browser's driver does not answer."""
+        return isinstance(error, HTTPError)
+
+    def restart(self, size=WIDE, scheme="light"):
+        """The browser hangs."""
+        driver = self.browser.service.process.pid
+        for pid in [*children_of(driver), driver]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.quit()
+        self._start(size, scheme)
 
     def look(self, size=WIDE, scheme="light"):
         self.browser.execute_cdp_cmd("Emulation.setEmulatedMedia",
@@ -37,7 +75,9 @@ class Page:
         return self
 
     def quit(self):
-        self.browser.quit()
+        self.browser.command_executor.client_config.timeout = 5
+        with contextlib.suppress(HTTPError, WebDriverException):
+            self.browser.quit()
 
     def get(self, name):
         return self.browser.find_element(By.ID, name)

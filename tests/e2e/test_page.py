@@ -1,15 +1,8 @@
 """Play, in a real browser: it streams, stops, compares, shows who drafted what, and asks nobody but its server."""
 import pytest
-from page import NARROW, WIDE, Page
+from page import NARROW, WIDE
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-
-
-@pytest.fixture(scope="module")
-def page():
-    made = Page()
-    yield made
-    made.quit()
 
 
 @pytest.fixture(autouse=True)

@@ -3,14 +3,7 @@ import json
 import urllib.error
 
 import pytest
-from page import NARROW, Page
-
-
-@pytest.fixture(scope="module")
-def page():
-    made = Page()
-    yield made
-    made.quit()
+from page import NARROW
 
 
 def compare(server, **body):

@@ -4,17 +4,10 @@ import contextlib
 import threading
 
 import pytest
-from page import NARROW, Page
+from page import NARROW
 from stream_client import StreamClient
 
 PICTURES = ("throughput", "step_times", "step_rows", "drafters", "ttft", "itl")
-
-
-@pytest.fixture(scope="module")
-def page():
-    made = Page()
-    yield made
-    made.quit()
 
 
 def data_of(page, name):
