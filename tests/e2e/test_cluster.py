@@ -135,7 +135,7 @@ def test_killed_workers_cost_no_token(cluster, expected, capsys):
         print(f"\n{N_KILLS} workers killed under {N_CLIENTS} clients: {n_streams} streams, {n_replays} went on at another "
               f"worker, 0 tokens lost, repeated or changed; from a kill to the next frame p50 "
               f"{1000 * quantile(waits, .5):.0f} ms, p99 {1000 * quantile(waits, .99):.0f} ms")
-    assert cluster.router.metric("souffleur_cluster_streams") == 0
+    wait_until(lambda: cluster.router.metric("souffleur_cluster_streams") == 0)
 
 
 def test_a_worker_that_is_told_to_end_finishes_or_hands_over(cluster, expected):

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from conftest import MODEL_FOLDER
+from waiting import wait_until
 
 GOLDEN = [json.loads(line) for line in pathlib.Path("tests/golden/minilm.jsonl").read_text().splitlines()]
 
@@ -65,7 +66,7 @@ def test_a_vector_does_not_depend_on_who_asks_beside_it_nor_on_generations(serve
         for i, one in enumerate(asked):
             assert one.result() == alone[i::8] + [alone[0]]
         assert story.result().usage.completion_tokens == 100
-    assert server.metric("souffleur_embedded_texts_total") >= 88
+    wait_until(lambda: server.metric("souffleur_embedded_texts_total") >= 88)
 
 
 def test_an_empty_time_budget_fails_and_the_next_request_does_not(server):

@@ -85,7 +85,7 @@ def test_what_memory_evicts_comes_back(start_server, tmp_path):
         ask(server, own)
     wait_until(lambda: n_pages(server, "written") == N_PAGES)
     ask(server, "x", prefix="other")
-    assert server.metric("souffleur_kv_evicted_pages_total") > 0
+    wait_until(lambda: server.metric("souffleur_kv_evicted_pages_total") > 0)
     _, cached, again = ask(server, "a")
     assert cached == N_PAGES * PAGE_TOKENS
     assert n_pages(server, "read") > 0

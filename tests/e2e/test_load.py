@@ -10,6 +10,7 @@ import time
 import urllib.parse
 
 import pytest
+from waiting import wait_until
 
 LOAD = os.environ.get("SOUFFLEUR_LOAD", "build/release/examples/souffleur-load")
 
@@ -44,8 +45,11 @@ def test_a_closed_loop_counts_what_the_server_counts(server, tmp_path, protocol)
         assert f"| {load['name']} | 8 | 0 |" in table
     made = sum(request["output_tokens"] for load in document["loads"] for request in load["requests"])
     n_requests = sum(len(load["requests"]) for load in document["loads"])
+    assert n_requests == 20
+    wait_until(lambda: server.metric("vllm:generation_tokens_total") - before[0] >= made)
+    wait_until(lambda: server.metric("vllm:request_success_total") - before[1] >= n_requests)
     assert server.metric("vllm:generation_tokens_total") - before[0] == made
-    assert server.metric("vllm:request_success_total") - before[1] == n_requests == 20
+    assert server.metric("vllm:request_success_total") - before[1] == n_requests
 
 
 def test_both_protocols_and_both_loops_get_the_same_answers(server, tmp_path):
@@ -76,10 +80,7 @@ def test_requests_that_are_given_up_stop_at_the_server(server, tmp_path):
         summary = document["loads"][0]["summary"]
         assert summary["cancelled"] == 8 and summary["failed"] == 0
         assert summary["output_tokens"] < 8 * 400
-    deadline = time.time() + 20
-    while server.metric("vllm:num_requests_running") > 0 and time.time() < deadline:
-        time.sleep(0.05)
-    assert server.metric("vllm:num_requests_running") == 0
+    wait_until(lambda: server.metric("vllm:num_requests_running") == 0)
 
 
 def test_reports_come_in_every_form(server, tmp_path):

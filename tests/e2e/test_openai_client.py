@@ -4,6 +4,7 @@ import json
 
 import openai
 import pytest
+from waiting import wait_until
 
 QUESTION = [{"role": "user", "content": "Why is the sky blue?"}]
 SUM = [{"role": "user", "content": "What is 2 plus 2?"}]
@@ -216,9 +217,11 @@ def test_a_connection_is_kept_alive(server):
 
 def test_a_step_reports_its_time_outside_the_forward_pass(server):
     chat(server)
-    steps = server.metric("souffleur_step_seconds_count", part="forward")
-    assert steps > 0
+    def steps_with(part):
+        return server.metric("souffleur_step_seconds_count", part=part)
+
+    wait_until(lambda: steps_with("forward") > 0)
     for part in ("sampling", "scheduling", "messages"):
-        assert server.metric("souffleur_step_seconds_count", part=part) == steps
+        wait_until(lambda part=part: steps_with(part) == steps_with("forward"))
     for name in ("vllm:num_requests_running", "vllm:generation_tokens_total", "vllm:time_to_first_token_seconds_count"):
         assert name in server.get("/metrics")

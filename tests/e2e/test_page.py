@@ -3,6 +3,7 @@ import pytest
 from page import NARROW, WIDE
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_an_answer_that_is_stopped_stays_as_it_was(server, page):
     page.until(page.is_idle)
     n_steps = server.metric("souffleur_steps_total")
     assert "stopped" in page.text(".answer .note")
-    assert server.metric("vllm:num_requests_running") == 0
+    wait_until(lambda: server.metric("vllm:num_requests_running") == 0)
     assert server.metric("souffleur_steps_total") - n_steps <= 1
     assert page.complaints() == []
 

@@ -64,10 +64,12 @@ def test_answers_from_shipped_pages_are_those_of_one_server(cluster, expected):
     usages = [frames[-1]["usage"] for frames in answers]
     n_pages = [(usage["prompt_tokens"] - 1) // 16 for usage in usages]
     assert all(usage["prompt_tokens"] > 300 for usage in usages)
-    assert n_shipped_pages(cluster) == sum(n_pages)
+    wait_until(lambda: n_shipped_pages(cluster) == sum(n_pages))
     # The one has computed all of the prompts, the other what fills no page.
-    assert decode.metric("souffleur_prefill_rows_total") == sum(u["prompt_tokens"] for u in usages) - 16 * sum(n_pages)
-    assert prefill.metric("souffleur_prefill_rows_total") >= 16 * sum(n_pages)
+    n_left = sum(usage["prompt_tokens"] for usage in usages) - 16 * sum(n_pages)
+    wait_until(lambda: decode.metric("souffleur_prefill_rows_total") >= n_left)
+    assert decode.metric("souffleur_prefill_rows_total") == n_left
+    wait_until(lambda: prefill.metric("souffleur_prefill_rows_total") >= 16 * sum(n_pages))
 
 
 def test_what_the_decoding_worker_has_is_not_shipped_again_and_little_is_not_at_all(cluster, expected):
@@ -92,5 +94,5 @@ def test_a_prefill_worker_that_is_killed_costs_nothing_but_time(cluster, expecte
     answers = asyncio.run(asyncio.wait_for(run(), 120))
     assert [seen(frames) for frames in answers] == expected[3:]
     assert n_shipped_pages(cluster) > before
-    assert cluster.router.metric("souffleur_cluster_prefills_total", outcome="failed") > 0
+    wait_until(lambda: cluster.router.metric("souffleur_cluster_prefills_total", outcome="failed") > 0)
     assert cluster.router.metric("souffleur_cluster_replays") == 0

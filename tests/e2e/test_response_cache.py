@@ -35,6 +35,7 @@ def source(cache):
 
 
 def n_generated(server):
+    wait_until(lambda: server.metric("vllm:num_requests_running") == 0)  # then all of it is counted
     return server.metric("vllm:generation_tokens_total")
 
 
