@@ -14,7 +14,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 from urllib3.exceptions import HTTPError
 
 WIDE, NARROW = (1280, 860), (360, 640)
-LONGEST_LOAD_S, LONGEST_COMMAND_S = 30, 60  # so a server that hangs is not taken for a browser that does
+LONGEST_LOAD_S, LONGEST_COMMAND_S = 30, 90  # scripts have less, too, so a server that hangs is not taken for a browser that does
 
 
 def children_of(parent):
@@ -31,10 +31,11 @@ class Page:
     """A browser of its own."""
 
     def __init__(self, size=WIDE, scheme="light"):
+        self.browser = None
         try:
             self._start(size, scheme)
         except (WebDriverException, HTTPError):
-            self._start(size, scheme)
+            self.restart(size, scheme)
 
     def _start(self, size, scheme):
         options = webdriver.ChromeOptions()
@@ -55,11 +56,12 @@ class Page:
 
     def restart(self, size=WIDE, scheme="light"):
         """The browser hangs."""
-        driver = self.browser.service.process.pid
-        for pid in [*children_of(driver), driver]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        self.quit()
+        if self.browser:
+            driver = self.browser.service.process.pid
+            for pid in [*children_of(driver), driver]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.quit()
         self._start(size, scheme)
 
     def look(self, size=WIDE, scheme="light"):

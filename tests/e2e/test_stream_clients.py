@@ -8,17 +8,8 @@ import subprocess
 import pytest
 import websockets.sync.client
 
-from page import Page
-
 CHAT = os.environ.get("SOUFFLEUR_CHAT", "build/release/examples/souffleur_chat")
 CONVERSATIONS = json.loads((pathlib.Path(__file__).parent.parent / "data/stream_conversations.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def browser():
-    page = Page()
-    yield page.browser
-    page.quit()
 
 
 class PythonClient:
@@ -122,6 +113,6 @@ def hold(conversation, connect):
 def test_every_client_has_the_same_conversations(server, request, kind):
     for conversation in CONVERSATIONS:
         if kind == "browser":
-            hold(conversation, lambda: BrowserClient(server, request.getfixturevalue("browser")))
+            hold(conversation, lambda: BrowserClient(server, request.getfixturevalue("page").browser))
         else:
             hold(conversation, lambda: (PythonClient if kind == "python" else BeastClient)(server))
